@@ -1,0 +1,133 @@
+/**
+ * What computes. A backend holds partitions in its device memory and answers, for one step of one batch and one partition at a time,
+ * screens (keys near a global cut), scalars and weighted sums. The reference backend defines what is right; test/shard-worker/backends/conformance
+ * runs the same suite on every backend.
+ *
+ * Results must not depend on the number of threads, on the other queries of the batch, or on the other partitions: a query's answer on a
+ * partition is a function of that query and those rows. Nothing here runs for long on the JavaScript thread.
+ */
+
+import type { PosteriorScalars } from '../../shared/math/partial-posterior.js';
+
+export type BackendName = 'reference' | 'native' | 'cuda' | 'tfjs';
+
+/** Rows of one partition, handed over: the backend owns the buffers from then on. */
+export interface PartitionRows {
+  readonly dataSet: string;
+  readonly partition: number;
+  /** n */
+  readonly rows: number;
+  /** [C, H, W], D = C*H*W */
+  readonly shape: readonly [number, number, number];
+  /** [n, D]; u8 stands for u/127.5 - 1; f32 is taken as it is. On shared memory, so that compute threads see it. */
+  readonly values: Uint8Array | Float32Array;
+  /** [n], -1 where the data set has no labels */
+  readonly labels: Int32Array;
+  /** [n] global row ids, unique over the data set */
+  readonly rowIds: Uint32Array;
+}
+
+export interface PartitionRef {
+  readonly dataSet: string;
+  readonly partition: number;
+}
+
+/** One batch of queries. B queries, D values each. */
+export interface StepQueries {
+  readonly dataSet: string;
+  readonly batch: number;
+  /** [B, D] in double */
+  readonly x: Float64Array;
+  /** [B] > 0 */
+  readonly alpha: Float64Array;
+  /** [B] > 0 */
+  readonly sigma: Float64Array;
+  /** > 0 */
+  readonly temperature: number;
+  /** [B], -1 = rows of every label; undefined = all -1 */
+  readonly labels: Int32Array | undefined;
+  readonly golden: GoldenQueries | undefined;
+}
+
+export interface GoldenQueries {
+  /** pixels along H after pooling */
+  readonly proxyResolution: number;
+  readonly presampleSeed: number;
+  readonly presampleStep: number;
+  /** [B] counters */
+  readonly queryIds: Uint32Array;
+}
+
+export type ScreenStage = 'presample' | 'proxy' | 'full';
+
+/** Last key inside the selection of a stage, per query; a row passes if (key, row id) <= (key, rowId). An infinite key lets all pass. */
+export interface Cut {
+  /** [B] */
+  readonly key: Float64Array;
+  /** [B] */
+  readonly rowId: Uint32Array;
+}
+export type StageCuts = Partial<Record<ScreenStage, Cut>>;
+
+/** Which keys a screen returns: around a share of the eligible rows, or by explicit ranks. */
+export type RankRequest =
+  | { readonly kind: 'fraction'; /** [B] in (0, 1] */ readonly fraction: Float64Array }
+  | { readonly kind: 'windows'; /** of this partition */ readonly windows: readonly { query: number; firstRank: number; count: number }[] };
+
+/** Keys of consecutive ranks among the eligible rows of one partition; see proto ScreenPart. */
+export interface PartitionScreen {
+  readonly queries: Uint32Array;
+  readonly eligible: Uint32Array;
+  readonly firstRank: Uint32Array;
+  readonly count: Uint32Array;
+  /** concatenated over queries, ascending by (key, row id) within each */
+  readonly keys: Float64Array;
+  readonly rowIds: Uint32Array;
+}
+
+/** Scalars over all partitions together: what decides where weighted sums matter. */
+export interface GlobalScalars {
+  readonly maxLogit: Float64Array;
+  readonly mass: Float64Array;
+}
+
+/** Weighted sums of one partition (a leaf of the merge tree). */
+export interface PartitionSums {
+  /** queries whose share of the mass is not negligible, ascending */
+  readonly queries: Uint32Array;
+  /** [queries.length, D] sum exp(logit - the partition's own maxLogit) y_i, float32 */
+  readonly sums: Float32Array;
+  /** [B] share of the global mass that was left out here */
+  readonly skippedShare: Float64Array;
+  readonly histogram: LogitHistogram | undefined;
+}
+
+/** Counts and mass by distance below the global maximum; bins as in proto NodeHistogram. */
+export interface LogitHistogram {
+  /** [B, bins] */
+  readonly rows: Uint32Array;
+  /** [B, bins] sum exp(logit - global max) */
+  readonly mass: Float64Array;
+}
+
+/** One open step. Calls for different partitions may be under way at once. After close every pending call rejects with CANCELLED. */
+export interface BackendStep {
+  screen(partition: number, stage: ScreenStage, cuts: StageCuts, ranks: RankRequest): Promise<PartitionScreen>;
+  scalars(partition: number, cuts: StageCuts): Promise<PosteriorScalars>;
+  sums(partition: number, cuts: StageCuts, global: GlobalScalars, negligibleShare: number, histogram: boolean): Promise<PartitionSums>;
+  /** Frees the state and stops what is running within about a millisecond of compute. Idempotent. */
+  close(): void;
+}
+
+export interface Backend {
+  readonly name: BackendName;
+  readonly computeThreads: number;
+  /** Bytes of resident rows, proxies and norms. */
+  readonly residentBytes: number;
+  /** Throws LIMIT_EXCEEDED, naming bytes needed and free, where the rows do not fit. */
+  load(rows: PartitionRows): Promise<void>;
+  /** Unknown references are ignored. */
+  unload(ref: PartitionRef): Promise<void>;
+  openStep(queries: StepQueries): BackendStep;
+  close(): Promise<void>;
+}

@@ -1,0 +1,86 @@
+/** Every limit of the system, with its reason. Units last in names. */
+
+/** Queries in one step. Beyond this the state of a step outgrows its use: scores are memory-bound by about 64. */
+export const BATCH_ROWS_MAX = 256;
+/** Default number of images a sampler moves together. */
+export const BATCH_ROWS_DEFAULT = 64;
+/** Values in one row, C*H*W: 1024 x 1024 RGB. */
+export const ROW_VALUES_MAX = 3_145_728;
+/** Row ids travel as uint32. */
+export const DATA_SET_ROWS_MAX = 4_294_967_295;
+export const PARTITIONS_MAX = 65_536;
+/** Partitions of an import where none are named: more than the usual number of workers, so that work can move. */
+export const PARTITIONS_DEFAULT = 16;
+export const SAMPLE_COUNT_MAX = 65_536;
+export const SAMPLE_STEPS_MAX = 1_000;
+export const SAMPLE_STEPS_DEFAULT = 10;
+/** Seeds and ids are JavaScript numbers. */
+export const SEED_MAX = Number.MAX_SAFE_INTEGER;
+
+/** Public messages: x0hat, score and eps of 256 x 12,288 in float32 are 38 MB. */
+export const PUBLIC_MESSAGE_BYTES_MAX = 64 * 1024 * 1024;
+/** Internal messages are chunks and scalars; a screen part of a large batch is the biggest. */
+export const INTERNAL_MESSAGE_BYTES_MAX = 64 * 1024 * 1024;
+/** Piece of a tensor on the data plane. docs/BENCHMARKS.md has the sweep. */
+export const DATA_PLANE_CHUNK_BYTES = 256 * 1024;
+/** HTTP/2 window that a coordinator offers to a worker: keeps a stream of sums from stopping every 64 KiB. */
+export const DATA_PLANE_WINDOW_BYTES = 8 * 1024 * 1024;
+
+/** Steps that a coordinator runs at once; more would only share the same workers. */
+export const COORDINATOR_STEPS_MAX = 4;
+/** Steps that may wait for a place; beyond that RESOURCE_EXHAUSTED. */
+export const COORDINATOR_QUEUE_MAX = 64;
+/** What RetryInfo says when the queue is full. */
+export const QUEUE_RETRY_AFTER_MS = 500;
+/** Open steps on a worker, over all coordinators. */
+export const WORKER_STEPS_MAX = 64;
+/** Bytes of step state (queries, keys, logits) on a worker; beyond that keys are computed again instead of kept. */
+export const WORKER_STEP_STATE_BYTES_MAX = 2 * 1024 * 1024 * 1024;
+/** Requests of one ScoreStream that wait for their answer; then the stream is not read. */
+export const SCORE_STREAM_PENDING_MAX = 8;
+
+/** A step without a caller's deadline. */
+export const STEP_TIMEOUT_MS = 600_000;
+/** Taken off the caller's deadline, so that an answer of ours still arrives. */
+export const DEADLINE_MARGIN_MS = 20;
+/** Loading and verifying all partitions of one worker. */
+export const ASSIGN_TIMEOUT_MS = 1_800_000;
+export const PROBE_INTERVAL_MS = 500;
+export const PROBE_TIMEOUT_MS = 2_000;
+/** A worker that has not been heard of for so long is dead. Six probes: a collection pause must not kill one. */
+export const WORKER_LEASE_MS = 3_000;
+/** Attempts of one step when workers die under it. */
+export const STEP_ATTEMPTS_MAX = 3;
+/** Draining: time for the work under way before the process ends. */
+export const DRAIN_TIMEOUT_MS = 30_000;
+
+/** A partition with less of the mass adds nothing to a weighted sum: its values would move x0hat by less than 2^-39 of the data's range. */
+export const NEGLIGIBLE_SHARE = 2 ** -40;
+/** Rows further below the global maximum are not added: e^-60 is far under one ulp of any float32 sum. */
+export const NEGLIGIBLE_LOGIT_NATS = 60;
+/** Bins of the logit histogram: 40 nats in 1/32 nat. */
+export const HISTOGRAM_BINS = 1_280;
+export const HISTOGRAM_BINS_PER_NAT = 32;
+
+/** Half-width of a rank window in standard deviations of the local rank, for shuffled rows: one round almost always. */
+export const RANK_WINDOW_SIGMAS = 6;
+/** Added to the half-width, for small partitions. */
+export const RANK_WINDOW_SLACK = 8;
+/** Rounds of a rank search; each widens the windows fourfold, so this many span any partition. */
+export const RANK_ROUNDS_MAX = 24;
+
+/** Proxies: pixels per side after pooling, at most. */
+export const PROXY_RESOLUTION_MAX = 16;
+/** Golden sizes where the caller names none. */
+export const K_MIN_DEFAULT_MAX = 10_000;
+export const K_MAX_DEFAULT_MAX = 20_000;
+
+/** Rows between two looks at the cancel flag in a compute thread: about a millisecond. */
+export const CANCEL_CHECK_ROWS = 256;
+/** Images in one SampleImages message. */
+export const SAMPLE_IMAGES_BYTES_MAX = 4 * 1024 * 1024;
+/** Images in a preview where the caller names none. */
+export const PREVIEW_COUNT_DEFAULT = 8;
+/** Pages of the list calls. */
+export const PAGE_SIZE_DEFAULT = 100;
+export const PAGE_SIZE_MAX = 1_000;
