@@ -84,3 +84,23 @@ export const PREVIEW_COUNT_DEFAULT = 8;
 /** Pages of the list calls. */
 export const PAGE_SIZE_DEFAULT = 100;
 export const PAGE_SIZE_MAX = 1_000;
+
+/** Text of a status, and file names in it: trailers are HTTP/2 headers, of which peers accept about 8 KiB in all, and the text goes three times. */
+export const STATUS_TEXT_CHARS_MAX = 600;
+/** Partitions named in a status, as ranges: some hundreds of numbers; the answer's coverage has them all. */
+export const STATUS_PARTITIONS_CHARS_MAX = 1_500;
+/** HTTP/2 pings between quiet peers: a peer that vanished without a word is noticed within their sum. */
+export const KEEPALIVE_TIME_MS = 20_000;
+export const KEEPALIVE_TIMEOUT_MS = 10_000;
+/** A worker that restarts should be found again soon; gRPC's own 20 s to 2 minutes suits wide networks. */
+export const RECONNECT_BACKOFF_MIN_MS = 100;
+export const RECONNECT_BACKOFF_MAX_MS = 2_000;
+/** Messages of one stream that wait to be taken by its handler; then the stream is not read. */
+export const STREAM_INBOX_MESSAGES_MAX = 16;
+/** After the last call of ours has ended: time for its bytes to leave, before health watchers are cut off. */
+export const DRAIN_GRACE_MS = 100;
+/** Scale factors of data and noise: far beyond use, and squares and quotients of them stay finite in double. */
+export const LEVEL_MIN = 1e-9;
+export const LEVEL_MAX = 1e9;
+/** Largest magnitude of a query's value: its square times D stays finite. */
+export const QUERY_VALUE_MAX = 1e30;

@@ -71,7 +71,7 @@ export type StageCuts = Partial<Record<ScreenStage, Cut>>;
 
 /** Which keys a screen returns: around a share of the eligible rows, or by explicit ranks. */
 export type RankRequest =
-  | { readonly kind: 'fraction'; /** [B] in (0, 1] */ readonly fraction: Float64Array }
+  | { readonly kind: 'fraction'; /** [B] in [0, 1]; 0 = no key of that query */ readonly fraction: Float64Array }
   | { readonly kind: 'windows'; /** of this partition */ readonly windows: readonly { query: number; firstRank: number; count: number }[] };
 
 /** Keys of consecutive ranks among the eligible rows of one partition; see proto ScreenPart. */
