@@ -21,7 +21,7 @@ export function numberToFloat16(value: number): number {
   const magnitude = word & 0x7fffffff;
   if (magnitude > 0x7f800000) return sign | 0x7e00;
   if (magnitude >= 0x477ff000) return sign | 0x7c00;
-  if (magnitude < 0x38800000) return sign | roundHalfEven(Math.abs(floats[0]!) * 2 ** 24);
+  if (magnitude < 0x38800000) return sign | roundHalfEven(Math.abs(floats[0]) * 2 ** 24);
   const kept = magnitude - 0x38000000;
   const tie = kept & 0x1fff;
   const base = kept >>> 13;

@@ -102,7 +102,7 @@ test('equal rows share the weight: n copies have mass n and effective support n'
   const copies = Array.from({ length: 7 }, () => partOf([{ logit: -12.5, values: [1, -1, 0.5] }]));
   const all = copies.reduce(merge);
   assert.equal(all.scalars.mass[0], 7);
-  assert.equal(all.scalars.mass[0]! ** 2 / all.scalars.massSq[0]!, 7);
+  assert.equal(all.scalars.mass[0] ** 2 / all.scalars.massSq[0]!, 7);
   assert.deepEqual(
     [...all.sums.sums].map((v) => v / 7),
     [1, -1, 0.5],

@@ -1,0 +1,58 @@
+// Runs the built tests and ends with one line: N passed, N failed, N skipped. Arguments are parts of file names to run.
+import { readdirSync } from 'node:fs';
+import path from 'node:path';
+import { run } from 'node:test';
+import { root } from './stamps.mjs';
+
+/** One file; the longest start whole clusters. */
+const FILE_TIMEOUT_MS = 300_000;
+
+const wanted = process.argv.slice(2);
+const folder = path.join(root, 'dist/test');
+const files = readdirSync(folder, { recursive: true })
+  .filter((name) => name.endsWith('.test.js') && (wanted.length === 0 || wanted.some((part) => name.includes(part))))
+  .sort()
+  .map((name) => path.join(folder, name));
+if (files.length === 0) {
+  process.stderr.write(`golddiff: Expected a part of a test file's name but received ${wanted.join(' ')}\n`);
+  process.exit(2);
+}
+// The main job's bootstrap gives an IPC channel; when it closes, its process is gone and so should we be.
+process.on('disconnect', () => process.exit(143));
+process.channel?.unref();
+
+const counts = { passed: 0, failed: 0, skipped: 0 };
+const failures = [];
+const skips = [];
+let file = '';
+for await (const { type, data } of run({ files, concurrency: 1, timeout: FILE_TIMEOUT_MS })) {
+  if (data?.file && data.file !== file && type !== 'test:enqueue') {
+    file = data.file;
+    process.stdout.write(`${path.relative(folder, file).replace(/\.js$/, '')}\n`);
+  }
+  if (type === 'test:diagnostic' && data.nesting > 0) process.stdout.write(`      ${data.message}\n`);
+  else if (type === 'test:diagnostic' && data.file) process.stdout.write(`      ${data.message}\n`);
+  else if (type === 'test:stderr') process.stdout.write(data.message);
+  else if ((type === 'test:pass' || type === 'test:fail') && data.details?.type !== 'suite') {
+    const pad = '  '.repeat(data.nesting + 1);
+    if (data.skip !== undefined || data.todo !== undefined) {
+      counts.skipped++;
+      const reason = typeof data.skip === 'string' ? `: ${data.skip}` : '';
+      skips.push(`${data.name}${reason}`);
+      process.stdout.write(`${pad}skip  ${data.name}${reason}\n`);
+    } else if (type === 'test:pass') {
+      counts.passed++;
+      process.stdout.write(`${pad}ok    ${data.name}  ${Math.round(data.details.duration_ms)} ms\n`);
+    } else {
+      counts.failed++;
+      const error = data.details.error;
+      const text = `${data.file ? path.relative(folder, data.file) : ''}: ${data.name}\n${error?.cause?.stack ?? error?.stack ?? error}`;
+      failures.push(text);
+      process.stdout.write(`${pad}FAIL  ${data.name}\n${String(error?.cause?.stack ?? error?.stack ?? error).replace(/^/gm, `${pad}      `)}\n`);
+    }
+  }
+}
+if (failures.length > 0) process.stdout.write(`\nFailures\n${failures.join('\n\n')}\n`);
+if (skips.length > 0) process.stdout.write(`\nSkipped\n${skips.map((s) => `  ${s}`).join('\n')}\n`);
+process.stdout.write(`\n${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped\n`);
+process.exit(counts.failed > 0 || counts.passed === 0 ? 1 : 0);

@@ -1,0 +1,109 @@
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { test } from 'node:test';
+import { packageRoot } from '../shared/package-root.js';
+
+const SERVICES = ['coordinator', 'shard-worker', 'client'];
+const LINES_MAX = 400;
+/** Written so that this file does not hold the words it looks for. */
+const BANNED = ['TO' + 'DO', 'FIX' + 'ME', 'XX' + 'X', 'HA' + 'CK', 'mo' + 'ck', 'st' + 'ub', 'dum' + 'my', 'ut' + 'ils'];
+/** Files that need no test of their own, each with the reason. */
+const UNTESTED: Record<string, string> = {
+  'shared/control-plane/control-plane.ts': 'types only; test/shared/control-plane/contract.ts holds its implementations to it',
+  'shared/dataset/manifest.ts': 'types and a version number',
+  'shared/limits.ts': 'constants',
+  'shard-worker/backends/backend.ts': 'types only; conformance.ts holds its implementations to it',
+  'coordinator/main.ts': 'wires and stops; test/integration starts it as a process',
+  'shard-worker/main.ts': 'wires and stops; test/integration starts it as a process',
+  'client/main.ts': 'wires the commands; test/client/cli starts it as a process',
+};
+
+/** Files under version control or new, that git does not ignore; in a copy without git every file outside the built folders. */
+function treeFiles(): string[] {
+  try {
+    const listed = execFileSync('git', ['ls-files', '--cached', '--others', '--exclude-standard'], { cwd: packageRoot, encoding: 'utf8' });
+    return listed.split('\n').filter((f) => f !== '' && existsSync(path.join(packageRoot, f)));
+  } catch {
+    return readdirSync(packageRoot, { recursive: true, encoding: 'utf8' }).filter(
+      (f) => !/^(node_modules|dist|out|data|\.git)\b|^proto\/generated/.test(f) && /\.\w+$/.test(f),
+    );
+  }
+}
+
+const files = treeFiles();
+const sources = files.filter((f) => /^(shared|coordinator|shard-worker|client)\/.*\.ts$/.test(f));
+const read = (file: string): string => readFileSync(path.join(packageRoot, file), 'utf8');
+
+function importsOf(file: string): string[] {
+  const found = read(file).matchAll(/(?:from|import)\s*\(?\s*'(\.[^']+)'/g);
+  return [...found].map((m) => path.posix.join(path.posix.dirname(file), m[1]!));
+}
+
+/** Broken import directions of a file: proto <- shared <- services, and no service imports another. */
+export function wrongImports(file: string, imports: readonly string[]): string[] {
+  const own = file.split('/')[0]!;
+  const allowed: Record<string, string[]> = { shared: ['shared', 'proto'], ...Object.fromEntries(SERVICES.map((s) => [s, [s, 'shared', 'proto']])) };
+  return imports.filter((i) => allowed[own] !== undefined && !allowed[own].includes(i.split('/')[0]!));
+}
+
+test('imports go proto <- shared <- services, and no service imports another', () => {
+  assert.ok(sources.length > 20, 'the glob finds the sources');
+  assert.deepEqual(wrongImports('shared/a.ts', ['client/b.js', 'shared/c.js']), ['client/b.js'], 'the check can fail');
+  assert.deepEqual(wrongImports('coordinator/a.ts', ['shard-worker/b.js', 'proto/generated/x.js']), ['shard-worker/b.js']);
+  const broken = sources.flatMap((f) => wrongImports(f, importsOf(f)).map((i) => `${f} -> ${i}`));
+  assert.deepEqual(broken, []);
+});
+
+test('every source file has its test, at the same place under test/', () => {
+  const tests = new Set(files.filter((f) => f.endsWith('.test.ts')));
+  const missing = sources.filter((f) => !tests.has(`test/${f.replace(/\.ts$/, '.test.ts')}`) && UNTESTED[f] === undefined);
+  assert.deepEqual(missing, []);
+});
+
+test('the list of files without a test names only files that exist and have none', () => {
+  const idle = Object.keys(UNTESTED).filter(
+    (f) => !existsSync(path.join(packageRoot, f)) || files.includes(`test/${f.replace(/\.ts$/, '.test.ts')}`),
+  );
+  assert.deepEqual(idle, []);
+});
+
+test('no banned word, path of a machine or registry host stands in the tree', () => {
+  const words = new RegExp(`\\b(${BANNED.join('|')})s?\\b`);
+  const places = /\/work\/|registry\.npmjs|deb\.debian|\/root\//;
+  assert.ok(words.test(`a ${BANNED[4]} here`) && places.test('see ' + '/work/' + 'main'), 'the check can fail');
+  const texts = files
+    .filter((f) => /\.(ts|mjs|js|json|md|proto|py|sh|ya?ml|cpp|h|cu)$/.test(f) || f === '.ci/run')
+    .filter((f) => f !== 'test/tidy.test.ts');
+  const found = texts.flatMap((f) =>
+    read(f)
+      .split('\n')
+      .flatMap((line, i) => (words.test(line) || places.test(line) ? [`${f}:${i + 1}: ${line.trim().slice(0, 120)}`] : [])),
+  );
+  assert.deepEqual(found, []);
+});
+
+test(`no source file is longer than ${LINES_MAX} lines`, () => {
+  const long = sources.map((f) => [f, read(f).split('\n').length] as const).filter(([, lines]) => lines > LINES_MAX);
+  assert.deepEqual(long, []);
+});
+
+test('no service prints to the console outside the client', () => {
+  const printing = sources.filter((f) => !f.startsWith('client/') && /\bconsole\./.test(read(f)));
+  assert.deepEqual(printing, []);
+});
+
+test('relative imports name files that exist', () => {
+  const gone = sources.flatMap((f) =>
+    importsOf(f)
+      .filter(
+        (i) =>
+          !i.startsWith('proto/generated/') &&
+          !existsSync(path.join(packageRoot, i.replace(/\.js$/, '.ts'))) &&
+          !existsSync(path.join(packageRoot, i)),
+      )
+      .map((i) => `${f} -> ${i}`),
+  );
+  assert.deepEqual(gone, []);
+});
