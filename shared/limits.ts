@@ -104,3 +104,5 @@ export const LEVEL_MIN = 1e-9;
 export const LEVEL_MAX = 1e9;
 /** Largest magnitude of a query's value: its square times D stays finite. */
 export const QUERY_VALUE_MAX = 1e30;
+/** How often the in-process control plane looks for leases that have ended: well under any lease. */
+export const LEASE_SWEEP_INTERVAL_MS = 250;

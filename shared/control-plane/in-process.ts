@@ -1,0 +1,61 @@
+/**
+ * The control plane of one process: everything in memory, for the embedded cluster and for static worker lists. Leases end by the given clock, which
+ * tests move by hand; a sweep at every look and a timer for watchers keep them honest without one timer per lease.
+ */
+
+import { InProcessArtifacts } from './in-process-artifacts.js';
+import { InProcessJobs } from './in-process-jobs.js';
+import { InProcessMembership } from './in-process-membership.js';
+import { InProcessPlacements } from './in-process-placements.js';
+import { invariant } from '../errors.js';
+import { LEASE_SWEEP_INTERVAL_MS, WORKER_LEASE_MS } from '../limits.js';
+import type { ControlPlane } from './control-plane.js';
+
+export interface InProcessSettings {
+  /** how long a worker lives without a heartbeat, ms */
+  readonly workerLeaseMs?: number;
+  /** monotonic, ms */
+  readonly nowMs?: () => number;
+  /** milliseconds between looks for leases that have ended, for watchers; 0 = only `sweep` looks */
+  readonly sweepIntervalMs?: number;
+}
+
+export interface InProcessControlPlane extends ControlPlane {
+  readonly kind: 'in-process';
+  /** Ends what has expired by the clock, and tells the watchers. */
+  sweep(): void;
+}
+
+export function createInProcessControlPlane(settings: InProcessSettings = {}): InProcessControlPlane {
+  const nowMs = settings.nowMs ?? (() => performance.now());
+  const leaseMs = settings.workerLeaseMs ?? WORKER_LEASE_MS;
+  invariant(leaseMs > 0, 'a lease lasts a while');
+  const membership = new InProcessMembership(leaseMs, nowMs);
+  const placements = new InProcessPlacements();
+  const jobs = new InProcessJobs(nowMs);
+  const artifacts = new InProcessArtifacts(nowMs);
+  const sweep = (): void => {
+    membership.sweep();
+    jobs.sweep();
+    artifacts.sweep();
+  };
+  const intervalMs = settings.sweepIntervalMs ?? LEASE_SWEEP_INTERVAL_MS;
+  const timer = intervalMs > 0 ? setInterval(sweep, intervalMs) : undefined;
+  // A process with nothing else to do may end.
+  timer?.unref();
+  return {
+    kind: 'in-process',
+    membership,
+    placements,
+    jobs,
+    artifacts,
+    sweep,
+    close: async () => {
+      clearInterval(timer);
+      membership.close();
+      placements.close();
+      jobs.close();
+      artifacts.close();
+    },
+  };
+}
