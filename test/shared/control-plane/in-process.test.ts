@@ -1,0 +1,45 @@
+import assert from 'node:assert/strict';
+import { it } from 'node:test';
+import { createInProcessControlPlane } from '../../../shared/control-plane/in-process.js';
+import { controlPlaneContract } from './contract.js';
+
+const TIMES = { workerLeaseMs: 1_000, jobLeaseMs: 1_000, noticeMs: 1_000 };
+
+controlPlaneContract('in-process', TIMES, async () => {
+  let now = 0;
+  const plane = createInProcessControlPlane({ workerLeaseMs: TIMES.workerLeaseMs, nowMs: () => now, sweepIntervalMs: 0 });
+  return {
+    plane,
+    pass: async (ms) => {
+      now += ms;
+    },
+    dispose: () => plane.close(),
+  };
+});
+
+it('tells watchers of an ended lease although nobody asks', async () => {
+  let now = 0;
+  const plane = createInProcessControlPlane({ workerLeaseMs: 100, nowMs: () => now, sweepIntervalMs: 5 });
+  const gone = new Promise<void>((resolve) => plane.membership.watch((workers) => workers.length === 0 && resolve()));
+  await plane.membership.heartbeat({
+    workerId: 'a',
+    instanceId: 'a-1',
+    address: '127.0.0.1:1',
+    backend: 'reference',
+    deviceMemoryBytes: 1,
+    deviceMemoryUsedBytes: 0,
+    openSteps: 0,
+    draining: false,
+    held: [],
+  });
+  now = 101;
+  // The sweep's timer keeps no process alive, so something else must while the test waits.
+  const awake = setInterval(() => {}, 1_000);
+  await gone;
+  clearInterval(awake);
+  await plane.close();
+});
+
+it('refuses a lease of no length', () => {
+  assert.throws(() => createInProcessControlPlane({ workerLeaseMs: 0 }), /Invariant broken/);
+});
