@@ -41,8 +41,10 @@ function forward(from: net.Socket, to: net.Socket, delayMs: () => number): void 
   let last = Promise.resolve();
   from.on('data', (piece) => {
     const due = new Promise((resolve) => setTimeout(resolve, delayMs()));
-    last = last.then(() => due).then(() => {
-      if (!to.destroyed) to.write(piece);
-    });
+    last = last
+      .then(() => due)
+      .then(() => {
+        if (!to.destroyed) to.write(piece);
+      });
   });
 }

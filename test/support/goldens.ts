@@ -39,7 +39,7 @@ export async function loadGolden(name: string): Promise<Golden> {
     k_t: number[];
     alpha_bar: number[];
   };
-  const array = async (suffix: string): Promise<Float64Array> => Float64Array.from((await readNpy(at(`${suffix}.npy`))).values);
+  const array = async (suffix: string): Promise<Float64Array> => Float64Array.from((await readNpy(at(`${suffix}.npy`))).data);
   return {
     name,
     firstRow: spec.first_row,

