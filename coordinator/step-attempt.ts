@@ -1,0 +1,177 @@
+/**
+ * One attempt at a step: scatter to the workers chosen, search the golden cuts, gather scalars, then the weighted sums where they matter, and merge.
+ *
+ * Partials are kept by their node of the merge tree, whatever order they come in, and merged once all are there: the answer is bit-identical for any
+ * number of workers and any order of arrival. The first worker that fails ends the attempt on all of them.
+ */
+
+import { GolddiffError, asGolddiffError, invariant } from '../shared/errors.js';
+import { DEADLINE_MARGIN_MS, STEP_TIMEOUT_MS } from '../shared/limits.js';
+import { mergeUp, rootLevel, type TreeNode } from '../shared/math/merge-tree.js';
+import { EMPTY_SUMS, mergeScalars, mergeSums, type PosteriorScalars, type PosteriorSums } from '../shared/math/partial-posterior.js';
+import { abortReason } from './admission-queue.js';
+import { findGoldenSubset, type GoldenSubset } from './golden-search.js';
+import { mergeHistograms, type MergedHistogram } from './mass-rows.js';
+import { formAnswer, type StepAnswer, type StepCoverage, type StepTimings } from './step-answer.js';
+import type { StepPlan } from './step-plan.js';
+import type { WorkerLink } from './worker-link.js';
+import { WorkerStep, type ByteCounter, type SumsReply } from './worker-step.js';
+
+export interface StepContext {
+  readonly requestId: string;
+  /** fires with a GolddiffError or a TimeoutError when nobody waits for the answer any more */
+  readonly signal: AbortSignal;
+  /** Infinity without a deadline */
+  remainingMs(): number;
+}
+
+/** Partitions of one worker in this attempt. */
+export interface Assignment {
+  readonly link: WorkerLink;
+  /** ascending, at least one */
+  readonly partitions: readonly number[];
+}
+
+/** The error of one worker: whoever planned the attempt may go elsewhere. */
+export class WorkerFailure extends Error {
+  override readonly name = 'WorkerFailure';
+  constructor(
+    readonly workerId: string,
+    readonly error: GolddiffError,
+  ) {
+    super(error.message, { cause: error });
+  }
+}
+
+/** @throws WorkerFailure; GolddiffError for the caller's cancellation or deadline, or a query that has no answer */
+export async function attemptStep(
+  plan: StepPlan,
+  epoch: number,
+  assignments: readonly Assignment[],
+  coverage: StepCoverage,
+  context: StepContext,
+  countBytes: ByteCounter,
+): Promise<StepAnswer> {
+  invariant(assignments.length > 0, 'a step has a worker');
+  const present = plan.manifest.partitions.map((p) => p.id);
+  const settings = { batch: plan.batch, dim: plan.dim, present, countBytes };
+  const clock = new PhaseClock();
+  const workers = [...assignments]
+    .sort((a, b) => a.partitions[0]! - b.partitions[0]!)
+    .map(({ link, partitions }) => new WorkerStep(link.workerId, partitions, link.openStep(), settings));
+  const forEach = <T>(fn: (worker: WorkerStep) => Promise<T>): Promise<T[]> =>
+    Promise.all(
+      workers.map((worker) =>
+        fn(worker).catch((error: unknown) => {
+          throw context.signal.aborted ? abortReason(context.signal) : new WorkerFailure(worker.workerId, asGolddiffError(error));
+        }),
+      ),
+    );
+  const onAbort = (): void => workers.forEach((worker) => worker.close(abortReason(context.signal)));
+  context.signal.addEventListener('abort', onAbort, { once: true });
+  try {
+    if (context.signal.aborted) throw abortReason(context.signal);
+    const open = openRequest(plan, epoch, context);
+    const x = bytesOfQueries(plan);
+    await forEach((worker) => worker.open(open, x));
+    clock.end('scatterMs');
+    const golden = plan.golden && (await findGoldenSubset(plan, forEach));
+    clock.end('screenMs');
+    const cuts = golden?.cuts ?? [];
+    const byNode = joined(await forEach((worker) => worker.scalars(cuts)));
+    clock.end('aggregateMs');
+    const root: TreeNode = { level: rootLevel(present), index: 0 };
+    const scalars = mergeUp(byNode, root, mergeScalars);
+    invariant(scalars !== undefined, 'scalars cover the partitions');
+    clock.end('mergeMs');
+    const replies = await forEach((worker) => worker.sums(cuts, scalars, plan.massRows));
+    clock.end('aggregateMs');
+    const merged = mergeReplies(plan, root, byNode, replies);
+    const eligible = eligibleReached(plan, coverage, scalars, golden);
+    const timings = clock.timings;
+    const answer = formAnswer(plan, { ...merged, scalars, eligible, lastDistance: golden?.lastDistance, coverage }, timings);
+    clock.end('mergeMs');
+    timings.workerComputeMs = Math.max(...workers.map((worker) => worker.computeMs));
+    return answer;
+  } finally {
+    context.signal.removeEventListener('abort', onAbort);
+    for (const worker of workers) worker.close();
+  }
+}
+
+function openRequest(plan: StepPlan, epoch: number, context: StepContext) {
+  const golden = plan.golden;
+  const timeoutMs = Math.min(STEP_TIMEOUT_MS, Math.floor(context.remainingMs() - DEADLINE_MARGIN_MS));
+  if (timeoutMs < 1) throw new GolddiffError('DEADLINE_EXCEEDED', `The deadline leaves no time for a step: it takes at least ${DEADLINE_MARGIN_MS + 1} ms`);
+  return {
+    requestId: context.requestId,
+    dataSet: plan.manifest.name,
+    epoch,
+    xDtype: plan.xDtype,
+    batchRows: plan.batch,
+    rowValues: plan.dim,
+    alpha: [...plan.alpha],
+    sigma: [...plan.sigma],
+    temperature: plan.temperature,
+    denoiser: 'OPTIMAL' as const,
+    labels: plan.labels ? [...plan.labels] : [],
+    proxyResolution: golden?.proxyResolution ?? 0,
+    presampleSeed: golden?.presampleSeed ?? 0,
+    presampleStep: golden?.presampleStep ?? 0,
+    queryIds: golden ? [...golden.queryIds] : [],
+    timeoutMs,
+  };
+}
+
+function bytesOfQueries(plan: StepPlan): Uint8Array {
+  const values = plan.xDtype === 'F64' ? plan.x : Float32Array.from(plan.x);
+  return new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+}
+
+function joined<T>(maps: readonly ReadonlyMap<string, T>[]): Map<string, T> {
+  return new Map(maps.flatMap((map) => [...map]));
+}
+
+interface NodeValue {
+  readonly scalars: PosteriorScalars;
+  readonly sums: PosteriorSums;
+}
+
+function mergeReplies(plan: StepPlan, root: TreeNode, scalars: ReadonlyMap<string, PosteriorScalars>, replies: readonly SumsReply[]) {
+  const sums = joined(replies.map((reply) => reply.sums));
+  for (const key of sums.keys()) invariant(scalars.has(key), 'sums are of nodes whose scalars came before');
+  const values = new Map([...scalars].map(([key, value]): [string, NodeValue] => [key, { scalars: value, sums: sums.get(key) ?? EMPTY_SUMS }]));
+  const whole = mergeUp(values, root, (left, right) => ({
+    scalars: mergeScalars(left.scalars, right.scalars),
+    sums: mergeSums(left.sums, left.scalars.maxLogit, right.sums, right.scalars.maxLogit, plan.dim),
+  }));
+  const skippedShare = new Float64Array(plan.batch);
+  for (const reply of replies) reply.skippedShare.forEach((share, b) => (skippedShare[b]! += share));
+  // It is a bound, and workers add theirs up in groups: rounded up far below any use, it is the same for every grouping.
+  skippedShare.forEach((share, b) => (skippedShare[b] = Math.ceil(share * 2 ** 60) / 2 ** 60));
+  const histogram: MergedHistogram | undefined = plan.massRows
+    ? mergeUp(joined(replies.map((reply) => reply.histograms)), root, mergeHistograms)
+    : undefined;
+  return { sums: whole?.sums ?? EMPTY_SUMS, skippedShare, histogram };
+}
+
+/** Over the whole data set the manifest knows; over a part of it the screens do, or else every eligible row has been summed. */
+function eligibleReached(plan: StepPlan, coverage: StepCoverage, scalars: PosteriorScalars, golden: GoldenSubset | undefined): Float64Array {
+  if (coverage.missingPartitions.length === 0) return plan.eligible;
+  return scalars.rows.map((rows, b) => {
+    const seen = golden?.eligible[b] ?? NaN;
+    return Number.isNaN(seen) ? rows : seen;
+  });
+}
+
+/** Splits the wall time of one attempt into phases; a phase may come more than once. */
+class PhaseClock {
+  readonly timings: StepTimings = { totalMs: 0, queueMs: 0, scatterMs: 0, screenMs: 0, aggregateMs: 0, mergeMs: 0, workerComputeMs: 0 };
+  #since = performance.now();
+
+  end(phase: 'scatterMs' | 'screenMs' | 'aggregateMs' | 'mergeMs'): void {
+    const now = performance.now();
+    this.timings[phase] += now - this.#since;
+    this.#since = now;
+  }
+}

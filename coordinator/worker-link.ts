@@ -1,0 +1,182 @@
+/**
+ * The connection to one worker: one long-lived Steps stream that carries many steps at once, told apart by number, and the unary calls of the
+ * control path on a channel of their own, so that a probe never waits behind megabytes of sums.
+ *
+ * The stream is opened when the first step needs it and again after it broke. When it breaks, every open step fails with WORKER_LOST: steps are pure
+ * functions of their requests, so whoever started them may go elsewhere.
+ */
+
+import { credentials, type ClientDuplexStream, type ServiceError } from '@grpc/grpc-js';
+import type { AssignRequest } from '../proto/generated/golddiff/v1/AssignRequest.js';
+import type { AssignResponse__Output } from '../proto/generated/golddiff/v1/AssignResponse.js';
+import type { DescribeResponse__Output } from '../proto/generated/golddiff/v1/DescribeResponse.js';
+import type { ShardServiceClient } from '../proto/generated/golddiff/v1/ShardService.js';
+import type { StepRequest } from '../proto/generated/golddiff/v1/StepRequest.js';
+import type { StepResponse__Output } from '../proto/generated/golddiff/v1/StepResponse.js';
+import { GolddiffError, invariant } from '../shared/errors.js';
+import { DATA_PLANE_WINDOW_BYTES, INTERNAL_MESSAGE_BYTES_MAX } from '../shared/limits.js';
+import { channelOptions } from '../shared/rpc/channel.js';
+import { protoPackage } from '../shared/rpc/proto-package.js';
+import { fromServiceError } from '../shared/rpc/status.js';
+
+export type StepBody = Omit<StepRequest, 'stepId' | 'body'>;
+type StepsStream = ClientDuplexStream<StepRequest, StepResponse__Output>;
+
+/** One step on one worker. Replies are read with next(); after close or failure every pending call rejects. */
+export interface LinkedStep {
+  /** Resolves when the connection can take more. Rejects as next() does. */
+  send(body: StepBody): Promise<void>;
+  /** The next reply, in order. Rejects with WORKER_LOST when the stream broke, or with what close was given. */
+  next(): Promise<StepResponse__Output>;
+  /** Ends the step here and tells the worker. Idempotent. */
+  close(reason?: GolddiffError): void;
+}
+
+export class WorkerLink {
+  readonly #steps: ShardServiceClient;
+  readonly #control: ShardServiceClient;
+  readonly #open = new Map<number, OpenStep>();
+  #stream: StepsStream | undefined;
+  #drained: Promise<void> | undefined;
+  #lastStepId = 0;
+  #closed = false;
+
+  /** @param address host:port */
+  constructor(
+    readonly workerId: string,
+    readonly address: string,
+  ) {
+    const data = channelOptions({ messageBytesMax: INTERNAL_MESSAGE_BYTES_MAX, windowBytes: DATA_PLANE_WINDOW_BYTES, ownConnection: true });
+    const control = channelOptions({ messageBytesMax: INTERNAL_MESSAGE_BYTES_MAX, ownConnection: true });
+    this.#steps = new protoPackage.ShardService(address, credentials.createInsecure(), data);
+    this.#control = new protoPackage.ShardService(address, credentials.createInsecure(), control);
+  }
+
+  get openSteps(): number {
+    return this.#open.size;
+  }
+
+  openStep(): LinkedStep {
+    invariant(!this.#closed, 'a closed link opens no steps');
+    const stream = (this.#stream ??= this.#connect());
+    const id = ++this.#lastStepId;
+    const write = (body: StepBody): Promise<void> | undefined => this.#write(stream, { stepId: id, ...body });
+    const step = new OpenStep(write, () => this.#open.delete(id));
+    this.#open.set(id, step);
+    return step;
+  }
+
+  /** @throws WORKER_LOST, DEADLINE_EXCEEDED */
+  describe(timeoutMs: number): Promise<DescribeResponse__Output> {
+    return unaryCall((done) => this.#control.Describe({}, { deadline: Date.now() + timeoutMs }, done));
+  }
+
+  /** @throws WORKER_LOST, DEADLINE_EXCEEDED, DATA_SET_MISMATCH */
+  assign(request: AssignRequest, timeoutMs: number): Promise<AssignResponse__Output> {
+    return unaryCall((done) => this.#control.Assign(request, { deadline: Date.now() + timeoutMs }, done));
+  }
+
+  /** The worker is known to be gone though the stream has not noticed: fails its steps now. The next step connects anew. */
+  lose(why: string): void {
+    const stream = this.#stream;
+    if (stream !== undefined) this.#break(stream, why);
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.lose('the coordinator closes the link');
+    this.#steps.close();
+    this.#control.close();
+  }
+
+  #connect(): StepsStream {
+    const stream = this.#steps.Steps();
+    stream.on('data', (reply: StepResponse__Output) => this.#open.get(reply.stepId)?.deliver(reply));
+    stream.on('error', (error: ServiceError) => this.#break(stream, error.details || error.message));
+    stream.on('end', () => this.#break(stream, 'the worker ended it'));
+    return stream;
+  }
+
+  #break(stream: StepsStream, why: string): void {
+    if (this.#stream !== stream) return;
+    this.#stream = undefined;
+    this.#drained = undefined;
+    const lost = new GolddiffError('WORKER_LOST', `The stream to worker ${this.workerId} at ${this.address} broke: ${why}`);
+    const open = [...this.#open.values()];
+    this.#open.clear();
+    for (const step of open) step.fail(lost);
+    stream.cancel();
+  }
+
+  /** Undefined when there is room for more at once. */
+  #write(stream: StepsStream, request: StepRequest): Promise<void> | undefined {
+    if (this.#stream !== stream || stream.write(request)) return undefined;
+    // One wait for all steps: a listener each would be a hundred listeners.
+    return (this.#drained ??= new Promise((resolve) => {
+      stream.once('drain', () => {
+        this.#drained = undefined;
+        resolve();
+      });
+    }));
+  }
+}
+
+class OpenStep implements LinkedStep {
+  readonly #replies: StepResponse__Output[] = [];
+  #failure: GolddiffError | undefined;
+  #waiting: { resolve(reply: StepResponse__Output): void; reject(error: GolddiffError): void } | undefined;
+  #onFailure: (() => void) | undefined;
+
+  constructor(
+    private readonly write: (body: StepBody) => Promise<void> | undefined,
+    private readonly forget: () => void,
+  ) {}
+
+  async send(body: StepBody): Promise<void> {
+    if (this.#failure) throw this.#failure;
+    const full = this.write(body);
+    if (full === undefined) return;
+    // A worker that hangs never drains: the failure of the step must end the wait.
+    await Promise.race([full, new Promise<void>((resolve) => (this.#onFailure = resolve))]);
+    if (this.#failure) throw this.#failure;
+  }
+
+  next(): Promise<StepResponse__Output> {
+    invariant(this.#waiting === undefined, 'one reader a step');
+    const reply = this.#replies.shift();
+    if (reply !== undefined) return Promise.resolve(reply);
+    if (this.#failure) return Promise.reject(this.#failure);
+    return new Promise((resolve, reject) => (this.#waiting = { resolve, reject }));
+  }
+
+  close(reason = new GolddiffError('CANCELLED', 'The step was closed')): void {
+    if (this.#failure) return;
+    void this.write({ close: {} });
+    this.forget();
+    this.fail(reason);
+  }
+
+  deliver(reply: StepResponse__Output): void {
+    const waiting = this.#waiting;
+    this.#waiting = undefined;
+    if (waiting) waiting.resolve(reply);
+    else this.#replies.push(reply);
+  }
+
+  fail(error: GolddiffError): void {
+    this.#failure = error;
+    this.#replies.length = 0;
+    this.#onFailure?.();
+    this.#waiting?.reject(error);
+    this.#waiting = undefined;
+  }
+}
+
+function unaryCall<Reply>(start: (done: (error: ServiceError | null, reply?: Reply) => void) => void): Promise<Reply> {
+  return new Promise((resolve, reject) => {
+    start((error, reply) => {
+      if (error !== null || reply === undefined) reject(fromServiceError(error ?? new Error('An answer without a message')));
+      else resolve(reply);
+    });
+  });
+}
