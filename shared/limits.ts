@@ -106,3 +106,16 @@ export const LEVEL_MAX = 1e9;
 export const QUERY_VALUE_MAX = 1e30;
 /** How often the in-process control plane looks for leases that have ended: well under any lease. */
 export const LEASE_SWEEP_INTERVAL_MS = 250;
+/** Lines of a child's log that are kept for the report of its death. */
+export const CHILD_LOG_LINES_KEPT = 5;
+/** Workers of an embedded cluster: it is one machine, and each is a process of some 60 MB before any data. */
+export const EMBEDDED_SHARDS_MAX = 64;
+/** From the start of a process to its readiness: a worker of an embedded cluster reads nothing, its coordinator waits while gigabytes are verified. */
+export const EMBEDDED_READY_TIMEOUT_MS = 120_000;
+/** An embedded cluster serves only its own command, so there is nothing to wait for when that ends. */
+export const EMBEDDED_STOP_TIMEOUT_MS = 5_000;
+
+/** Rows that wait for the disk during an import, over all partitions; at least one row for each. */
+export const IMPORT_BUFFER_BYTES_MAX = 64 * 1024 * 1024;
+/** Rows between two checkpoints of an import: a second of work at most is lost, and the disk is made to sync rarely. */
+export const IMPORT_CHECKPOINT_BYTES = 64 * 1024 * 1024;

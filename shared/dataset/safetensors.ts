@@ -109,9 +109,21 @@ export function parseHeader(header: Buffer, file: string, fileBytes: number): Te
 }
 
 /** A whole file in memory, for small ones. `data` holds each tensor's bytes, little-endian. */
-export function encodeSafetensors(tensors: readonly (TensorSpec & { readonly data: ArrayBufferView })[]): Buffer {
-  const layout = layoutSafetensors(tensors.map(({ name, dtype, shape }) => ({ name, dtype, shape })));
+export function encodeSafetensors(
+  tensors: readonly (TensorSpec & { readonly data: ArrayBufferView })[],
+  metadata: Readonly<Record<string, string>> = {},
+): Buffer {
+  const layout = layoutSafetensors(
+    tensors.map(({ name, dtype, shape }) => ({ name, dtype, shape })),
+    metadata,
+  );
   return Buffer.concat([layout.header, ...tensors.map(({ data }) => Buffer.from(data.buffer, data.byteOffset, data.byteLength))]);
+}
+
+/** The texts under __metadata__; empty where there are none. Call only on a header that parseHeader accepts. */
+export function headerMetadata(header: Buffer): Record<string, string> {
+  const parsed = JSON.parse(header.toString('utf8')) as { __metadata__?: Record<string, string> };
+  return parsed.__metadata__ ?? {};
 }
 
 /** Tensors of a whole file in memory, each with its bytes copied to an aligned buffer. */
