@@ -1,0 +1,78 @@
+/** golddiff cluster: an embedded cluster in the foreground, until Ctrl-C. */
+
+import { Command } from 'commander';
+
+import { hostPort, integer, logLevel, text } from '../../shared/config.js';
+import { GolddiffError } from '../../shared/errors.js';
+import { EMBEDDED_SHARDS_MAX } from '../../shared/limits.js';
+import type { LogLevel } from '../../shared/log.js';
+import { EMBEDDED_SHARDS_DEFAULT, startEmbeddedCluster } from '../embedded-cluster.js';
+import { listenForInterrupts } from '../interrupts.js';
+import { clientFlag } from './flags.js';
+
+interface ClusterFlags {
+  readonly data: string;
+  readonly shards: number;
+  readonly replicas: number;
+  readonly listen: string;
+  readonly computeThreads?: number;
+  readonly logLevel: LogLevel;
+  readonly json?: boolean;
+}
+
+const LISTEN_DEFAULT = '127.0.0.1:50051';
+
+export function clusterCommand(): Command {
+  return new Command('cluster')
+    .description('run a whole cluster on this machine in the foreground and print its endpoints; Ctrl-C ends it')
+    .addOption(clientFlag('--data <DIR>', 'data set to serve', text).makeOptionMandatory())
+    .addOption(clientFlag('--shards <S>', 'shard workers', integer(1, EMBEDDED_SHARDS_MAX), String(EMBEDDED_SHARDS_DEFAULT)))
+    .addOption(clientFlag('--replicas <R>', 'workers that hold each partition', integer(1, EMBEDDED_SHARDS_MAX), '1'))
+    .addOption(clientFlag('--listen <HOST:PORT>', 'address of the coordinator; port 0 takes a free one', hostPort, LISTEN_DEFAULT))
+    .addOption(clientFlag('--compute-threads <N>', 'threads of each worker (default: the cores divided among them)', integer(1, 1024)))
+    .addOption(clientFlag('--log-level <LEVEL>', 'of all processes, to stderr', logLevel, 'warn'))
+    .option('--json', 'print the endpoints as one line of JSON')
+    .action(async (flags: ClusterFlags) => run(flags));
+}
+
+async function run(flags: ClusterFlags): Promise<void> {
+  const interrupts = listenForInterrupts();
+  let coordinatorDied: (sentence: string) => void = () => {};
+  const lost = new Promise<string>((resolve) => (coordinatorDied = resolve));
+  try {
+    const cluster = await startEmbeddedCluster({
+      dataDir: flags.data,
+      shards: flags.shards,
+      replicas: flags.replicas,
+      listen: flags.listen,
+      logLevel: flags.logLevel,
+      metrics: true,
+      signal: interrupts.signal,
+      ...(flags.computeThreads === undefined ? {} : { computeThreads: flags.computeThreads }),
+      onLogLine: (line) => void process.stderr.write(`${line}\n`),
+      // Without one worker the cluster still says, request by request, what it lacks; without its coordinator it is none.
+      onDeath: (sentence) => {
+        process.stderr.write(`${sentence}\n`);
+        if (sentence.startsWith('The coordinator')) coordinatorDied(sentence);
+      },
+    });
+    try {
+      const metrics = Object.fromEntries(cluster.metricsEndpoints);
+      if (flags.json) process.stdout.write(`${JSON.stringify({ endpoint: cluster.endpoint, metrics })}\n`);
+      else {
+        const lines = Object.entries(metrics).map(([name, address]) => `metrics   http://${address}/metrics  (${name})`);
+        process.stdout.write(`${[`endpoint  ${cluster.endpoint}`, ...lines].join('\n')}\n`);
+      }
+      const interrupted = new Promise<undefined>((resolve) => {
+        interrupts.signal.addEventListener('abort', () => resolve(undefined), { once: true });
+        if (interrupts.signal.aborted) resolve(undefined);
+      });
+      const death = await Promise.race([interrupted, lost]);
+      if (death !== undefined) throw new GolddiffError('WORKER_LOST', 'The cluster ended because its coordinator did');
+    } finally {
+      await cluster.stop();
+    }
+  } finally {
+    interrupts.release();
+  }
+}

@@ -1,0 +1,113 @@
+/**
+ * Flags of the client's commands. Unlike those of the services they are not environment variables: a variable left over from yesterday must not change
+ * what a command computes.
+ */
+
+import { Option, type Command } from 'commander';
+
+import { hostPort, integer, oneOf, real, text, type Parser } from '../../shared/config.js';
+import { argumentError } from '../../shared/errors.js';
+import { BATCH_ROWS_DEFAULT, BATCH_ROWS_MAX, DATA_SET_ROWS_MAX, EMBEDDED_SHARDS_MAX, PROXY_RESOLUTION_MAX } from '../../shared/limits.js';
+import type { GoldenRetrieval, RetrievalChoice } from '../retrieval.js';
+import { DENOISERS, GOLDEN_VARIANTS, PRESAMPLES, type Denoiser, type GoldenVariantWord, type PresampleWord } from '../vocabulary.js';
+import type { ClientTarget } from '../with-client.js';
+
+/** @param shown as commander writes it: `--count <N>` */
+export function clientFlag<T>(shown: string, description: string, parser: Parser<T>, fallback?: string): Option {
+  const name = shown.split(' ', 1)[0] ?? shown;
+  const option = new Option(shown, description).argParser((value: string) => parser(value, name));
+  return fallback === undefined ? option : option.default(parser(fallback, name), fallback);
+}
+
+/** One of the keys of a table of words. */
+export function wordOf<T extends Record<string, string>>(table: T): Parser<keyof T & string> {
+  return oneOf(Object.keys(table) as (keyof T & string)[]);
+}
+
+/** A whole number, or one word that stands for "decide yourself". */
+export function integerOr<W extends string>(word: W, minimum: number, maximum: number): Parser<number | W> {
+  return (value, name) => {
+    if (value === word) return word;
+    try {
+      return integer(minimum, maximum)(value, name);
+    } catch {
+      throw argumentError(name, `${word} or a whole number from ${minimum} to ${maximum}`, value);
+    }
+  };
+}
+
+/** "3" or "0,1,2": classes, -1 for all rows. */
+export const labelList: Parser<number[]> = (value, name) => {
+  const labels = value.split(',').map((part) => (/^-?\d+$/.test(part.trim()) ? Number(part) : NaN));
+  if (labels.some((label) => !Number.isInteger(label) || label < -1 || label > 2 ** 31 - 1))
+    throw argumentError(name, 'a class or a list of classes such as 0,1,2 (-1 = all rows)', value);
+  return labels;
+};
+
+export function addTargetFlags(command: Command): Command {
+  return command
+    .addOption(clientFlag('--endpoint <HOST:PORT>', 'coordinator of a running cluster', hostPort))
+    .addOption(clientFlag('--data <DIR>', 'in place of --endpoint: run an embedded cluster over this data set for this one command', text))
+    .addOption(clientFlag('--shards <S>', 'with --data: shard workers (default 4)', integer(1, EMBEDDED_SHARDS_MAX)))
+    .addOption(clientFlag('--data-set <NAME>', 'data set to ask for, where the cluster serves several', text));
+}
+
+export type TargetFlags = ClientTarget & { readonly dataSet?: string };
+
+export function addPosteriorFlags(command: Command): Command {
+  const rows = integer(1, DATA_SET_ROWS_MAX);
+  return command
+    .addOption(clientFlag('--denoiser <NAME>', Object.keys(DENOISERS).join(' | '), wordOf(DENOISERS), 'optimal'))
+    .addOption(clientFlag('--retrieval <KIND>', 'exact (score every row) | golden (score a golden subset)', oneOf(['exact', 'golden']), 'exact'))
+    .addOption(clientFlag('--golden-variant <NAME>', 'golden: paper | released (default paper)', wordOf(GOLDEN_VARIANTS)))
+    .addOption(clientFlag('--k-min <ROWS>', 'golden: rows of the subset at the least noise (default min(10000, N/20))', rows))
+    .addOption(clientFlag('--k-max <ROWS>', 'golden: rows of the subset at the most noise (default min(20000, N/10))', rows))
+    .addOption(clientFlag('--k <dynamic|ROWS>', 'golden: rows of the subset at every level (default dynamic)', integerOr('dynamic', 1, DATA_SET_ROWS_MAX)))
+    .addOption(clientFlag('--candidate-pool <auto|ROWS>', 'golden: rows that pass the proxy (default auto)', integerOr('auto', 1, DATA_SET_ROWS_MAX)))
+    .addOption(clientFlag('--proxy-resolution <PIXELS>', 'golden: pixels along H after pooling', integer(1, PROXY_RESOLUTION_MAX)))
+    .addOption(clientFlag('--presample <auto|all>', 'golden, released: how many rows are pre-sampled (default auto)', wordOf(PRESAMPLES)))
+    .addOption(clientFlag('--mask-threshold <SHARE>', 'pca: mask entries below this share of the largest are 0', real(0, 1)))
+    .addOption(clientFlag('--labels <CLASSES>', 'posterior over rows of these classes: one for all, or one for each image', labelList))
+    .addOption(clientFlag('--temperature <T>', 'divides the logits (default 1)', real(0, Infinity, true)))
+    .addOption(
+      clientFlag('--batch-rows <B>', `queries in one step, 1 to ${BATCH_ROWS_MAX}`, integer(1, BATCH_ROWS_MAX), String(BATCH_ROWS_DEFAULT)),
+    )
+    .option('--allow-partial', 'answer from the partitions at hand where some are missing');
+}
+
+export interface PosteriorFlags {
+  readonly denoiser: Denoiser;
+  readonly retrieval: 'exact' | 'golden';
+  readonly goldenVariant?: GoldenVariantWord;
+  readonly kMin?: number;
+  readonly kMax?: number;
+  readonly k?: number | 'dynamic';
+  readonly candidatePool?: number | 'auto';
+  readonly proxyResolution?: number;
+  readonly presample?: PresampleWord;
+  readonly maskThreshold?: number;
+  readonly labels?: readonly number[];
+  readonly temperature?: number;
+  readonly batchRows: number;
+  readonly allowPartial?: boolean;
+}
+
+/** Errors: ARGUMENT_INVALID for a golden flag beside --retrieval exact, or a pca flag beside another denoiser: it would have no effect. */
+export function readRetrieval(flags: PosteriorFlags): RetrievalChoice {
+  // The threshold itself has no field in the API yet: a server that lacks pca refuses the request, one that has it uses the data set's own.
+  if (flags.maskThreshold !== undefined && flags.denoiser !== 'pca') throw argumentError('--mask-threshold', '--denoiser pca', flags.denoiser);
+  const { goldenVariant, kMin, kMax, k, candidatePool, proxyResolution, presample } = flags;
+  const golden = { variant: goldenVariant, kMin, kMax, k, candidatePool, proxyResolution, presample };
+  const given = Object.entries(golden).filter(([, value]) => value !== undefined);
+  if (flags.retrieval === 'golden') return { kind: 'golden', ...Object.fromEntries(given) } as GoldenRetrieval;
+  if (given.length > 0) {
+    const name = given[0]?.[0] === 'variant' ? 'goldenVariant' : (given[0]?.[0] ?? '');
+    throw argumentError(`--${name.replace(/[A-Z]/g, (c) => `-${c.toLowerCase()}`)}`, '--retrieval golden', 'exact');
+  }
+  return { kind: 'exact' };
+}
+
+/** Leaves out what is undefined, as exact optional properties want it. */
+export function defined<T extends object>(values: T): { [K in keyof T]: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as { [K in keyof T]: Exclude<T[K], undefined> };
+}

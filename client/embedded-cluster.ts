@@ -1,0 +1,135 @@
+/**
+ * A whole cluster on this machine: one coordinator and some shard workers, each a process of its own over loopback gRPC, as they would run apart.
+ */
+
+import { existsSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+import { argumentError } from '../shared/errors.js';
+import { EMBEDDED_READY_TIMEOUT_MS, EMBEDDED_SHARDS_MAX, EMBEDDED_STOP_TIMEOUT_MS } from '../shared/limits.js';
+import type { LogLevel } from '../shared/log.js';
+import { ServiceProcess } from './service-process.js';
+
+export interface EmbeddedClusterOptions {
+  /** folder of a data set: the one that holds manifest.json */
+  readonly dataDir: string;
+  /** shard workers, 1 .. 64; default 4 */
+  readonly shards?: number;
+  /** workers that hold each partition, 1 .. shards; default 1 */
+  readonly replicas?: number;
+  /** compute threads of each worker; default: the cores divided among the workers, at least 1 */
+  readonly computeThreads?: number;
+  /** default 'auto' */
+  readonly backend?: string;
+  /** budget of each worker for resident rows, in bytes; default: the worker's own */
+  readonly deviceMemoryBytes?: number;
+  /** address of the coordinator; default 127.0.0.1:0, any free port */
+  readonly listen?: string;
+  /** also serve /metrics of every process, on free ports; default false */
+  readonly metrics?: boolean;
+  /** default 'warn' */
+  readonly logLevel?: LogLevel;
+  /** gets every log line of every process */
+  readonly onLogLine?: (line: string) => void;
+  /** called once for each process that dies while the cluster runs */
+  readonly onDeath?: (sentence: string) => void;
+  /** loading and verifying the data counts; default 120000 */
+  readonly readyTimeoutMs?: number;
+  /** ends the start; a running cluster is ended by stop() */
+  readonly signal?: AbortSignal;
+}
+
+export interface EmbeddedCluster {
+  /** host:port of the coordinator's public API */
+  readonly endpoint: string;
+  /** name to host:port, where metrics were asked for */
+  readonly metricsEndpoints: ReadonlyMap<string, string>;
+  readonly workers: readonly { readonly name: string; readonly address: string; readonly pid: number }[];
+  readonly coordinatorPid: number;
+  /** one sentence for each process that died by itself, oldest first */
+  readonly deaths: readonly string[];
+  /** Ends the coordinator, then the workers; what has not ended within the bound is killed. May be called again. */
+  stop(): Promise<void>;
+}
+
+export const EMBEDDED_SHARDS_DEFAULT = 4;
+
+/** Program of a service, next to the running build: dist/client/this file -> dist/<service>/main.js. */
+export function serviceProgram(service: 'coordinator' | 'shard-worker'): string {
+  return path.join(path.dirname(fileURLToPath(import.meta.url)), '..', service, 'main.js');
+}
+
+/** Errors: ARGUMENT_INVALID; FILE_INVALID for a bad data set; ADDRESS_IN_USE; INTERNAL, with the child's last log lines, where a process dies. */
+export async function startEmbeddedCluster(options: EmbeddedClusterOptions): Promise<EmbeddedCluster> {
+  const shards = options.shards ?? EMBEDDED_SHARDS_DEFAULT;
+  if (!Number.isInteger(shards) || shards < 1 || shards > EMBEDDED_SHARDS_MAX)
+    throw argumentError('shards', `a whole number from 1 to ${EMBEDDED_SHARDS_MAX}`, shards);
+  const replicas = options.replicas ?? 1;
+  if (!Number.isInteger(replicas) || replicas < 1 || replicas > shards) throw argumentError('replicas', `a whole number from 1 to ${shards}`, replicas);
+  if (!existsSync(path.join(options.dataDir, 'manifest.json')))
+    throw argumentError('data', 'a folder with manifest.json, made by golddiff dataset import,', options.dataDir);
+
+  const threads = options.computeThreads ?? Math.max(1, Math.floor(availableParallelism() / shards));
+  const common = ['--data', options.dataDir, '--metrics-listen', options.metrics ? '127.0.0.1:0' : 'off', '--log-level', options.logLevel ?? 'warn'];
+  const deaths: string[] = [];
+  const processes: ServiceProcess[] = [];
+  let stopping = false;
+
+  const startOne = async (name: string, service: 'coordinator' | 'shard-worker', args: readonly string[], signal: AbortSignal): Promise<ServiceProcess> => {
+    const started = await ServiceProcess.start({
+      name,
+      program: serviceProgram(service),
+      args: [...args, ...common],
+      readyTimeoutMs: options.readyTimeoutMs ?? EMBEDDED_READY_TIMEOUT_MS,
+      signal,
+      ...(options.onLogLine === undefined ? {} : { onLogLine: options.onLogLine }),
+    });
+    processes.push(started);
+    void started.exited.then((sentence) => {
+      if (stopping) return;
+      deaths.push(sentence);
+      options.onDeath?.(sentence);
+    });
+    return started;
+  };
+
+  const stop = async (): Promise<void> => {
+    stopping = true;
+    // The coordinator first: it finishes what it has under way, for which it needs the workers.
+    await Promise.all(processes.filter((p) => p.name === 'coordinator').map((p) => p.stop(EMBEDDED_STOP_TIMEOUT_MS)));
+    await Promise.all(processes.map((p) => p.stop(EMBEDDED_STOP_TIMEOUT_MS)));
+  };
+
+  const failed = new AbortController();
+  const signal = options.signal === undefined ? failed.signal : AbortSignal.any([failed.signal, options.signal]);
+  try {
+    const workerArgs = ['--listen', '127.0.0.1:0', '--backend', options.backend ?? 'auto', '--compute-threads', String(threads)];
+    if (options.deviceMemoryBytes !== undefined) workerArgs.push('--device-memory', String(options.deviceMemoryBytes));
+    const starts = Array.from({ length: shards }, (_, i) =>
+      startOne(`shard worker ${i}`, 'shard-worker', [...workerArgs, '--worker-id', `worker-${i}`], signal),
+    );
+    // One that fails ends the start of the others, and the first failure is the one to report.
+    const workers = await Promise.all(starts).catch(async (error: unknown) => {
+      failed.abort();
+      await Promise.allSettled(starts);
+      throw error;
+    });
+    const addresses = workers.map((w) => w.address).join(',');
+    const coordinatorArgs = ['--listen', options.listen ?? '127.0.0.1:0', '--workers', addresses, '--replicas', String(replicas)];
+    const coordinator = await startOne('coordinator', 'coordinator', coordinatorArgs, signal);
+    const metrics = [coordinator, ...workers].flatMap((p) => (p.metricsAddress === undefined ? [] : [[p.name, p.metricsAddress] as const]));
+    return {
+      endpoint: coordinator.address,
+      metricsEndpoints: new Map(metrics),
+      workers: workers.map(({ name, address, pid }) => ({ name, address, pid })),
+      coordinatorPid: coordinator.pid,
+      deaths,
+      stop,
+    };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}

@@ -1,0 +1,152 @@
+/**
+ * The TypeScript client of a golddiff coordinator.
+ *
+ *     const client = connect('127.0.0.1:50051');
+ *     const { x0hat } = await client.score({ x, shape: [8, 784], t: 300 });
+ *     for await (const event of client.sample({ count: 16, retrieval: { kind: 'golden' } })) ...
+ *     client.close();
+ *
+ * Arrays are plain typed arrays with their shape beside them. Every call takes an AbortSignal and a timeout; every failure is a GolddiffError with
+ * a stable `code`, one sentence as its message, and `retryable`.
+ */
+
+import { credentials, makeGenericClientConstructor, type Client, type ServiceError } from '@grpc/grpc-js';
+import { service as healthService } from 'grpc-health-check';
+
+import type { Dataset__Output } from '../proto/generated/golddiff/v1/Dataset.js';
+import type { DatasetServiceClient } from '../proto/generated/golddiff/v1/DatasetService.js';
+import type { ListDatasetsResponse__Output } from '../proto/generated/golddiff/v1/ListDatasetsResponse.js';
+import type { SamplingServiceClient } from '../proto/generated/golddiff/v1/SamplingService.js';
+import type { ScoreServiceClient } from '../proto/generated/golddiff/v1/ScoreService.js';
+import { argumentError } from '../shared/errors.js';
+import { PAGE_SIZE_MAX, PUBLIC_MESSAGE_BYTES_MAX } from '../shared/limits.js';
+import { channelOptions } from '../shared/rpc/channel.js';
+import { protoPackage } from '../shared/rpc/proto-package.js';
+import { metadataOf, optionsOf, serverStreamCall, unaryCall, type CallControl } from './calls.js';
+import { decodeSampleEvent, encodeSampleRequest, type SampleEvent, type SampleInput } from './sample-call.js';
+import { decodeScoreResponse, encodeScoreRequest, type ScoreInput, type ScoreResult } from './score-call.js';
+import { ScoreStream } from './score-stream.js';
+
+export type { CallControl } from './calls.js';
+export type { ExactRetrieval, GoldenRetrieval, RetrievalChoice } from './retrieval.js';
+export type { SampleEvent, SampleInput } from './sample-call.js';
+export type { ScoreInput, ScoreResult } from './score-call.js';
+export type { ScoreStream } from './score-stream.js';
+
+export interface ConnectOptions {
+  /** default timeout of a call; none where left out */
+  readonly timeoutMs?: number;
+  /** largest message either way; default 64 MiB */
+  readonly messageBytesMax?: number;
+}
+
+/** What is served under one name: shape [C, H, W], rows N, partitions and who holds them. */
+export type DataSetInfo = Dataset__Output;
+export type HealthStatus = 'UNKNOWN' | 'SERVING' | 'NOT_SERVING' | 'SERVICE_UNKNOWN';
+
+export interface DataSetCalls {
+  /** Every data set that is served. */
+  list(control?: CallControl): Promise<DataSetInfo[]>;
+  /** One of them. The name may be left out where only one is served. NOT_FOUND: DATA_SET_UNKNOWN. */
+  get(name?: string, control?: CallControl): Promise<DataSetInfo>;
+}
+
+/** The connection is made at the first call and again after a loss. Throws ARGUMENT_INVALID where the endpoint is not host:port. */
+export function connect(endpoint: string, options: ConnectOptions = {}): GolddiffClient {
+  return new GolddiffClient(endpoint, options);
+}
+
+const HealthClient = makeGenericClientConstructor(healthService, 'grpc.health.v1.Health');
+
+export class GolddiffClient {
+  readonly endpoint: string;
+  readonly datasets: DataSetCalls;
+  readonly #timeoutMs: number | undefined;
+  readonly #scores: ScoreServiceClient;
+  readonly #sampling: SamplingServiceClient;
+  readonly #dataSets: DatasetServiceClient;
+  readonly #health: Client;
+
+  /** Made by connect(). */
+  constructor(endpoint: string, options: ConnectOptions) {
+    if (!/^(dns:\/\/\/|unix:)?\S+$/.test(endpoint) || (!endpoint.startsWith('unix:') && !/:\d{1,5}$/.test(endpoint)))
+      throw argumentError('endpoint', 'host:port', endpoint);
+    this.endpoint = endpoint;
+    this.#timeoutMs = options.timeoutMs;
+    const channel = channelOptions({ messageBytesMax: options.messageBytesMax ?? PUBLIC_MESSAGE_BYTES_MAX });
+    const plain = credentials.createInsecure();
+    this.#scores = new protoPackage.ScoreService(endpoint, plain, channel);
+    this.#sampling = new protoPackage.SamplingService(endpoint, plain, channel);
+    this.#dataSets = new protoPackage.DatasetService(endpoint, plain, channel);
+    this.#health = new HealthClient(endpoint, plain, channel);
+    this.datasets = { list: (control) => this.#listDataSets(control), get: (name, control) => this.#getDataSet(name, control) };
+  }
+
+  /** Denoises one batch. x must not change until the answer is there. */
+  async score(input: ScoreInput, control: CallControl = {}): Promise<ScoreResult> {
+    const request = encodeScoreRequest(input);
+    return decodeScoreResponse(
+      await unaryCall(this.#bounded(control), (metadata, options, done) => this.#scores.score(request, metadata, options, done)),
+    );
+  }
+
+  /** Opens a stream for many batches. The timeout, if any, is that of the whole stream: the connection's default does not apply. */
+  scoreStream(control: CallControl = {}): ScoreStream {
+    return new ScoreStream(this.#scores.scoreStream(metadataOf(control), optionsOf(control)), control.signal);
+  }
+
+  /** Samples images. Leaving the loop, or the signal, cancels the work on the server. The connection's default timeout does not apply. */
+  async *sample(input: SampleInput, control: CallControl = {}): AsyncGenerator<SampleEvent, void, undefined> {
+    const request = encodeSampleRequest(input);
+    for await (const message of serverStreamCall(control, (metadata, options) => this.#sampling.sample(request, metadata, options))) {
+      const event = decodeSampleEvent(message);
+      if (event !== undefined) yield event;
+    }
+  }
+
+  /** State of one service, such as `golddiff.v1.ScoreService`, or of the whole server. */
+  async health(service = '', control: CallControl = {}): Promise<HealthStatus> {
+    const check = healthService['Check'];
+    if (check === undefined) throw new Error('Invariant broken: grpc-health-check defines Check');
+    const { status } = await unaryCall<{ status: HealthStatus }>(this.#bounded(control), (metadata, options, done) =>
+      this.#health.makeUnaryRequest(
+        check.path,
+        check.requestSerialize,
+        check.responseDeserialize as (bytes: Buffer) => { status: HealthStatus },
+        { service },
+        metadata,
+        options,
+        done as (error: ServiceError | null, response?: { status: HealthStatus }) => void,
+      ),
+    );
+    return status;
+  }
+
+  /** Ends the connection; calls under way fail. */
+  close(): void {
+    this.#scores.close();
+    this.#sampling.close();
+    this.#dataSets.close();
+    this.#health.close();
+  }
+
+  async #listDataSets(control: CallControl = {}): Promise<DataSetInfo[]> {
+    const all: DataSetInfo[] = [];
+    let pageToken = '';
+    do {
+      const request = { pageSize: PAGE_SIZE_MAX, pageToken };
+      const page: ListDatasetsResponse__Output = await unaryCall(this.#bounded(control), (metadata, options, done) => this.#dataSets.list(request, metadata, options, done));
+      all.push(...page.dataSets);
+      pageToken = page.nextPageToken;
+    } while (pageToken !== '');
+    return all;
+  }
+
+  async #getDataSet(name = '', control: CallControl = {}): Promise<DataSetInfo> {
+    return unaryCall(this.#bounded(control), (metadata, options, done) => this.#dataSets.get({ name }, metadata, options, done));
+  }
+
+  #bounded(control: CallControl): CallControl {
+    return this.#timeoutMs === undefined || control.timeoutMs !== undefined ? control : { ...control, timeoutMs: this.#timeoutMs };
+  }
+}

@@ -1,0 +1,54 @@
+/**
+ * A client for the length of one command: of a cluster that is there, or of an embedded one that is started before and stopped after, whatever happens.
+ */
+
+import { argumentError, asGolddiffError, GolddiffError } from '../shared/errors.js';
+import { startEmbeddedCluster, type EmbeddedCluster } from './embedded-cluster.js';
+import { connect, type GolddiffClient } from './golddiff-client.js';
+import { listenForInterrupts } from './interrupts.js';
+
+export interface ClientTarget {
+  /** host:port of a coordinator */
+  readonly endpoint?: string;
+  /** folder of a data set, for an embedded cluster */
+  readonly data?: string;
+  /** workers of the embedded cluster */
+  readonly shards?: number;
+}
+
+export interface ClientSession {
+  readonly client: GolddiffClient;
+  /** fires at Ctrl-C */
+  readonly signal: AbortSignal;
+  /** undefined where an endpoint was given */
+  readonly cluster: EmbeddedCluster | undefined;
+}
+
+/** Errors: ARGUMENT_INVALID unless exactly one of endpoint and data is given; CANCELLED at Ctrl-C; else what `use` throws. */
+export async function withClient<T>(target: ClientTarget, use: (session: ClientSession) => Promise<T>): Promise<T> {
+  if ((target.endpoint === undefined) === (target.data === undefined))
+    throw argumentError('the cluster', 'either --endpoint HOST:PORT or --data DIR', target.endpoint === undefined ? 'neither' : 'both');
+  if (target.data === undefined && target.shards !== undefined) throw argumentError('--shards', 'an embedded cluster (--data DIR)', 'an endpoint');
+  const interrupts = listenForInterrupts();
+  let cluster: EmbeddedCluster | undefined;
+  let client: GolddiffClient | undefined;
+  try {
+    if (target.data !== undefined)
+      cluster = await startEmbeddedCluster({
+        dataDir: target.data,
+        signal: interrupts.signal,
+        ...(target.shards === undefined ? {} : { shards: target.shards }),
+      });
+    client = connect(target.endpoint ?? cluster?.endpoint ?? '');
+    return await use({ client, signal: interrupts.signal, cluster });
+  } catch (thrown) {
+    if (interrupts.signal.aborted) throw interrupts.signal.reason;
+    if (!(thrown instanceof GolddiffError) || cluster === undefined || cluster.deaths.length === 0) throw thrown;
+    const error = asGolddiffError(thrown);
+    throw new GolddiffError(error.code, `${error.message}. ${cluster.deaths.join('. ')}`, error.data, { cause: error });
+  } finally {
+    client?.close();
+    await cluster?.stop();
+    interrupts.release();
+  }
+}
