@@ -1,0 +1,47 @@
+/** What the reference backend and its compute threads tell each other. */
+
+import type { ErrorCode, ErrorData } from '../../../shared/errors.js';
+import type { PosteriorScalars } from '../../../shared/math/partial-posterior.js';
+import type { GlobalScalars, PartitionRows, PartitionScreen, PartitionSums, RankRequest, ScreenStage, StageCuts, StepQueries } from '../backend.js';
+
+export interface ThreadSettings {
+  readonly stepStateBytesMax: number;
+  /** counter of StepMemory, the same for all threads */
+  readonly stepMemory: SharedArrayBuffer;
+}
+
+export type StepOperation =
+  | { readonly kind: 'screen'; readonly stage: ScreenStage; readonly cuts: StageCuts; readonly ranks: RankRequest }
+  | { readonly kind: 'scalars'; readonly cuts: StageCuts }
+  | {
+      readonly kind: 'sums';
+      readonly cuts: StageCuts;
+      readonly global: GlobalScalars;
+      readonly negligibleShare: number;
+      readonly histogram: boolean;
+    };
+
+export type StepResult = PartitionScreen | PosteriorScalars | PartitionSums;
+
+export type ToThread =
+  | { readonly kind: 'load'; readonly key: string; readonly partition: PartitionRows }
+  | { readonly kind: 'unload'; readonly key: string }
+  /** `cancelled` turns 1 when the step is closed; looked at while computing */
+  | { readonly kind: 'open'; readonly step: number; readonly queries: StepQueries; readonly cancelled: Int32Array }
+  | { readonly kind: 'task'; readonly task: number; readonly step: number; readonly key: string; readonly operation: StepOperation }
+  | { readonly kind: 'close'; readonly step: number };
+
+export interface TaskFailure {
+  readonly code: ErrorCode;
+  readonly message: string;
+  readonly data: ErrorData;
+}
+
+export type FromThread =
+  | { readonly kind: 'result'; readonly task: number; readonly result: StepResult }
+  | { readonly kind: 'failure'; readonly task: number; readonly failure: TaskFailure }
+  | { readonly kind: 'proxies'; readonly key: string; readonly bytes: number };
+
+export function partitionKey(dataSet: string, partition: number): string {
+  return `${partition}/${dataSet}`;
+}

@@ -1,0 +1,89 @@
+/** Entry of a compute thread: holds partitions and the state of steps on them, and works off its requests one after another. */
+
+import { parentPort, workerData, type TransferListItem } from 'node:worker_threads';
+import { asGolddiffError, GolddiffError, invariant } from '../../../shared/errors.js';
+import type { StepQueries } from '../backend.js';
+import type { FromThread, StepOperation, StepResult, ThreadSettings, ToThread } from './compute-messages.js';
+import { PartitionStep } from './partition-step.js';
+import { ResidentPartition } from './resident-partition.js';
+import { StepMemory } from './step-memory.js';
+
+interface OpenStep {
+  readonly queries: StepQueries;
+  readonly cancelled: Int32Array;
+  readonly partitions: Map<string, PartitionStep>;
+}
+
+invariant(parentPort !== null, 'a compute thread is started as a worker thread');
+const port = parentPort;
+const settings = workerData as ThreadSettings;
+const memory = new StepMemory(settings.stepStateBytesMax, settings.stepMemory);
+const partitions = new Map<string, ResidentPartition>();
+const steps = new Map<number, OpenStep>();
+
+function send(message: FromThread, transfer: TransferListItem[] = []): void {
+  port.postMessage(message, transfer);
+}
+
+function compute(step: number, key: string, operation: StepOperation): StepResult {
+  const open = steps.get(step);
+  if (!open) throw new GolddiffError('CANCELLED', 'The step was closed');
+  const partition = partitions.get(key);
+  if (!partition) throw new GolddiffError('PARTITION_MISSING', `Partition ${key} is not held any more`);
+  const checkpoint = (): void => {
+    if (Atomics.load(open.cancelled, 0) !== 0) throw new GolddiffError('CANCELLED', 'The step was closed');
+  };
+  checkpoint();
+  let state = open.partitions.get(key);
+  if (!state) {
+    state = new PartitionStep(partition, open.queries, memory, checkpoint);
+    open.partitions.set(key, state);
+  }
+  const before = partition.proxyBytes;
+  try {
+    if (operation.kind === 'screen') return state.screen(operation.stage, operation.cuts, operation.ranks);
+    if (operation.kind === 'scalars') return state.scalars(operation.cuts);
+    return state.sums(operation.cuts, operation.global, operation.negligibleShare, operation.histogram);
+  } finally {
+    if (partition.proxyBytes !== before) send({ kind: 'proxies', key, bytes: partition.proxyBytes });
+  }
+}
+
+/** Buffers of an answer, which nothing here uses any more. */
+function buffersOf(value: object): ArrayBuffer[] {
+  return Object.values(value).flatMap((field: unknown) => {
+    if (ArrayBuffer.isView(field)) return field.buffer instanceof ArrayBuffer ? [field.buffer] : [];
+    return typeof field === 'object' && field !== null ? buffersOf(field) : [];
+  });
+}
+
+port.on('message', (message: ToThread) => {
+  switch (message.kind) {
+    case 'load':
+      partitions.set(message.key, new ResidentPartition(message.partition));
+      break;
+    case 'unload':
+      partitions.delete(message.key);
+      for (const step of steps.values()) {
+        step.partitions.get(message.key)?.free();
+        step.partitions.delete(message.key);
+      }
+      break;
+    case 'open':
+      steps.set(message.step, { queries: message.queries, cancelled: message.cancelled, partitions: new Map() });
+      break;
+    case 'close':
+      for (const partition of steps.get(message.step)?.partitions.values() ?? []) partition.free();
+      steps.delete(message.step);
+      break;
+    case 'task':
+      try {
+        const result = compute(message.step, message.key, message.operation);
+        send({ kind: 'result', task: message.task, result }, [...new Set(buffersOf(result))]);
+      } catch (thrown) {
+        const { code, message: text, data } = asGolddiffError(thrown);
+        send({ kind: 'failure', task: message.task, failure: { code, message: text, data } });
+      }
+      break;
+  }
+});
