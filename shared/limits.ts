@@ -58,6 +58,8 @@ export const DRAIN_TIMEOUT_MS = 30_000;
 export const NEGLIGIBLE_SHARE = 2 ** -40;
 /** Rows further below the global maximum are not added: e^-60 is far under one ulp of any float32 sum. */
 export const NEGLIGIBLE_LOGIT_NATS = 60;
+/** Skipped shares are rounded up to multiples of this: sums of them below 2^-24 are exact in double, thus the same in any order. */
+export const SKIPPED_SHARE_QUANTUM = 2 ** -76;
 /** Bins of the logit histogram: 40 nats in 1/32 nat. */
 export const HISTOGRAM_BINS = 1_280;
 export const HISTOGRAM_BINS_PER_NAT = 32;
@@ -119,3 +121,10 @@ export const EMBEDDED_STOP_TIMEOUT_MS = 5_000;
 export const IMPORT_BUFFER_BYTES_MAX = 64 * 1024 * 1024;
 /** Rows between two checkpoints of an import: a second of work at most is lost, and the disk is made to sync rarely. */
 export const IMPORT_CHECKPOINT_BYTES = 64 * 1024 * 1024;
+
+/** A worker that refused a connection is asked again after this; refusing twice, it is gone. */
+export const PROBE_AGAIN_MS = 100;
+/** At its start a coordinator waits so long for all listed workers, before it places partitions on those that came. */
+export const WORKERS_SETTLE_MS = 10_000;
+/** A step waits so long for partitions that nobody holds: enough to see a killed worker's small partitions loaded elsewhere. */
+export const PLACEMENT_WAIT_MS = 2_000;

@@ -97,7 +97,7 @@ export interface PartitionSums {
   readonly queries: Uint32Array;
   /** [queries.length, D] sum exp(logit - the partition's own maxLogit) y_i, float32 */
   readonly sums: Float32Array;
-  /** [B] share of the global mass that was left out here */
+  /** [B] share of the global mass that was left out here, rounded up to a multiple of SKIPPED_SHARE_QUANTUM */
   readonly skippedShare: Float64Array;
   readonly histogram: LogitHistogram | undefined;
 }

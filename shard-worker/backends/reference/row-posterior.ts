@@ -1,6 +1,6 @@
 /** Softmax statistics of one partition from its squared distances. */
 
-import { HISTOGRAM_BINS, HISTOGRAM_BINS_PER_NAT, NEGLIGIBLE_LOGIT_NATS } from '../../../shared/limits.js';
+import { HISTOGRAM_BINS, HISTOGRAM_BINS_PER_NAT, NEGLIGIBLE_LOGIT_NATS, SKIPPED_SHARE_QUANTUM } from '../../../shared/limits.js';
 import { emptyScalars, rescale, type PosteriorScalars } from '../../../shared/math/partial-posterior.js';
 import type { GlobalScalars, LogitHistogram } from '../backend.js';
 import { addRow1, addRow4, tileRows } from './row-kernels.js';
@@ -103,7 +103,11 @@ export function weightedSums(
     });
     addGathered(source, gathered, sums.subarray(from * D, (from + block.length) * D), checkpoint);
   }
-  return { queries: Uint32Array.from(included), sums, skippedShare };
+  return {
+    queries: Uint32Array.from(included),
+    sums,
+    skippedShare: skippedShare.map((share) => Math.ceil(share / SKIPPED_SHARE_QUANTUM) * SKIPPED_SHARE_QUANTUM),
+  };
 }
 
 interface Gathered {
