@@ -4,7 +4,7 @@
  * checkpoint says: whoever goes on cuts them.
  */
 
-import { open, readFile, rename, rm, truncate } from 'node:fs/promises';
+import { open, readFile, rename, rm, stat, truncate } from 'node:fs/promises';
 import path from 'node:path';
 import { decodeSafetensors, encodeSafetensors, headerMetadata } from '../../shared/dataset/safetensors.js';
 
@@ -41,10 +41,10 @@ export class ImportJournal {
       const sumOfSquares = tensors.get('sum_of_squares');
       const rows = Number(metadata['rows']);
       if (metadata['key'] !== key || !sum || !sumOfSquares || !Number.isSafeInteger(rows)) return undefined;
+      if ((await stat(this.labelsFile)).size < rows * 4) return undefined;
       await truncate(this.labelsFile, rows * 4);
-      const labelBytes = await readFile(this.labelsFile);
       const labels = new Int32Array(rows);
-      new Uint8Array(labels.buffer).set(labelBytes);
+      new Uint8Array(labels.buffer).set(await readFile(this.labelsFile));
       return { checkpoint: { key, rows, sum: new Float64Array(sum.data), sumOfSquares: new Float64Array(sumOfSquares.data) }, labels };
     } catch {
       // A journal that cannot be read is as good as none: the import starts over.
