@@ -6,7 +6,7 @@
  * functions of their requests, so whoever started them may go elsewhere.
  */
 
-import { credentials, type ClientDuplexStream, type ServiceError } from '@grpc/grpc-js';
+import { credentials, type ClientDuplexStream, type ClientUnaryCall, type ServiceError } from '@grpc/grpc-js';
 import type { AssignRequest } from '../proto/generated/golddiff/v1/AssignRequest.js';
 import type { AssignResponse__Output } from '../proto/generated/golddiff/v1/AssignResponse.js';
 import type { DescribeResponse__Output } from '../proto/generated/golddiff/v1/DescribeResponse.js';
@@ -38,6 +38,7 @@ export class WorkerLink {
   readonly #open = new Map<number, OpenStep>();
   #stream: StepsStream | undefined;
   #drained: Promise<void> | undefined;
+  readonly #calls = new Set<ClientUnaryCall>();
   #lastStepId = 0;
   #closed = false;
 
@@ -68,12 +69,12 @@ export class WorkerLink {
 
   /** @throws WORKER_LOST, DEADLINE_EXCEEDED */
   describe(timeoutMs: number): Promise<DescribeResponse__Output> {
-    return unaryCall((done) => this.#control.Describe({}, { deadline: Date.now() + timeoutMs }, done));
+    return this.#unaryCall((done) => this.#control.Describe({}, { deadline: Date.now() + timeoutMs }, done));
   }
 
   /** @throws WORKER_LOST, DEADLINE_EXCEEDED, DATA_SET_MISMATCH */
   assign(request: AssignRequest, timeoutMs: number): Promise<AssignResponse__Output> {
-    return unaryCall((done) => this.#control.Assign(request, { deadline: Date.now() + timeoutMs }, done));
+    return this.#unaryCall((done) => this.#control.Assign(request, { deadline: Date.now() + timeoutMs }, done));
   }
 
   /** The worker is known to be gone though the stream has not noticed: fails its steps now. The next step connects anew. */
@@ -82,11 +83,25 @@ export class WorkerLink {
     if (stream !== undefined) this.#break(stream, why);
   }
 
+  /** Open steps fail with WORKER_LOST, unary calls under way with CANCELLED. */
   close(): void {
     this.#closed = true;
     this.lose('the coordinator closes the link');
+    for (const call of this.#calls) call.cancel();
     this.#steps.close();
     this.#control.close();
+  }
+
+  #unaryCall<Reply>(start: (done: (error: ServiceError | null, reply?: Reply) => void) => ClientUnaryCall): Promise<Reply> {
+    invariant(!this.#closed, 'a closed link makes no calls');
+    return new Promise((resolve, reject) => {
+      const call = start((error, reply) => {
+        this.#calls.delete(call);
+        if (error !== null || reply === undefined) reject(fromServiceError(error ?? new Error('An answer without a message')));
+        else resolve(reply);
+      });
+      this.#calls.add(call);
+    });
   }
 
   #connect(): StepsStream {
@@ -170,13 +185,4 @@ class OpenStep implements LinkedStep {
     this.#waiting?.reject(error);
     this.#waiting = undefined;
   }
-}
-
-function unaryCall<Reply>(start: (done: (error: ServiceError | null, reply?: Reply) => void) => void): Promise<Reply> {
-  return new Promise((resolve, reject) => {
-    start((error, reply) => {
-      if (error !== null || reply === undefined) reject(fromServiceError(error ?? new Error('An answer without a message')));
-      else resolve(reply);
-    });
-  });
 }

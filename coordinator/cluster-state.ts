@@ -1,0 +1,89 @@
+/** What steps see of the cluster: the placement in effect and the live workers, kept up to date from the control plane. */
+
+import type { ControlPlane, PlacementDocument, WorkerStatus } from '../shared/control-plane/control-plane.js';
+import type { Manifest } from '../shared/dataset/manifest.js';
+import { coverageOf, type ClusterView } from './step-runner.js';
+import type { StepCoverage } from './step-answer.js';
+
+export class ClusterState implements ClusterView {
+  #document: PlacementDocument | undefined;
+  #workers: ReadonlyMap<string, WorkerStatus> = new Map();
+  readonly #waiters = new Set<() => void>();
+  readonly #stops: (() => void)[] = [];
+
+  constructor(
+    private readonly controlPlane: ControlPlane,
+    readonly manifest: Manifest,
+    private readonly onSuspect: (workerId: string) => void,
+  ) {}
+
+  async start(): Promise<void> {
+    const { membership, placements } = this.controlPlane;
+    this.#stops.push(membership.watch((workers) => this.#workersAre(workers)));
+    this.#stops.push(placements.watch(this.manifest.name, (document) => this.#documentIs(document)));
+    this.#workersAre(await membership.list());
+    const document = await placements.get(this.manifest.name);
+    if (document !== undefined) this.#documentIs(document);
+  }
+
+  stop(): void {
+    for (const stop of this.#stops.splice(0)) stop();
+  }
+
+  placement(): PlacementDocument | undefined {
+    return this.#document;
+  }
+
+  get workers(): readonly WorkerStatus[] {
+    return [...this.#workers.values()];
+  }
+
+  addressOf(workerId: string): string | undefined {
+    return this.#workers.get(workerId)?.address;
+  }
+
+  /** Live workers that hold a partition in the placement in effect. */
+  replicasOf(partition: number): string[] {
+    const placed = this.#document?.partitions.find((p) => p.partition === partition);
+    return placed?.replicas.filter((id) => this.#workers.has(id)) ?? [];
+  }
+
+  coverage(): StepCoverage {
+    const placed = new Map(this.#document?.partitions.map((p) => [p.partition, p.replicas]));
+    const missing = this.manifest.partitions.filter((p) => !placed.get(p.id)?.some((id) => this.#workers.has(id))).map((p) => p.id);
+    return coverageOf(this.manifest, missing);
+  }
+
+  changed(withinMs: number, signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      const done = (): void => {
+        clearTimeout(timer);
+        signal.removeEventListener('abort', done);
+        this.#waiters.delete(done);
+        resolve();
+      };
+      const timer = setTimeout(done, withinMs);
+      this.#waiters.add(done);
+      signal.addEventListener('abort', done);
+    });
+  }
+
+  suspect(workerId: string): void {
+    this.onSuspect(workerId);
+  }
+
+  #workersAre(workers: readonly WorkerStatus[]): void {
+    this.#workers = new Map(workers.map((worker) => [worker.workerId, worker]));
+    this.#tell();
+  }
+
+  #documentIs(document: PlacementDocument): void {
+    if (document.epoch < (this.#document?.epoch ?? 0)) return;
+    this.#document = document;
+    this.#tell();
+  }
+
+  #tell(): void {
+    for (const waiter of [...this.#waiters]) waiter();
+  }
+}

@@ -1,0 +1,48 @@
+/** Flags of the coordinator; each is an environment variable too (GOLDDIFF_<FLAG>). */
+
+import { Command, type Option } from 'commander';
+import { commonFlags, flag, hostPortList, integer, text } from '../shared/config.js';
+import { COORDINATOR_QUEUE_MAX, COORDINATOR_STEPS_MAX, DRAIN_TIMEOUT_MS, PLACEMENT_WAIT_MS } from '../shared/limits.js';
+import type { LogLevel } from '../shared/log.js';
+
+export interface CoordinatorConfig {
+  /** folder of the data set */
+  readonly data: string;
+  /** host:port of each worker */
+  readonly workers: readonly string[];
+  /** replicas of each partition */
+  readonly replicas: number;
+  /** host:port of the public services */
+  readonly listen: string;
+  /** undefined = none */
+  readonly metricsListen: string | undefined;
+  readonly logLevel: LogLevel;
+  readonly stepsMax: number;
+  readonly queueMax: number;
+  readonly placementWaitMs: number;
+  readonly drainTimeoutMs: number;
+}
+
+export function coordinatorFlags(): Option[] {
+  const count = (name: string, description: string, low: number, high: number, fallback: number): Option =>
+    flag({ name, placeholder: 'INT', description, parser: integer(low, high), fallback: String(fallback) });
+  return [
+    flag({ name: 'data', placeholder: 'DIR', description: 'folder of the data set, as imported', parser: text, mandatory: true }),
+    flag({ name: 'workers', placeholder: 'H:P,H:P', description: 'addresses of the shard workers', parser: hostPortList, mandatory: true }),
+    count('replicas', 'workers that hold each partition', 1, 16, 1),
+    commonFlags.listen('127.0.0.1:50051'),
+    commonFlags.metricsListen('127.0.0.1:9464'),
+    commonFlags.logLevel(),
+    count('steps-max', 'steps that run at once', 1, 1024, COORDINATOR_STEPS_MAX),
+    count('queue-max', 'steps that may wait for a place', 0, 65_536, COORDINATOR_QUEUE_MAX),
+    count('placement-wait-ms', 'how long a step waits for partitions that nobody holds', 0, 600_000, PLACEMENT_WAIT_MS),
+    count('drain-timeout-ms', 'time for the work under way when the process is told to stop', 0, 3_600_000, DRAIN_TIMEOUT_MS),
+  ];
+}
+
+/** A command whose action gets the parsed flags. */
+export function coordinatorCommand(run: (config: CoordinatorConfig) => Promise<void>): Command {
+  const command = new Command('coordinator').description('Serves scores and samples over shard workers.');
+  for (const option of coordinatorFlags()) command.addOption(option);
+  return command.action((options: CoordinatorConfig) => run(options));
+}

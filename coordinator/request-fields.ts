@@ -1,0 +1,90 @@
+/** Fields that several requests have, checked and with their defaults. Every refusal names the field and is one sentence. */
+
+import type { DenoiserKind__Output } from '../proto/generated/golddiff/v1/DenoiserKind.js';
+import type { Retrieval__Output } from '../proto/generated/golddiff/v1/Retrieval.js';
+import type { ScheduleName__Output } from '../proto/generated/golddiff/v1/ScheduleName.js';
+import type { Manifest } from '../shared/dataset/manifest.js';
+import { GolddiffError, argumentError, expectation } from '../shared/errors.js';
+import { LEVEL_MAX, LEVEL_MIN, QUERY_VALUE_MAX, SEED_MAX } from '../shared/limits.js';
+import type { Schedule } from '../shared/math/noise-schedule.js';
+
+/** @throws DATA_SET_UNKNOWN */
+export function checkDataSet(name: string, manifest: Manifest): void {
+  if (name !== '' && name !== manifest.name) {
+    throw new GolddiffError('DATA_SET_UNKNOWN', expectation('data_set', `a data set that is served here (${manifest.name})`, name), { field: 'data_set' });
+  }
+}
+
+/** @throws UNSUPPORTED for a denoiser that is not here yet, ARGUMENT_INVALID for one that the proto does not have */
+export function checkDenoiser(kind: DenoiserKind__Output): void {
+  if (kind === 'OPTIMAL' || kind === 'DENOISER_UNSPECIFIED') return;
+  if (typeof kind === 'number') throw argumentError('denoiser', 'a DenoiserKind', kind);
+  throw new GolddiffError('UNSUPPORTED', expectation('denoiser', 'OPTIMAL, the one that this server has', kind), { field: 'denoiser' });
+}
+
+/** 0 is read as 1. */
+export function temperatureOf(temperature: number): number {
+  if (temperature === 0) return 1;
+  return inRange('temperature', temperature, LEVEL_MIN, LEVEL_MAX);
+}
+
+/** Alpha and sigma of a level: positive, and such that their squares and quotients are numbers. */
+export function levelValue(field: string, value: number): number {
+  if (value > 0 && Number.isFinite(value)) return inRange(field, value, LEVEL_MIN, LEVEL_MAX);
+  throw argumentError(field, 'a finite number above 0', value);
+}
+
+export function scheduleOf(name: ScheduleName__Output, field: string, unspecified: Schedule): Schedule {
+  if (name === 'SCHEDULE_UNSPECIFIED') return unspecified;
+  if (name === 'DDPM_LINEAR' || name === 'DDPM_COSINE' || name === 'EDM') return name;
+  throw argumentError(field, 'a ScheduleName', name);
+}
+
+/** 0 .. 2^53 - 1. Larger ones arrive rounded, and above the range all the same. */
+export function seedOf(field: string, seed: number): number {
+  if (Number.isInteger(seed) && seed >= 0 && seed <= SEED_MAX) return seed;
+  throw argumentError(field, 'an integer in 0..2^53-1', seed);
+}
+
+export function integerIn(field: string, value: number, low: number, high: number): number {
+  if (Number.isInteger(value) && value >= low && value <= high) return value;
+  throw argumentError(field, `an integer in ${low}..${high}`, value);
+}
+
+export function inRange(field: string, value: number, low: number, high: number): number {
+  if (value >= low && value <= high) return value;
+  throw argumentError(field, `a number in ${low}..${high}`, value);
+}
+
+/** A list of one value for all or one for each, as one for each. */
+export function broadcast<T>(field: string, values: readonly T[], count: number): readonly T[] {
+  if (values.length === count) return values;
+  if (values.length === 1) return Array.from({ length: count }, () => values[0]!);
+  throw argumentError(field, count === 1 ? '1 value' : `1 or ${count} values`, `${values.length} values`);
+}
+
+/** Labels of `count` queries; undefined where all rows count for all of them. */
+export function labelsOf(labels: readonly number[], count: number, manifest: Manifest): Int32Array | undefined {
+  if (labels.length === 0) return undefined;
+  const known = new Set(manifest.classes.map((c) => c.label));
+  labels.forEach((label, i) => {
+    if (label === -1 || known.has(label)) return;
+    throw argumentError(`labels[${i}]`, known.size === 0 ? '-1, since the data set has no labels' : '-1 or a label that some row has', label);
+  });
+  return Int32Array.from(broadcast('labels', labels, count));
+}
+
+/** Squares of values must stay finite, or a weight would not be a number. */
+export function checkMagnitude(field: string, values: Float64Array, dim: number): void {
+  const at = values.findIndex((value) => Math.abs(value) > QUERY_VALUE_MAX);
+  if (at >= 0) throw argumentError(`${field}[${Math.floor(at / dim)}]`, `values of at most ${QUERY_VALUE_MAX} in magnitude`, `${values[at]} at value ${at % dim}`);
+}
+
+/** Enumerations of a retrieval; its sizes are checked against the rows where the step is planned. */
+export function checkRetrieval(retrieval: Retrieval__Output | null): void {
+  if (retrieval === null) return;
+  if (typeof retrieval.kind === 'number') throw argumentError('retrieval.kind', 'a RetrievalKind', retrieval.kind);
+  if (typeof retrieval.variant === 'number') throw argumentError('retrieval.variant', 'a GoldenVariant', retrieval.variant);
+  if (typeof retrieval.presample === 'number') throw argumentError('retrieval.presample', 'a Presample', retrieval.presample);
+  seedOf('retrieval.presample_seed', retrieval.presampleSeed);
+}

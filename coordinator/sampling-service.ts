@@ -1,0 +1,135 @@
+/**
+ * SamplingService.Sample: batches of images one after the other, each walked down its path by a sampler over the cluster's scores. Sent as it happens: the
+ * progress of every score evaluation, previews, finished images in pieces, and a summary at the end. A client that reads slowly slows the run, one that
+ * goes away ends it.
+ */
+
+import type { SampleEvent } from '../proto/generated/golddiff/v1/SampleEvent.js';
+import type { SampleRequest__Output } from '../proto/generated/golddiff/v1/SampleRequest.js';
+import type { SamplingServiceHandlers } from '../proto/generated/golddiff/v1/SamplingService.js';
+import type { Manifest } from '../shared/dataset/manifest.js';
+import { SAMPLE_IMAGES_BYTES_MAX } from '../shared/limits.js';
+import { fillNormals } from '../shared/math/counter-noise.js';
+import type { PathPoint } from '../shared/math/noise-schedule.js';
+import { serverStream, type Write } from '../shared/rpc/handlers.js';
+import { encodeTensor } from '../shared/rpc/tensor-codec.js';
+import { firstNoise, planSample, stepOfBatch, type SamplePlan } from './sample-request.js';
+import type { StepAnswer } from './step-answer.js';
+import { rowValues } from './step-plan.js';
+import type { StepCall, StepScheduler } from './step-scheduler.js';
+
+export function samplingService(manifest: Manifest, scheduler: StepScheduler): SamplingServiceHandlers {
+  return {
+    Sample: serverStream<SampleRequest__Output, SampleEvent>((request, context, write) => new SampleRun(planSample(request, manifest), scheduler, context, write).run()),
+  };
+}
+
+/** One call of Sample. */
+export class SampleRun {
+  readonly #started = performance.now();
+  readonly #dim: number;
+  readonly #evaluationsTotal: number;
+  #evaluationsDone = 0;
+  #rowsScored = 0;
+  #tailMassBoundMax = 0;
+  #tailMassKind: StepAnswer['tailMassKind'] = 'EXACT';
+  #coverageMin = 1;
+  /** a second score of the same step, as Heun's, is not shown again */
+  #shownStep = -1;
+
+  constructor(
+    private readonly plan: SamplePlan,
+    private readonly scheduler: Pick<StepScheduler, 'run'>,
+    private readonly call: StepCall,
+    private readonly write: Write<SampleEvent>,
+  ) {
+    this.#dim = rowValues(plan.manifest);
+    this.#evaluationsTotal = plan.entry.evaluations(plan.steps) * plan.count;
+  }
+
+  async run(): Promise<void> {
+    const { count, batchRows, steps } = this.plan;
+    for (let from = 0; from < count; from += batchRows) {
+      const batch = Math.min(batchRows, count - from);
+      await this.#sendImages(from, await this.#sampleBatch(from, batch));
+    }
+    const summary = {
+      count,
+      steps,
+      evaluations: this.#evaluationsDone,
+      rowsScored: this.#rowsScored,
+      totalMs: performance.now() - this.#started,
+      tailMassBoundMax: this.#tailMassBoundMax,
+      tailMassKind: this.#tailMassKind,
+      coverageMin: this.#coverageMin,
+    };
+    await this.write({ summary });
+  }
+
+  #sampleBatch(from: number, batch: number): Promise<Float64Array> {
+    const { plan } = this;
+    let evaluation = 0;
+    this.#shownStep = -1;
+    return plan.entry.sampler({
+      path: plan.path,
+      batch,
+      dim: this.#dim,
+      x: firstNoise(plan, from, batch),
+      eta: plan.eta,
+      normals: (out, b, transition) => fillNormals(out, plan.seed, plan.firstSample + from + b, transition),
+      denoise: async (x, level, step) => {
+        // What is sent is what is sampled from: every worker and every retry sees these very numbers.
+        if (plan.xDtype === 'F32') for (let i = 0; i < x.length; i++) x[i] = Math.fround(x[i]!);
+        const answer = await this.scheduler.run(stepOfBatch(plan, x, from, batch, level, evaluation), this.call, this.#evaluationsDone > 0);
+        evaluation++;
+        await this.#report(answer, level, step, from, batch);
+        return answer.x0hat;
+      },
+    });
+  }
+
+  async #report(answer: StepAnswer, level: PathPoint, step: number, from: number, batch: number): Promise<void> {
+    const { plan } = this;
+    this.#evaluationsDone += batch;
+    this.#rowsScored += answer.goldenRows.reduce((sum, rows) => sum + rows, 0);
+    this.#tailMassBoundMax = Math.max(this.#tailMassBoundMax, ...answer.tailMassBound);
+    if (answer.tailMassKind !== 'EXACT') this.#tailMassKind = answer.tailMassKind;
+    this.#coverageMin = Math.min(this.#coverageMin, answer.coverage.fraction);
+    const progress = {
+      step: step + 1,
+      steps: plan.steps,
+      firstSample: from,
+      batchRows: batch,
+      evaluationsDone: this.#evaluationsDone,
+      evaluationsTotal: this.#evaluationsTotal,
+      t: level.t,
+      alpha: level.alpha,
+      sigma: level.sigma,
+      effectiveSupport: answer.effectiveSupport,
+      goldenRows: answer.goldenRows,
+      tailMassBound: answer.tailMassBound,
+      tailMassKind: answer.tailMassKind,
+      coverage: answer.coverage,
+      timings: answer.timings,
+      massRows: answer.massRows ?? null,
+      logEvidence: answer.logEvidence,
+    };
+    await this.write({ progress });
+    const shown = Math.min(batch, plan.previewCount - from);
+    const due = plan.previewEvery > 0 && (step % plan.previewEvery === 0 || step === plan.steps - 1);
+    if (!due || shown <= 0 || step === this.#shownStep) return;
+    this.#shownStep = step;
+    const x0hat = encodeTensor(answer.x0hat.subarray(0, shown * this.#dim), [shown, ...plan.manifest.shape], 'U8');
+    await this.write({ preview: { step: step + 1, firstSample: from, t: level.t, sigma: level.sigma, x0hat } });
+  }
+
+  async #sendImages(from: number, images: Float64Array): Promise<void> {
+    const rows = Math.max(1, Math.floor(SAMPLE_IMAGES_BYTES_MAX / (this.#dim * 4)));
+    const batch = images.length / this.#dim;
+    for (let b = 0; b < batch; b += rows) {
+      const piece = images.subarray(b * this.#dim, Math.min(batch, b + rows) * this.#dim);
+      const shape = [piece.length / this.#dim, ...this.plan.manifest.shape];
+      await this.write({ images: { firstSample: from + b, images: encodeTensor(piece, shape, 'F32') } });
+    }
+  }
+}

@@ -1,0 +1,83 @@
+/** A coordinator in this process: everything wired, from the list of workers to the public services. Stopped in reverse. */
+
+import { createInProcessControlPlane } from '../shared/control-plane/in-process.js';
+import { openDataSet } from '../shared/dataset/data-set.js';
+import { PUBLIC_MESSAGE_BYTES_MAX } from '../shared/limits.js';
+import type { Logger } from '../shared/log.js';
+import { createMetrics } from '../shared/metrics.js';
+import { startMetricsEndpoint } from '../shared/metrics-endpoint.js';
+import type { RunningService } from '../shared/process-lifecycle.js';
+import { startGrpcServer } from '../shared/rpc/grpc-server.js';
+import { protoPackage } from '../shared/rpc/proto-package.js';
+import { AdmissionQueue } from './admission-queue.js';
+import { ClusterState } from './cluster-state.js';
+import type { CoordinatorConfig } from './config.js';
+import { observeCluster, observeCall } from './coordinator-metrics.js';
+import { datasetService } from './dataset-service.js';
+import { PlacementController } from './placement-controller.js';
+import { samplingService } from './sampling-service.js';
+import { scoreService } from './score-service.js';
+import { StepRunner } from './step-runner.js';
+import { StepScheduler } from './step-scheduler.js';
+import { WorkerLinks } from './worker-links.js';
+import { WorkerProber } from './worker-prober.js';
+
+/**
+ * Resolves when the first placement is in effect: over the whole data set, or over what could be loaded, the rest being in the log.
+ * @throws NOT_FOUND, FILE_INVALID for the data set; ADDRESS_IN_USE
+ */
+export async function startCoordinator(config: CoordinatorConfig, log: Logger): Promise<RunningService> {
+  const { manifest } = await openDataSet(config.data);
+  const metrics = createMetrics('coordinator');
+  const controlPlane = createInProcessControlPlane();
+  const links = new WorkerLinks();
+  const prober = new WorkerProber({ addresses: config.workers, membership: controlPlane.membership, log });
+  const cluster = new ClusterState(controlPlane, manifest, (workerId) => prober.suspect(workerId));
+  const controller = new PlacementController({ manifest, controlPlane, links, replicas: config.replicas, expectedWorkers: config.workers.length, log });
+  const queue = new AdmissionQueue({ runningMax: config.stepsMax, waitingMax: config.queueMax });
+  const countBytes = (direction: 'sent' | 'received', bytes: number): void => metrics.dataPlaneBytes.inc({ direction }, bytes);
+  const runner = new StepRunner({ cluster, links, log, placementWaitMs: config.placementWaitMs, countBytes });
+  const scheduler = new StepScheduler(runner, queue, metrics);
+  const stopObserving = observeCluster(metrics, cluster, queue);
+
+  let serving = false;
+  const server = await startGrpcServer({
+    listen: config.listen,
+    services: [
+      { service: protoPackage.ScoreService.service, implementation: scoreService(manifest, scheduler) },
+      { service: protoPackage.SamplingService.service, implementation: samplingService(manifest, scheduler) },
+      { service: protoPackage.DatasetService.service, implementation: datasetService(cluster) },
+    ],
+    log,
+    messageBytesMax: PUBLIC_MESSAGE_BYTES_MAX,
+    onCallEnd: (call) => observeCall(metrics, call),
+  });
+  server.setServing(false);
+  const endpoint = await startMetricsEndpoint({ listen: config.metricsListen, registry: metrics.registry, healthy: () => serving }).catch((error: unknown) => {
+    server.forceStop();
+    throw error;
+  });
+
+  await cluster.start();
+  controller.start();
+  prober.start();
+  await controller.settled;
+  server.setServing((serving = true));
+  const coverage = cluster.coverage();
+  if (coverage.fraction < 1) log.error({ missing: coverage.missingPartitions, coverage: coverage.fraction }, 'ready, but a part of the data set is not served');
+
+  return {
+    ready: { address: server.address, metricsAddress: endpoint?.address },
+    stop: async () => {
+      serving = false;
+      await server.drain(config.drainTimeoutMs);
+      stopObserving();
+      controller.stop();
+      prober.stop();
+      cluster.stop();
+      links.close();
+      await endpoint?.close();
+      await controlPlane.close();
+    },
+  };
+}
