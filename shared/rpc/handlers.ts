@@ -208,10 +208,13 @@ function inbox<Request>(call: ServerDuplexStream<Request, unknown>, signal: Abor
     if (waiting.length >= STREAM_INBOX_MESSAGES_MAX) call.pause();
     notify();
   });
-  call.on('end', () => {
-    ended = true;
-    notify();
-  });
+  // A call that is torn down looks closed by its caller for a moment: HTTP/2 ends the readable side first and reports the reset a few ticks later.
+  call.on('end', () =>
+    setImmediate(() => {
+      ended = true;
+      notify();
+    }),
+  );
   signal.addEventListener('abort', notify);
   return {
     async *[Symbol.asyncIterator]() {

@@ -1,0 +1,380 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { describe, it } from 'node:test';
+import { Metadata, status as GrpcStatus, type ServiceError } from '@grpc/grpc-js';
+import type { Dataset__Output } from '../../../proto/generated/golddiff/v1/Dataset.js';
+import type { GetDatasetRequest__Output } from '../../../proto/generated/golddiff/v1/GetDatasetRequest.js';
+import type { Dataset } from '../../../proto/generated/golddiff/v1/Dataset.js';
+import type { SampleEvent } from '../../../proto/generated/golddiff/v1/SampleEvent.js';
+import type { SampleRequest__Output } from '../../../proto/generated/golddiff/v1/SampleRequest.js';
+import type { ScoreStreamRequest__Output } from '../../../proto/generated/golddiff/v1/ScoreStreamRequest.js';
+import type { ScoreStreamResponse } from '../../../proto/generated/golddiff/v1/ScoreStreamResponse.js';
+import { argumentError, GolddiffError } from '../../../shared/errors.js';
+import { STREAM_INBOX_MESSAGES_MAX } from '../../../shared/limits.js';
+import { bidi, serverStream, unary, type CallContext, type Write } from '../../../shared/rpc/handlers.js';
+import { fromServiceError } from '../../../shared/rpc/status.js';
+import { MESSAGE_BYTES_MAX, serve, type ServerUnderTest } from './server-under-test.js';
+
+type Get = (request: GetDatasetRequest__Output, context: CallContext) => Promise<Dataset>;
+type Sample = (request: SampleRequest__Output, context: CallContext, write: Write<SampleEvent>) => Promise<void>;
+type Stream = (requests: AsyncIterable<ScoreStreamRequest__Output>, context: CallContext, write: Write<ScoreStreamResponse>) => Promise<void>;
+
+const never = (context: CallContext): Promise<never> =>
+  new Promise((_, reject) => context.signal.addEventListener('abort', () => reject(context.signal.reason as Error)));
+
+function get(
+  under: ServerUnderTest,
+  metadata = new Metadata(),
+  deadline?: number,
+): Promise<Dataset__Output> & { header: Promise<Metadata>; cancel(): void } {
+  let settle: { resolve(value: Dataset__Output): void; reject(error: unknown): void };
+  const answer = new Promise<Dataset__Output>((resolve, reject) => (settle = { resolve, reject }));
+  const call = under.dataset.get({ name: 'mnist' }, metadata, deadline === undefined ? {} : { deadline }, (error, value) =>
+    error === null && value !== undefined ? settle.resolve(value) : settle.reject(error),
+  );
+  return Object.assign(answer, { header: once(call, 'metadata').then(([header]) => header as Metadata), cancel: () => call.cancel() });
+}
+
+async function withGet(handler: Get, body: (under: ServerUnderTest) => Promise<void>): Promise<void> {
+  const under = await serve({ dataset: { Get: unary(handler) } });
+  try {
+    await body(under);
+  } finally {
+    under.close();
+  }
+}
+
+describe('unary', () => {
+  it('answers, with the request id that the caller gave', () =>
+    withGet(
+      async ({ name }, { requestId }) => ({ name: `${name} ${requestId}`, rows: 7 }),
+      async (under) => {
+        const metadata = new Metadata();
+        metadata.set('x-request-id', 'run-17');
+        const call = get(under, metadata);
+        assert.deepEqual((await call.header).get('x-request-id'), ['run-17']);
+        assert.equal((await call).name, 'mnist run-17');
+      },
+    ));
+
+  it('makes a request id where none or an unfit one is given', () =>
+    withGet(
+      async (_, { requestId }) => ({ name: requestId }),
+      async (under) => {
+        for (const given of [undefined, 'has spaces', 'x'.repeat(129)]) {
+          const metadata = new Metadata();
+          if (given !== undefined) metadata.set('x-request-id', given);
+          const call = get(under, metadata);
+          const id = (await call.header).get('x-request-id')[0];
+          assert.match(String(id), /^[0-9a-f-]{36}$/);
+          assert.equal((await call).name, id);
+        }
+      },
+    ));
+
+  it('carries an error of ours to the caller whole', () =>
+    withGet(
+      async () => {
+        throw new GolddiffError('PARTITION_MISSING', 'Partition 3 has no live replica', { partitions: [3] });
+      },
+      async (under) => {
+        await assert.rejects(get(under), (error: ServiceError) => {
+          const restored = fromServiceError(error);
+          return error.code === GrpcStatus.UNAVAILABLE && restored.code === 'PARTITION_MISSING' && restored.data.partitions?.[0] === 3;
+        });
+      },
+    ));
+
+  it('logs a bug with its stack and request id, and tells the caller nothing of it', () =>
+    withGet(
+      async () => {
+        throw new TypeError('secret of the inside');
+      },
+      async (under) => {
+        await assert.rejects(get(under), (error: ServiceError) => error.code === GrpcStatus.INTERNAL && !error.message.includes('secret'));
+        const line = under.lines.find(({ level }) => level === 50);
+        assert.ok(line !== undefined);
+        assert.match((line['err'] as { stack: string }).stack, /secret of the inside\n\s+at /);
+        assert.match(String(line['requestId']), /^[0-9a-f-]{36}$/);
+      },
+    ));
+
+  it('turns a handler that throws before its first await into a status', () =>
+    withGet(
+      () => {
+        throw argumentError('name', 'a name', '');
+      },
+      async (under) => {
+        await assert.rejects(get(under), { code: GrpcStatus.INVALID_ARGUMENT });
+      },
+    ));
+
+  it('fires the signal when the caller cancels', async () => {
+    let reason: unknown;
+    let started: () => void = () => {};
+    const running = new Promise<void>((resolve) => (started = resolve));
+    let ended: () => void = () => {};
+    const over = new Promise<void>((resolve) => (ended = resolve));
+    await withGet(
+      async (_, context) => {
+        started();
+        try {
+          return await never(context);
+        } finally {
+          reason = context.signal.reason;
+          ended();
+        }
+      },
+      async (under) => {
+        const call = get(under);
+        await running;
+        call.cancel();
+        await assert.rejects(call, { code: GrpcStatus.CANCELLED });
+        await over;
+        assert.equal((reason as GolddiffError).code, 'CANCELLED');
+      },
+    );
+  });
+
+  it('fires the signal when the deadline has passed, and knows how much is left before', async () => {
+    let reason: unknown;
+    let left = 0;
+    let ended: () => void = () => {};
+    const over = new Promise<void>((resolve) => (ended = resolve));
+    await withGet(
+      async (_, context) => {
+        left = context.remainingMs();
+        try {
+          return await never(context);
+        } finally {
+          reason = context.signal.reason;
+          assert.equal(context.remainingMs(), 0);
+          ended();
+        }
+      },
+      async (under) => {
+        await assert.rejects(get(under, undefined, Date.now() + 200), { code: GrpcStatus.DEADLINE_EXCEEDED });
+        await over;
+        assert.ok(left > 0 && left <= 200, `${left} ms`);
+        assert.equal((reason as GolddiffError).code, 'DEADLINE_EXCEEDED');
+      },
+    );
+  });
+
+  it('has no deadline where the caller sets none', () =>
+    withGet(
+      async (_, context) => ({ name: `${context.deadlineUnixMs} ${context.remainingMs()}` }),
+      async (under) => {
+        assert.equal((await get(under)).name, 'undefined Infinity');
+      },
+    ));
+
+  it('keeps the signal still once the handler has ended', async () => {
+    let signal: AbortSignal | undefined;
+    await withGet(
+      async (_, context) => {
+        signal = context.signal;
+        return {};
+      },
+      async (under) => {
+        await get(under, undefined, Date.now() + 5_000);
+      },
+    );
+    assert.equal(signal?.aborted, false);
+  });
+});
+
+describe('serverStream', () => {
+  async function withSample(handler: Sample, body: (under: ServerUnderTest) => Promise<void>): Promise<void> {
+    const under = await serve({ sampling: { Sample: serverStream(handler) } });
+    try {
+      await body(under);
+    } finally {
+      under.close();
+    }
+  }
+
+  it('sends every message in order and then the end', () =>
+    withSample(
+      async ({ steps }, _, write) => {
+        for (let step = 1; step <= steps; step++) await write({ progress: { step } });
+      },
+      async (under) => {
+        const seen: number[] = [];
+        for await (const event of under.sampling.sample({ steps: 100 })) seen.push((event as { progress: { step: number } }).progress.step);
+        assert.deepEqual(
+          seen,
+          Array.from({ length: 100 }, (_, i) => i + 1),
+        );
+      },
+    ));
+
+  it('sends what was written before a failure, then the failure', () =>
+    withSample(
+      async (_, __, write) => {
+        await write({ progress: { step: 1 } });
+        throw new GolddiffError('QUEUE_FULL', 'The queue is full', { retryAfterMs: 500 });
+      },
+      async (under) => {
+        const call = under.sampling.sample({});
+        let messages = 0;
+        call.on('data', () => messages++);
+        const [error] = (await once(call, 'error')) as [ServiceError];
+        assert.equal(messages, 1);
+        assert.equal(fromServiceError(error).data.retryAfterMs, 500);
+      },
+    ));
+
+  it('waits while the caller does not read, and stops when the caller goes', async () => {
+    let written = 0;
+    let ended: (error: unknown) => void = () => {};
+    const over = new Promise<unknown>((resolve) => (ended = resolve));
+    const image = Buffer.alloc(50_000);
+    await withSample(
+      async (_, __, write) => {
+        try {
+          for (;;) {
+            await write({ images: { images: { dtype: 'U8', shape: [50_000], data: image } } });
+            written++;
+          }
+        } catch (error) {
+          ended(error);
+          throw error;
+        }
+      },
+      async (under) => {
+        const call = under.sampling.sample({});
+        call.on('error', () => {});
+        await once(call, 'readable');
+        await new Promise((resolve) => setTimeout(resolve, 100));
+        const before = written;
+        await new Promise((resolve) => setTimeout(resolve, 100));
+        assert.equal(written, before, 'writing went on although nobody read');
+        // Buffers of both ends: 16 messages of each stream and the HTTP/2 windows.
+        assert.ok(written < 200, `${written} messages of 50 kB in flight`);
+        call.cancel();
+        assert.equal(((await over) as GolddiffError).code, 'CANCELLED');
+      },
+    );
+  });
+});
+
+describe('bidi', () => {
+  async function withStream(handler: Stream, body: (under: ServerUnderTest) => Promise<void>): Promise<void> {
+    const under = await serve({ score: { ScoreStream: bidi(handler) } });
+    try {
+      await body(under);
+    } finally {
+      under.close();
+    }
+  }
+
+  const echo: Stream = async (requests, _, write) => {
+    for await (const { id } of requests) await write({ id });
+  };
+
+  it('answers each message and ends when the caller has closed its side', () =>
+    withStream(echo, async (under) => {
+      const call = under.score.scoreStream();
+      for (let id = 0; id < 500; id++) call.write({ id });
+      call.end();
+      const ids: number[] = [];
+      for await (const { id } of call as AsyncIterable<{ id: number }>) ids.push(id);
+      assert.deepEqual(
+        ids,
+        Array.from({ length: 500 }, (_, i) => i),
+      );
+    }));
+
+  it('reads no more than its inbox while the handler is busy', async () => {
+    let go: () => void = () => {};
+    const gate = new Promise<void>((resolve) => (go = resolve));
+    let read = 0;
+    await withStream(
+      async (requests, _, write) => {
+        for await (const { id } of requests) {
+          read++;
+          if (id === 0) await gate;
+          await write({ id });
+        }
+      },
+      async (under) => {
+        const call = under.score.scoreStream();
+        let sent = 0;
+        const data = Buffer.alloc(40_000);
+        const sending = (async () => {
+          for (let id = 0; id < 300; id++) {
+            await new Promise<void>((resolve) => call.write({ id, request: { x: { dtype: 'U8', shape: [1], data } } }, () => resolve()));
+            sent++;
+          }
+          call.end();
+        })();
+        await new Promise((resolve) => setTimeout(resolve, 200));
+        assert.equal(read, 1);
+        // The inbox, the stream's own 16, and what the HTTP/2 windows hold.
+        assert.ok(sent < 5 * STREAM_INBOX_MESSAGES_MAX, `${sent} messages were taken from the caller`);
+        go();
+        let answers = 0;
+        for await (const _ of call) answers++;
+        await sending;
+        assert.equal(answers, 300);
+      },
+    );
+  });
+
+  it('may end the call while the caller still sends', () =>
+    withStream(
+      async (requests, _, write) => {
+        for await (const { id } of requests) {
+          await write({ id });
+          break;
+        }
+      },
+      async (under) => {
+        const call = under.score.scoreStream();
+        call.write({ id: 5 });
+        const ids: number[] = [];
+        for await (const { id } of call as AsyncIterable<{ id: number }>) ids.push(id);
+        assert.deepEqual(ids, [5]);
+      },
+    ));
+
+  it('stops the handler when the caller vanishes', async () => {
+    let ended: (error: unknown) => void = () => {};
+    const over = new Promise<unknown>((resolve) => (ended = resolve));
+    await withStream(
+      async (requests, context, write) => {
+        try {
+          await echo(requests, context, write);
+        } catch (error) {
+          ended(error);
+          throw error;
+        }
+      },
+      async (under) => {
+        const call = under.score.scoreStream();
+        call.on('error', () => {});
+        call.write({ id: 1 });
+        await once(call, 'data');
+        call.cancel();
+        assert.equal(((await over) as GolddiffError).code, 'CANCELLED');
+      },
+    );
+  });
+
+  it('refuses a message over the limit with RESOURCE_EXHAUSTED, and the server goes on', () =>
+    withStream(echo, async (under) => {
+      const call = under.score.scoreStream();
+      call.on('data', () => {});
+      call.write({ id: 1, request: { x: { dtype: 'U8', shape: [1], data: Buffer.alloc(MESSAGE_BYTES_MAX + 1) } } });
+      const [error] = (await once(call, 'error')) as [ServiceError];
+      assert.equal(error.code, GrpcStatus.RESOURCE_EXHAUSTED);
+      assert.equal(fromServiceError(error).code, 'LIMIT_EXCEEDED');
+      const next = under.score.scoreStream();
+      next.write({ id: 2 });
+      next.end();
+      const ids: number[] = [];
+      for await (const { id } of next as AsyncIterable<{ id: number }>) ids.push(id);
+      assert.deepEqual(ids, [2]);
+    }));
+});
