@@ -128,3 +128,14 @@ export const PROBE_AGAIN_MS = 100;
 export const WORKERS_SETTLE_MS = 10_000;
 /** A step waits so long for partitions that nobody holds: enough to see a killed worker's small partitions loaded elsewhere. */
 export const PLACEMENT_WAIT_MS = 2_000;
+
+/** Partitions that a worker reads and verifies at once: one hashes while the other waits for the disk. */
+export const PARTITION_LOADS_MAX = 2;
+/** Share of the machine's memory offered for resident rows where no --device-memory is given; the rest is for step state and buffers. */
+export const DEVICE_MEMORY_SHARE = 0.8;
+/** Keys in one ScreenPart: a part is split between queries above this, so that no answer nears the message limit. */
+export const SCREEN_PART_BYTES = 4 * 1024 * 1024;
+/** Ids of failed steps that a stream remembers, so that what was already on its way for them is not answered again. */
+export const ENDED_STEPS_REMEMBERED = 4_096;
+/** setTimeout takes no more; a longer step timeout is as good as none. */
+export const TIMER_MS_MAX = 2 ** 31 - 1;

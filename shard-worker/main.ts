@@ -1,0 +1,137 @@
+/** The shard worker process: reads its flags, wires the parts, serves until it is told to stop. */
+
+import { availableParallelism, hostname, totalmem } from 'node:os';
+import { Command } from 'commander';
+import { bytes, commonFlags, flag, integer, oneOf, runCommandLine, text } from '../shared/config.js';
+import { openDataSet } from '../shared/dataset/data-set.js';
+import { GolddiffError } from '../shared/errors.js';
+import { DEVICE_MEMORY_SHARE, DRAIN_TIMEOUT_MS, INTERNAL_MESSAGE_BYTES_MAX } from '../shared/limits.js';
+import type { LogLevel, Logger } from '../shared/log.js';
+import { startMetricsEndpoint } from '../shared/metrics-endpoint.js';
+import { createMetrics } from '../shared/metrics.js';
+import { runService, type RunningService } from '../shared/process-lifecycle.js';
+import { startGrpcServer } from '../shared/rpc/grpc-server.js';
+import { protoPackage } from '../shared/rpc/proto-package.js';
+import { BACKEND_WISHES, chooseBackend, type BackendWish } from './backends/choose-backend.js';
+import { ReferenceBackend } from './backends/reference/reference-backend.js';
+import { PartitionStore } from './partition-store.js';
+import { createShardService } from './shard-service.js';
+
+interface WorkerFlags {
+  readonly data: string[];
+  readonly listen: string;
+  readonly workerId: string;
+  readonly backend: BackendWish;
+  readonly computeThreads: number;
+  readonly deviceMemory: number;
+  readonly metricsListen: string | undefined;
+  readonly logLevel: LogLevel;
+}
+
+const COMPUTE_THREADS_MAX = 256;
+
+async function start(flags: WorkerFlags, log: Logger): Promise<RunningService> {
+  const choice = chooseBackend(flags.backend, { available: ['reference'] });
+  log.info({ backend: choice.name, reason: choice.reason, computeThreads: flags.computeThreads }, 'backend chosen');
+  const dataSets = await Promise.all(flags.data.map((dir) => openDataSet(dir)));
+  const names = dataSets.map(({ manifest }) => manifest.name);
+  const twice = names.find((name, i) => names.indexOf(name) !== i);
+  if (twice !== undefined)
+    throw new GolddiffError('ARGUMENT_INVALID', `Expected data sets with different names for --data but received ${twice} twice`);
+
+  const deviceMemoryBytes = flags.deviceMemory;
+  const metrics = createMetrics('shard-worker');
+  const backend = new ReferenceBackend({ computeThreads: flags.computeThreads, deviceMemoryBytes });
+  const store = new PartitionStore({
+    dataSets,
+    backend,
+    deviceMemoryBytes,
+    log,
+    onChange: (held) => {
+      metrics.partitionsHeld.set(held.filter((state) => state.failure === undefined).length);
+      metrics.partitionsFailed.set(held.filter((state) => state.failure !== undefined).length);
+      metrics.residentBytes.set(backend.residentBytes);
+    },
+  });
+  let serving = true;
+  const endpoint = await startMetricsEndpoint({ listen: flags.metricsListen, registry: metrics.registry, healthy: () => serving });
+  try {
+    const implementation = createShardService({ workerId: flags.workerId, store, backend, deviceMemoryBytes, metrics });
+    const services = [{ service: protoPackage.ShardService.service, implementation }];
+    const server = await startGrpcServer({ listen: flags.listen, services, log, messageBytesMax: INTERNAL_MESSAGE_BYTES_MAX });
+    return {
+      ready: { address: server.address, metricsAddress: endpoint?.address },
+      stop: async () => {
+        serving = false;
+        store.close();
+        await server.drain(DRAIN_TIMEOUT_MS);
+        await endpoint?.close();
+        await backend.close();
+      },
+    };
+  } catch (thrown) {
+    await endpoint?.close();
+    await backend.close();
+    throw thrown;
+  }
+}
+
+/** Memory that this process may use: the machine's, or less where a control group says so. */
+function memoryBytes(): number {
+  const limit = process.constrainedMemory();
+  return limit !== undefined && limit > 0 && limit < totalmem() ? limit : totalmem();
+}
+
+/** Several --data flags, and commas within one. */
+function dataFolders(value: string, before: string[] | undefined): string[] {
+  const folders = value.split(',').map((folder) => text(folder.trim(), '--data (or GOLDDIFF_DATA)'));
+  return [...(before ?? []), ...folders];
+}
+
+const program = new Command('shard-worker')
+  .description('holds partitions of data sets and scores queries against them')
+  .addOption(
+    flag<string>({
+      name: 'data',
+      placeholder: 'DIR',
+      description: 'folder of a data set; repeat it or list several with commas',
+      mandatory: true,
+    }).argParser(dataFolders),
+  )
+  .addOption(commonFlags.listen('127.0.0.1:50061'))
+  .addOption(flag({ name: 'worker-id', placeholder: 'ID', description: 'name of this worker in the cluster', parser: text, fallback: hostname() }))
+  .addOption(
+    flag({
+      name: 'backend',
+      placeholder: 'NAME',
+      description: `one of ${BACKEND_WISHES.join(', ')}`,
+      parser: oneOf(BACKEND_WISHES),
+      fallback: 'auto',
+    }),
+  )
+  .addOption(
+    flag({
+      name: 'compute-threads',
+      placeholder: 'N',
+      description: 'threads that compute',
+      parser: integer(1, COMPUTE_THREADS_MAX),
+      fallback: String(Math.min(COMPUTE_THREADS_MAX, availableParallelism())),
+    }),
+  )
+  .addOption(
+    flag({
+      name: 'device-memory',
+      placeholder: 'BYTES',
+      description: 'budget for resident rows, such as 8Gi',
+      parser: bytes,
+      fallback: String(Math.floor(memoryBytes() * DEVICE_MEMORY_SHARE)),
+    }),
+  )
+  .addOption(commonFlags.metricsListen('off'))
+  .addOption(commonFlags.logLevel())
+  .action(async (flags: WorkerFlags) => {
+    await runService((log) => start(flags, log), { component: 'shard-worker', logLevel: flags.logLevel });
+  });
+
+const status = await runCommandLine(program, process.argv.slice(2));
+if (status !== 0) process.exit(status);

@@ -1,0 +1,56 @@
+/** ShardService: what a worker is, what it should hold, and the stream of steps. */
+
+import { randomUUID } from 'node:crypto';
+import type { HeldPartition } from '../proto/generated/golddiff/v1/HeldPartition.js';
+import type { ShardServiceHandlers } from '../proto/generated/golddiff/v1/ShardService.js';
+import { argumentError } from '../shared/errors.js';
+import { PARTITIONS_MAX, WORKER_STEP_STATE_BYTES_MAX, WORKER_STEPS_MAX } from '../shared/limits.js';
+import type { WorkerMetrics } from '../shared/metrics.js';
+import { bidi, unary } from '../shared/rpc/handlers.js';
+import type { Backend } from './backends/backend.js';
+import type { HeldState, PartitionStore } from './partition-store.js';
+import { StepAdmission } from './step-admission.js';
+import { StepStream } from './step-stream.js';
+
+export interface ShardServiceSettings {
+  readonly workerId: string;
+  readonly store: PartitionStore;
+  readonly backend: Backend;
+  readonly deviceMemoryBytes: number;
+  readonly metrics: WorkerMetrics;
+  readonly stepsMax?: number;
+}
+
+export function createShardService(settings: ShardServiceSettings): ShardServiceHandlers {
+  const { workerId, store, backend, deviceMemoryBytes, metrics } = settings;
+  const instanceId = randomUUID();
+  const admission = new StepAdmission(settings.stepsMax ?? WORKER_STEPS_MAX, WORKER_STEP_STATE_BYTES_MAX);
+  return {
+    Describe: unary(async (_request, context) => ({
+      workerId,
+      instanceId,
+      backend: backend.name,
+      computeThreads: backend.computeThreads,
+      deviceMemoryBytes: Math.min(deviceMemoryBytes, Number.MAX_SAFE_INTEGER),
+      deviceMemoryUsedBytes: backend.residentBytes,
+      openSteps: admission.openSteps,
+      draining: context.draining.aborted,
+      held: store.held().map(heldMessage),
+      dataSets: store.dataSets.map(({ manifest }) => ({ name: manifest.name, contentHash: manifest.contentHash })),
+    })),
+    Assign: unary(async (request) => {
+      if (request.partitions.length > PARTITIONS_MAX) {
+        throw argumentError('partitions', `at most ${PARTITIONS_MAX} partitions`, `${request.partitions.length} partitions`);
+      }
+      const held = await store.assign({ ...request, partitions: [...new Set(request.partitions)].sort((a, b) => a - b) });
+      return { held: held.map(heldMessage) };
+    }),
+    Steps: bidi(async (requests, context, write) => {
+      await new StepStream({ store, backend, admission, metrics, log: context.log, write, draining: context.draining }).serve(requests);
+    }),
+  };
+}
+
+function heldMessage(state: HeldState): HeldPartition {
+  return { ...state, failure: state.failure ?? '' };
+}

@@ -1,0 +1,243 @@
+/**
+ * One step on this worker: takes x, then answers one request after another until it is closed, fails or runs out of time.
+ * Partitions are computed side by side; their partials are merged along the one tree before they are sent.
+ */
+
+import type { StepRequest__Output } from '../proto/generated/golddiff/v1/StepRequest.js';
+import type { StepResponse } from '../proto/generated/golddiff/v1/StepResponse.js';
+import { argumentError, asGolddiffError, GolddiffError, invariant } from '../shared/errors.js';
+import { DATA_PLANE_CHUNK_BYTES, TIMER_MS_MAX } from '../shared/limits.js';
+import { mergeScalars, mergeSums, type PosteriorScalars, type PosteriorSums } from '../shared/math/partial-posterior.js';
+import type { Backend, BackendStep, LogitHistogram, StageCuts } from './backends/backend.js';
+import { mergeHistograms, mergeLeaves, quantizedShare } from './merge-leaves.js';
+import { QueryAssembly } from './query-assembly.js';
+import {
+  bytesOf,
+  decodeAggregate,
+  decodeScreen,
+  encodeScreen,
+  type AggregateRequest,
+  type ScreenRequest,
+  type StepOpening,
+} from './step-messages.js';
+
+export type StepReply = Omit<StepResponse, 'stepId' | 'body'>;
+export type StepOutcome = 'ok' | 'failed' | 'cancelled';
+export type ComputePhase = 'screen' | 'scalars' | 'sums';
+
+export interface StepSessionSettings {
+  readonly opening: StepOpening;
+  /** all partitions of the data set, ascending */
+  readonly present: readonly number[];
+  readonly backend: Backend;
+  /** resolves when the next reply may be made; rejects when nobody reads */
+  readonly send: (reply: StepReply) => Promise<void>;
+  /** once, when the step is over */
+  readonly onEnd: (outcome: StepOutcome, failure?: GolddiffError) => void;
+  readonly onCompute?: (phase: ComputePhase, seconds: number) => void;
+  /** bytes of partials that were sent */
+  readonly onSent?: (bytes: number) => void;
+}
+
+export class StepSession {
+  readonly #settings: StepSessionSettings;
+  readonly #assembly: QueryAssembly;
+  readonly #timer: NodeJS.Timeout;
+  #step: BackendStep | undefined;
+  #busy = false;
+  #over = false;
+  /** of the last request for scalars: sums need each partition's own maximum */
+  #scalars: { readonly cuts: StageCuts; readonly leaves: ReadonlyMap<number, PosteriorScalars> } | undefined;
+
+  constructor(settings: StepSessionSettings) {
+    const { batch, rowValues, xDtype, timeoutMs } = settings.opening;
+    this.#settings = settings;
+    this.#assembly = new QueryAssembly(batch, rowValues, xDtype);
+    const expire = (): void => this.fail(new GolddiffError('DEADLINE_EXCEEDED', `The step was not closed within its ${timeoutMs} ms`));
+    this.#timer = setTimeout(expire, Math.min(timeoutMs, TIMER_MS_MAX));
+  }
+
+  /** Takes a request of this step other than open and close. What is wrong with it fails the step. */
+  handle(request: StepRequest__Output): void {
+    if (this.#over) return;
+    try {
+      if (request.xChunk) {
+        if (this.#step) throw argumentError('x_chunk', 'all of x before the first request of the step', 'a piece of it after');
+        this.#assembly.add(request.xChunk.data);
+        return;
+      }
+      if (this.#busy) throw argumentError('step', 'one request at a time', `${String(request.body)} before the last one was answered`);
+      const { opening } = this.#settings;
+      if (request.screen) this.#run(this.#screen(decodeScreen(request.screen, opening), this.#compute()));
+      else if (request.aggregate) this.#run(this.#aggregate(decodeAggregate(request.aggregate, opening), this.#compute()));
+      else throw argumentError('step', 'x_chunk, screen, aggregate or close', request.body ?? 'nothing');
+    } catch (thrown) {
+      this.fail(asGolddiffError(thrown));
+    }
+  }
+
+  /** The caller is done, or gone. Idempotent. */
+  close(): void {
+    this.#end(this.#busy ? 'cancelled' : 'ok');
+  }
+
+  /** Ends the step and says why. */
+  fail(error: GolddiffError): void {
+    if (this.#over) return;
+    this.#end('failed', error);
+    this.#settings.send({ failure: failureOf(error) }).catch(() => {});
+  }
+
+  #end(outcome: StepOutcome, failure?: GolddiffError): void {
+    if (this.#over) return;
+    this.#over = true;
+    clearTimeout(this.#timer);
+    this.#step?.close();
+    this.#scalars = undefined;
+    this.#settings.onEnd(outcome, failure);
+  }
+
+  #compute(): BackendStep {
+    this.#assembly.checkComplete();
+    this.#step ??= this.#settings.backend.openStep({ ...this.#settings.opening.queries, x: this.#assembly.x });
+    return this.#step;
+  }
+
+  /** `work` ends with the reply that ends the request; the next one may come as soon as that has been written. */
+  #run(work: Promise<StepReply>): void {
+    this.#busy = true;
+    work
+      .then((last) => {
+        this.#busy = false;
+        return this.#reply(last);
+      })
+      .catch((thrown: unknown) => this.fail(asGolddiffError(thrown)));
+  }
+
+  async #screen({ stage, cuts, ranks }: ScreenRequest, step: BackendStep): Promise<StepReply> {
+    const startedMs = performance.now();
+    let computedMs = startedMs;
+    await Promise.all(
+      [...ranks].map(async ([partition, request]) => {
+        const screen = await step.screen(partition, stage, cuts, request);
+        computedMs = performance.now();
+        for (const screenPart of encodeScreen(partition, screen)) {
+          await this.#reply({ screenPart });
+          this.#settings.onSent?.((screenPart.keys?.length ?? 0) + (screenPart.rowIds?.length ?? 0));
+        }
+      }),
+    );
+    this.#settings.onCompute?.('screen', (computedMs - startedMs) / 1000);
+    return { screenDone: { computeMs: computedMs - startedMs } };
+  }
+
+  async #aggregate(request: AggregateRequest, step: BackendStep): Promise<StepReply> {
+    const startedMs = performance.now();
+    const leaves = await this.#leafScalars(request.cuts, step);
+    if (request.stage === 'scalars') {
+      const computeMs = performance.now() - startedMs;
+      const nodes = await mergeLeaves(leaves, this.#settings.present, mergeScalars, pause);
+      this.#settings.onCompute?.('scalars', computeMs / 1000);
+      return {
+        scalars: {
+          nodes: nodes.map(({ node, value }) => ({
+            ...node,
+            maxLogit: [...value.maxLogit],
+            mass: [...value.mass],
+            massSq: [...value.massSq],
+            rows: [...value.rows],
+          })),
+          computeMs,
+        },
+      };
+    }
+    return this.#sums(request, step, leaves, startedMs);
+  }
+
+  async #sums(
+    { cuts, global, negligibleShare, histogram }: Extract<AggregateRequest, { stage: 'sums' }>,
+    step: BackendStep,
+    scalars: ReadonlyMap<number, PosteriorScalars>,
+    startedMs: number,
+  ): Promise<StepReply> {
+    const { opening, present } = this.#settings;
+    const partitions = opening.partitions;
+    const found = await Promise.all(partitions.map((partition) => step.sums(partition, cuts, global, negligibleShare, histogram)));
+    const computeMs = performance.now() - startedMs;
+    this.#settings.onCompute?.('sums', computeMs / 1000);
+
+    const skippedShare = new Float64Array(opening.batch);
+    const leaves = new Map<number, NodeValue>();
+    found.forEach(({ queries, sums, skippedShare: skipped, histogram: counted }, i) => {
+      for (let b = 0; b < opening.batch; b++) skippedShare[b] = skippedShare[b]! + quantizedShare(skipped[b]!);
+      const leaf = scalars.get(partitions[i]!);
+      invariant(leaf !== undefined, 'every partition of the step has its scalars');
+      leaves.set(partitions[i]!, { scalars: leaf, sums: { queries, sums }, histogram: counted });
+    });
+    const merge = (left: NodeValue, right: NodeValue): NodeValue => ({
+      scalars: mergeScalars(left.scalars, right.scalars),
+      sums: mergeSums(left.sums, left.scalars.maxLogit, right.sums, right.scalars.maxLogit, opening.rowValues),
+      histogram: left.histogram && right.histogram && mergeHistograms(left.histogram, right.histogram),
+    });
+    const nodes = await mergeLeaves(leaves, present, merge, pause);
+    for (const { node, value } of nodes) await this.#sendSums(node, value.sums);
+    const histograms = nodes.flatMap(({ node, value }) =>
+      value.histogram ? [{ ...node, rows: bytesOf(value.histogram.rows), mass: bytesOf(value.histogram.mass) }] : [],
+    );
+    this.#settings.onSent?.(histograms.reduce((sum, h) => sum + h.rows.length + h.mass.length, 0));
+    return { sumsDone: { skippedShare: [...skippedShare], histograms, computeMs } };
+  }
+
+  async #sendSums(node: { level: number; index: number }, { queries, sums }: PosteriorSums): Promise<void> {
+    const bytes = bytesOf(sums);
+    for (let from = 0; from < bytes.length; from += DATA_PLANE_CHUNK_BYTES) {
+      const data = bytes.subarray(from, from + DATA_PLANE_CHUNK_BYTES);
+      await this.#reply({ sumsPart: { ...node, queries: from === 0 ? [...queries] : [], data } });
+      this.#settings.onSent?.(data.length);
+    }
+  }
+
+  /** Scalars of every partition after the cuts, kept for the sums that follow. */
+  async #leafScalars(cuts: StageCuts, step: BackendStep): Promise<ReadonlyMap<number, PosteriorScalars>> {
+    if (this.#scalars && sameCuts(this.#scalars.cuts, cuts)) return this.#scalars.leaves;
+    const { partitions } = this.#settings.opening;
+    const found = await Promise.all(partitions.map((partition) => step.scalars(partition, cuts)));
+    const leaves = new Map(partitions.map((partition, i) => [partition, found[i]!]));
+    this.#scalars = { cuts, leaves };
+    return leaves;
+  }
+
+  #reply(reply: StepReply): Promise<void> {
+    if (this.#over) return Promise.reject(new GolddiffError('CANCELLED', 'The step was closed'));
+    return this.#settings.send(reply);
+  }
+}
+
+interface NodeValue {
+  readonly scalars: PosteriorScalars;
+  readonly sums: PosteriorSums;
+  readonly histogram: LogitHistogram | undefined;
+}
+
+export function failureOf(error: GolddiffError): NonNullable<StepResponse['failure']> {
+  return {
+    code: error.code,
+    message: error.message,
+    partitions: [...(error.data.partitions ?? [])],
+    retryAfterMs: error.data.retryAfterMs ?? 0,
+  };
+}
+
+/** Lets the event loop turn: health and other steps come between two merges. */
+function pause(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
+
+function sameCuts(a: StageCuts, b: StageCuts): boolean {
+  return (['presample', 'proxy', 'full'] as const).every((stage) => {
+    const one = a[stage];
+    const other = b[stage];
+    if (one === undefined || other === undefined) return one === other;
+    return one.key.every((key, i) => key === other.key[i]) && one.rowId.every((id, i) => id === other.rowId[i]);
+  });
+}
