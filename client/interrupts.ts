@@ -24,7 +24,10 @@ export function listenForInterrupts(): Interrupts {
   const onParentGone = (): void => controller.abort(new GolddiffError('CANCELLED', 'Interrupted: the parent process went away'));
   for (const name of SIGNALS) process.on(name, onSignal);
   // Only with an IPC channel, as from npm start. Heard only while a command runs: a listener keeps the process alive.
-  if (process.send !== undefined) process.on('disconnect', onParentGone);
+  if (process.send !== undefined) {
+    process.on('disconnect', onParentGone);
+    if (!process.connected) onParentGone();
+  }
   return {
     signal: controller.signal,
     release: () => {

@@ -63,10 +63,13 @@ export async function runService(start: (log: Logger) => Promise<RunningService>
   };
   process.on('SIGTERM', onSignal);
   process.on('SIGINT', onSignal);
-  process.on('disconnect', () => {
+  const onParentGone = (): void => {
     log.warn('the parent process went away, ending at once');
     process.exit(EXIT_FAILED);
-  });
+  };
+  process.on('disconnect', onParentGone);
+  // The channel may have broken while modules were loading, when nobody listened.
+  if (process.send !== undefined && !process.connected) onParentGone();
   const onBug = (error: unknown): void => {
     log.fatal({ err: error }, 'ended by a fault of the program');
     process.exit(EXIT_FAILED);

@@ -28,6 +28,7 @@ export function benchCommand(): Command {
   return bench;
 }
 
-function benchmarkProgram(name: string): string {
+/** Next to the running build: dist/client/commands/this file -> dist/test/bench/NAME.js. */
+export function benchmarkProgram(name: string): string {
   return path.join(path.dirname(fileURLToPath(import.meta.url)), '..', '..', 'test', 'bench', `${name}.js`);
 }

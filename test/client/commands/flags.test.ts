@@ -1,0 +1,54 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+
+import { Command } from 'commander';
+
+import { addPosteriorFlags, addTargetFlags, defined, integerOr, labelList, readRetrieval, type PosteriorFlags } from '../../../client/commands/flags.js';
+
+function parse(...args: string[]): PosteriorFlags {
+  const command = addPosteriorFlags(addTargetFlags(new Command())).exitOverride().configureOutput({ writeErr: () => {} });
+  return command.parse(args, { from: 'user' }).opts();
+}
+
+test('the golden flags of the design are read as they are written', () => {
+  const flags = parse(...'--retrieval golden --golden-variant released --k-min 10 --k-max 20 --k dynamic --candidate-pool 30 --proxy-resolution 7 --presample all'.split(' '));
+  assert.deepEqual(readRetrieval(flags), {
+    kind: 'golden',
+    variant: 'released',
+    kMin: 10,
+    kMax: 20,
+    k: 'dynamic',
+    candidatePool: 30,
+    proxyResolution: 7,
+    presample: 'all',
+  });
+  assert.deepEqual(readRetrieval(parse('--retrieval', 'golden')), { kind: 'golden' });
+  assert.deepEqual(readRetrieval(parse()), { kind: 'exact' });
+});
+
+test('a flag that would have no effect is refused', () => {
+  assert.throws(() => readRetrieval(parse('--k-min', '5')), { message: 'Expected --retrieval golden for --k-min but received "exact"' });
+  assert.throws(() => readRetrieval(parse('--golden-variant', 'paper')), { message: 'Expected --retrieval golden for --golden-variant but received "exact"' });
+  assert.throws(() => readRetrieval(parse('--mask-threshold', '.02')), { message: 'Expected --denoiser pca for --mask-threshold but received "optimal"' });
+  assert.deepEqual(readRetrieval(parse('--mask-threshold', '.02', '--denoiser', 'pca')), { kind: 'exact' });
+});
+
+test('bad values are refused with what was expected', () => {
+  const refusals: [string[], string][] = [
+    [['--denoiser', 'best'], 'Expected one of optimal, wiener, patch, patch-equivariant, pca for --denoiser but received "best"'],
+    [['--k', 'many'], 'Expected dynamic or a whole number from 1 to 4294967295 for --k but received "many"'],
+    [['--candidate-pool', '0'], 'Expected auto or a whole number from 1 to 4294967295 for --candidate-pool but received "0"'],
+    [['--batch-rows', '257'], 'Expected a whole number from 1 to 256 for --batch-rows but received "257"'],
+    [['--temperature', '0'], 'Expected a number above 0 for --temperature but received "0"'],
+    [['--endpoint', 'here'], 'Expected HOST:PORT for --endpoint but received "here"'],
+    [['--labels', '1,x'], 'Expected a class or a list of classes such as 0,1,2 (-1 = all rows) for --labels but received "1,x"'],
+  ];
+  for (const [args, message] of refusals) assert.throws(() => parse(...args), { message });
+});
+
+test('lists of classes, words beside numbers, and undefined values', () => {
+  assert.deepEqual(labelList('3, -1,0', '--labels'), [3, -1, 0]);
+  assert.equal(integerOr('auto', 1, 9)('7', '--x'), 7);
+  assert.equal(integerOr('auto', 1, 9)('auto', '--x'), 'auto');
+  assert.deepEqual(defined({ a: 1, b: undefined }), { a: 1 });
+});

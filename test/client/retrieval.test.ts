@@ -1,0 +1,21 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+
+import { encodeRetrieval } from '../../client/retrieval.js';
+
+test('no choice is the exact scan', () => {
+  assert.deepEqual(encodeRetrieval(undefined), { kind: 'EXACT_SCAN' });
+});
+
+test('the words for "decide yourself" go as 0', () => {
+  const encoded = encodeRetrieval({ kind: 'golden', k: 'dynamic', candidatePool: 'auto' });
+  assert.deepEqual([encoded.kFixed, encoded.candidatePool, encoded.variant, encoded.presample], [0, 0, 'PAPER', 'PRESAMPLE_AUTO']);
+});
+
+test('sizes and counters go as they are', () => {
+  const encoded = encodeRetrieval({ kind: 'golden', variant: 'released', kMin: 1, kMax: 2, k: 3, candidatePool: 4, proxyResolution: 5, presample: 'all', firstQuery: 6 });
+  assert.deepEqual(
+    [encoded.variant, encoded.kMin, encoded.kMax, encoded.kFixed, encoded.candidatePool, encoded.proxyResolution, encoded.presample, encoded.firstQuery],
+    ['RELEASED', 1, 2, 3, 4, 5, 'PRESAMPLE_ALL', 6],
+  );
+});
