@@ -71,8 +71,9 @@ export const hostPort: Parser<string> = (text, name) => {
   return match[0];
 };
 
-export const hostPortOrOff: Parser<string | undefined> = (text, name) => {
-  if (text === 'off') return undefined;
+/** "off" stays as it is: commander has no value for an option that was given and says nothing. */
+export const hostPortOrOff: Parser<string> = (text, name) => {
+  if (text === 'off') return text;
   try {
     return hostPort(text, name);
   } catch {

@@ -4,7 +4,7 @@ import type { Registry } from 'prom-client';
 import { listenError } from './rpc/grpc-server.js';
 
 export interface MetricsEndpointSettings {
-  /** host:port, port 0 for a free one; undefined = no endpoint */
+  /** host:port, port 0 for a free one; "off" or undefined = no endpoint */
   readonly listen: string | undefined;
   readonly registry: Registry;
   /** what /healthz says: 200 while true, else 503 */
@@ -20,7 +20,7 @@ export interface MetricsEndpoint {
 /** Serves GET /metrics (Prometheus text) and GET /healthz. Errors: ADDRESS_IN_USE. */
 export async function startMetricsEndpoint(settings: MetricsEndpointSettings): Promise<MetricsEndpoint | undefined> {
   const listen = settings.listen;
-  if (listen === undefined) return undefined;
+  if (listen === undefined || listen === 'off') return undefined;
   const split = listen.lastIndexOf(':');
   const host = listen.slice(0, split).replace(/^\[(.*)\]$/, '$1');
   const server = createServer(listener(settings));
