@@ -97,7 +97,7 @@ test('a slice of MNIST keeps its rows, labels, classes and exact mean', async ()
   const plain = plainMnist(10_000, 3_000);
   const { values, labels } = await gather(out);
   assert.deepEqual(values, plain.pixels);
-  assert.deepEqual([...labels], Array.from(plain.labels!));
+  assert.deepEqual([...labels], Array.from(plain.labels));
   manifest.classes.forEach(({ label, name, rows }) => {
     assert.equal(name, String(label));
     assert.equal(rows, labels.filter((other) => other === label).length);

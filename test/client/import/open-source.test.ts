@@ -12,7 +12,7 @@ test('mnist is the 60,000 training digits with their labels', async () => {
   const expected = plainMnist(59_990, 10);
   const { values, labels } = await readAll(source, 59_990, 10);
   assert.deepEqual(values, [...expected.pixels]);
-  assert.deepEqual(labels, Array.from(expected.labels!));
+  assert.deepEqual(labels, Array.from(expected.labels));
 });
 
 test('fashion-mnist is read from a folder, gzipped or not, with the names of its classes', async () => {
