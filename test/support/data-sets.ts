@@ -1,11 +1,9 @@
 /** Data sets for tests, imported into a temporary folder that goes with the process. */
 
-import { readFileSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { after } from 'node:test';
 import { importDataSet } from '../../client/import/import-data-set.js';
 import { writeNpy } from '../../shared/dataset/npy.js';
 import type { PlainRows } from './brute-force.js';
@@ -14,16 +12,16 @@ const MNIST_DIM = 784;
 const IDX_IMAGES_HEADER = 16;
 const IDX_LABELS_HEADER = 8;
 
-/** A folder removed when the test file ends. */
-export async function temporaryFolder(): Promise<string> {
-  const dir = await mkdtemp(path.join(tmpdir(), 'golddiff-test-'));
-  after(() => rm(dir, { recursive: true, force: true }));
+/** A folder removed when the test process ends: a hook would end too soon where another hook asks for the folder. */
+export function temporaryFolder(): string {
+  const dir = mkdtempSync(path.join(tmpdir(), 'golddiff-test-'));
+  process.on('exit', () => rmSync(dir, { recursive: true, force: true }));
   return dir;
 }
 
 /** MNIST training rows first .. first + rows, as a data set of P partitions. */
 export async function importMnist(first: number, rows: number, partitions: number): Promise<string> {
-  const out = path.join(await temporaryFolder(), `mnist-${first}-${rows}`);
+  const out = path.join(temporaryFolder(), `mnist-${first}-${rows}`);
   await importDataSet({ source: 'mnist', out, first, limit: rows, partitions, seed: 1 });
   return out;
 }
@@ -42,7 +40,7 @@ export function plainMnist(first: number, rows: number): PlainRows {
 
 /** Any u8 rows as a data set. */
 export async function importPlain(rows: PlainRows, partitions: number, name = 'plain'): Promise<string> {
-  const dir = await temporaryFolder();
+  const dir = temporaryFolder();
   const [c, h, w] = rows.shape;
   const count = rows.pixels.length / (c * h * w);
   await writeNpy(path.join(dir, 'rows.npy'), rows.pixels, [count, c, h, w]);
