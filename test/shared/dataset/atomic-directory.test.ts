@@ -100,7 +100,7 @@ test('one process fills a folder once at a time', async () => {
   const [first, second] = await Promise.allSettled([beginDirectory(out, fresh), beginDirectory(out, fresh)]);
   assert.equal(first.status, 'fulfilled');
   assert.equal(second.status, 'rejected');
-  await (first).value.abort();
+  await first.value.abort();
   await (await beginDirectory(out, fresh)).abort();
 });
 
