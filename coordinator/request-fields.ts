@@ -66,7 +66,7 @@ export function broadcast<T>(field: string, values: readonly T[], count: number)
 /** Labels of `count` queries; undefined where all rows count for all of them. */
 export function labelsOf(labels: readonly number[], count: number, manifest: Manifest): Int32Array | undefined {
   if (labels.length === 0) return undefined;
-  const known = new Set(manifest.classes.map((c) => c.label));
+  const known = new Set(manifest.classes.filter((c) => c.rows > 0).map((c) => c.label));
   labels.forEach((label, i) => {
     if (label === -1 || known.has(label)) return;
     throw argumentError(`labels[${i}]`, known.size === 0 ? '-1, since the data set has no labels' : '-1 or a label that some row has', label);

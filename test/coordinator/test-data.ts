@@ -1,5 +1,7 @@
 /** Small random data sets for the tests of the coordinator: no files, no worker process. */
 
+import { createHash } from 'node:crypto';
+import { contentHashOf, partitionFileName, STATISTICS_FILE } from '../../shared/dataset/manifest-validation.js';
 import type { Manifest } from '../../shared/dataset/manifest.js';
 
 export interface TestPartition {
@@ -54,6 +56,8 @@ export function randomDataSet(options: TestDataOptions): TestDataSet {
       rowIds: Uint32Array.from(own.map((row) => row.id)),
     };
   });
+  const hash = (text: string): string => createHash('sha256').update(text).digest('hex');
+  const placed = partitions.map((p, id) => ({ id, file: partitionFileName(id), rows: p.rowIds.length, bytes: 1_000, sha256: hash(`partition ${id}`) }));
   const manifest: Manifest = {
     version: 1,
     name: 'noise',
@@ -64,9 +68,9 @@ export function randomDataSet(options: TestDataOptions): TestDataSet {
     classes: Array.from({ length: classes }, (_, label) => ({ label, name: `class ${label}`, rows: rows.filter((row) => row.label === label).length })),
     seed: 0,
     source: 'random numbers',
-    partitions: partitions.map((p, id) => ({ id, file: `partition-${id}`, rows: p.rowIds.length, bytes: 0, sha256: `hash-${id}` })),
-    statistics: { file: 'statistics.safetensors', sha256: '' },
-    contentHash: 'content',
+    partitions: placed,
+    statistics: { file: STATISTICS_FILE, sha256: hash('statistics') },
+    contentHash: contentHashOf(placed),
   };
   return { manifest, partitions };
 }

@@ -1,0 +1,42 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { Retrieval__Output } from '../../proto/generated/golddiff/v1/Retrieval.js';
+import { eligibleRows, planGolden, rowValues } from '../../coordinator/step-plan.js';
+import { randomDataSet } from './test-data.js';
+
+const { manifest } = randomDataSet({ rows: 100, partitions: 3, classes: 3, shape: [1, 4, 4] });
+const golden = (more: Partial<Retrieval__Output> = {}): Retrieval__Output => ({ kind: 'GOLDEN', variant: 'PAPER', proxyResolution: 0, ...more }) as Retrieval__Output;
+const counters = { presampleSeed: 1, presampleStep: 2, firstQuery: 40 };
+const levels = (...sigma: number[]): [Float64Array, Float64Array] => [Float64Array.from(sigma, (s) => Math.sqrt(1 - s * s)), Float64Array.from(sigma)];
+
+test('eligible rows come from the classes of the manifest', () => {
+  assert.deepEqual([...eligibleRows(manifest, undefined, 2)], [100, 100]);
+  assert.deepEqual([...eligibleRows(manifest, Int32Array.of(0, 1, -1), 3)], [34, 33, 100]);
+  assert.equal(rowValues(manifest), 16);
+});
+
+test('an exact retrieval has no golden plan', () => {
+  assert.equal(planGolden(manifest, null, counters, Float64Array.of(100), ...levels(0.5)), undefined);
+  assert.equal(planGolden(manifest, golden({ kind: 'EXACT_SCAN' }), counters, Float64Array.of(100), ...levels(0.5)), undefined);
+});
+
+test('sizes follow the noise and the eligible rows of each query', () => {
+  const plan = planGolden(manifest, golden({ kMin: 4, kMax: 10 }), counters, Float64Array.of(100, 100, 33), ...levels(0.1, 0.99, 0.5))!;
+  assert.ok(plan.subset[0]! < plan.subset[1]!);
+  assert.ok(plan.pool[0]! > plan.pool[1]!);
+  assert.deepEqual([...plan.presample], [100, 100, 33]);
+  assert.ok(plan.pool[2]! <= 33);
+  assert.deepEqual([...plan.queryIds], [40, 41, 42]);
+  assert.equal(plan.proxyResolution, 4);
+});
+
+test('sizes that do not fit are refused with their field', () => {
+  for (const [wish, field] of [
+    [{ kMax: 101 }, 'retrieval.k_max'],
+    [{ kMin: 9, kMax: 8 }, 'retrieval.k_min'],
+    [{ kFixed: 101 }, 'retrieval.k_fixed'],
+    [{ proxyResolution: 3 }, 'retrieval.proxy_resolution'],
+  ] as const) {
+    assert.throws(() => planGolden(manifest, golden(wish), counters, Float64Array.of(100), ...levels(0.5)), { code: 'ARGUMENT_INVALID', data: { field } });
+  }
+});
