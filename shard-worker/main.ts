@@ -24,7 +24,7 @@ interface WorkerFlags {
   readonly backend: BackendWish;
   readonly computeThreads: number;
   readonly deviceMemory: number;
-  readonly metricsListen: string | undefined;
+  readonly metricsListen: string;
   readonly logLevel: LogLevel;
 }
 

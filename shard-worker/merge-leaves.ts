@@ -52,13 +52,3 @@ export async function mergeLeaves<T>(
 export function mergeHistograms(left: LogitHistogram, right: LogitHistogram): LogitHistogram {
   return { rows: left.rows.map((n, i) => n + right.rows[i]!), mass: left.mass.map((m, i) => m + right.mass[i]!) };
 }
-
-const SHARE_QUANTUM = 2 ** -68;
-
-/**
- * A share of the mass that was left out, rounded up to a multiple of 2^-68: such shares, each under 2^-40 as they are, add without rounding, so their sum
- * does not depend on which worker added which.
- */
-export function quantizedShare(share: number): number {
-  return Math.ceil(share / SHARE_QUANTUM) * SHARE_QUANTUM;
-}

@@ -9,7 +9,7 @@ import { argumentError, asGolddiffError, GolddiffError, invariant } from '../sha
 import { DATA_PLANE_CHUNK_BYTES, TIMER_MS_MAX } from '../shared/limits.js';
 import { mergeScalars, mergeSums, type PosteriorScalars, type PosteriorSums } from '../shared/math/partial-posterior.js';
 import type { Backend, BackendStep, LogitHistogram, StageCuts } from './backends/backend.js';
-import { mergeHistograms, mergeLeaves, quantizedShare } from './merge-leaves.js';
+import { mergeHistograms, mergeLeaves } from './merge-leaves.js';
 import { QueryAssembly } from './query-assembly.js';
 import {
   bytesOf,
@@ -169,7 +169,7 @@ export class StepSession {
     const skippedShare = new Float64Array(opening.batch);
     const leaves = new Map<number, NodeValue>();
     found.forEach(({ queries, sums, skippedShare: skipped, histogram: counted }, i) => {
-      for (let b = 0; b < opening.batch; b++) skippedShare[b] = skippedShare[b]! + quantizedShare(skipped[b]!);
+      for (let b = 0; b < opening.batch; b++) skippedShare[b] = skippedShare[b]! + skipped[b]!;
       const leaf = scalars.get(partitions[i]!);
       invariant(leaf !== undefined, 'every partition of the step has its scalars');
       leaves.set(partitions[i]!, { scalars: leaf, sums: { queries, sums }, histogram: counted });
