@@ -50,15 +50,22 @@ export async function runDemonstration(options: DemonstrationOptions): Promise<v
   await withClient({ data: options.dataDir, shards: options.shards }, async ({ client, signal }) => {
     const dataSet = await client.datasets.get('', { signal });
     const readyMs = performance.now();
-    options.say(`sampling ${options.sampling.count} images from ${dataSet.rows.toLocaleString('en-US')} rows in ${dataSet.partitions.length} partitions`);
+    options.say(
+      `sampling ${options.sampling.count} images from ${dataSet.rows.toLocaleString('en-US')} rows in ${dataSet.partitions.length} partitions`,
+    );
     const run = await sample(client, options, signal);
     const sampledMs = performance.now();
-    const distances = await nearestRowDistances(client, run.images, run.count, dataSet.name, signal);
+    const distances = await nearestRowDistances(client, run.images, run.count, dataSet, signal);
     options.say(`measuring the concentration of the posterior on ${CHART_QUERIES} held-out images`);
     const concentration = await concentrate(client, options, dataSet, run, signal);
     const measuredMs = performance.now();
 
-    const { svg, png } = await concentrationChart({ dataSet: options.title, rows: dataSet.rows, points: concentration });
+    const { svg, png } = await concentrationChart({
+      dataSet: options.title,
+      rows: dataSet.rows,
+      points: concentration,
+      queries: 'held-out images noised to each timestep',
+    });
     await writeFileAtomically(path.join(options.outDir, 'concentration.svg'), svg);
     await writeFileAtomically(path.join(options.outDir, 'concentration.png'), png);
     const copies = distances.filter((distance) => distance < SAME_IMAGE_RMS).length;
@@ -82,7 +89,7 @@ export async function runDemonstration(options: DemonstrationOptions): Promise<v
         '',
         `${run.count} images by GoldDiff in ${seconds.sampling.toFixed(1)} s: ${options.sampling.steps} steps over gRPC, ${options.shards} shard workers`,
         `rows weighted    ${summary.rowsScored.toLocaleString('en-US')} of ${scanned.toLocaleString('en-US')} (${((100 * summary.rowsScored) / scanned).toFixed(1)}%)`,
-        `mass left out    at most ${summary.tailMassBoundMax.toPrecision(2)} (${summary.tailMassKind} bound)`,
+        `mass left out    ${massLeftOut(run)}`,
         `copies           ${copies} of ${run.count} images equal a training image, as the optimal denoiser must at low noise`,
         `files            ${[...names, 'concentration.svg', 'concentration.png'].join(', ')}`,
         `                 in ${options.outDir}`,
@@ -90,6 +97,13 @@ export async function runDemonstration(options: DemonstrationOptions): Promise<v
       ].join('\n'),
     );
   });
+}
+
+/** Largest at the most noise, where nearly every row matters and no small subset holds the mass. */
+function massLeftOut({ progress, summary }: SampleRun): string {
+  const at = (event: (typeof progress)[number] | undefined): string =>
+    event === undefined ? '' : `${Math.max(...event.tailMassBound).toPrecision(2)} at t = ${event.t}`;
+  return `at most ${at(progress[0])}, ${at(progress[progress.length - 1])} (${summary.tailMassKind} bound)`;
 }
 
 async function ensureDataSet({ source, title, dataDir, say }: DemonstrationOptions): Promise<void> {
@@ -145,7 +159,10 @@ async function concentrate(
 ): Promise<Awaited<ReturnType<typeof measureConcentration>>> {
   const heldOut = await openSource(heldOutSource);
   if (heldOut.shape.join() !== dataSet.shape.join())
-    throw new GolddiffError('DATA_SET_MISMATCH', `Expected held-out images of shape [${dataSet.shape.join(', ')}] but received [${heldOut.shape.join(', ')}]`);
+    throw new GolddiffError(
+      'DATA_SET_MISMATCH',
+      `Expected held-out images of shape [${dataSet.shape.join(', ')}] but received [${heldOut.shape.join(', ')}]`,
+    );
   const count = Math.min(CHART_QUERIES, heldOut.rows);
   const images = new Float64Array(count * dataSet.shape.reduce((product, n) => product * n, 1));
   let at = 0;

@@ -67,7 +67,8 @@ export async function startEmbeddedCluster(options: EmbeddedClusterOptions): Pro
   if (!Number.isInteger(shards) || shards < 1 || shards > EMBEDDED_SHARDS_MAX)
     throw argumentError('shards', `a whole number from 1 to ${EMBEDDED_SHARDS_MAX}`, shards);
   const replicas = options.replicas ?? 1;
-  if (!Number.isInteger(replicas) || replicas < 1 || replicas > shards) throw argumentError('replicas', `a whole number from 1 to ${shards}`, replicas);
+  if (!Number.isInteger(replicas) || replicas < 1 || replicas > shards)
+    throw argumentError('replicas', `a whole number from 1 to ${shards}`, replicas);
   if (!existsSync(path.join(options.dataDir, 'manifest.json')))
     throw argumentError('data', 'a folder with manifest.json, made by golddiff dataset import,', options.dataDir);
 
@@ -77,7 +78,12 @@ export async function startEmbeddedCluster(options: EmbeddedClusterOptions): Pro
   const processes: ServiceProcess[] = [];
   let stopping = false;
 
-  const startOne = async (name: string, service: 'coordinator' | 'shard-worker', args: readonly string[], signal: AbortSignal): Promise<ServiceProcess> => {
+  const startOne = async (
+    name: string,
+    service: 'coordinator' | 'shard-worker',
+    args: readonly string[],
+    signal: AbortSignal,
+  ): Promise<ServiceProcess> => {
     const started = await ServiceProcess.start({
       name,
       program: serviceProgram(service),

@@ -116,7 +116,7 @@ export class GolddiffClient {
         { service },
         metadata,
         options,
-        done as (error: ServiceError | null, response?: { status: HealthStatus }) => void,
+        done,
       ),
     );
     return status;
@@ -135,7 +135,9 @@ export class GolddiffClient {
     let pageToken = '';
     do {
       const request = { pageSize: PAGE_SIZE_MAX, pageToken };
-      const page: ListDatasetsResponse__Output = await unaryCall(this.#bounded(control), (metadata, options, done) => this.#dataSets.list(request, metadata, options, done));
+      const page: ListDatasetsResponse__Output = await unaryCall(this.#bounded(control), (metadata, options, done) =>
+        this.#dataSets.list(request, metadata, options, done),
+      );
       all.push(...page.dataSets);
       pageToken = page.nextPageToken;
     } while (pageToken !== '');

@@ -28,7 +28,10 @@ export async function writeSampleArtifacts(folder: string, run: SampleRun, repor
   const columns = trajectoryColumns(run);
   if (columns.length > 0) {
     names.push('trajectory.png');
-    await writeFileAtomically(path.join(folder, 'trajectory.png'), await trajectoryPng(columns, 'Posterior mean after each step, from noise to image'));
+    await writeFileAtomically(
+      path.join(folder, 'trajectory.png'),
+      await trajectoryPng(columns, 'Posterior mean after each step, from noise to image'),
+    );
   }
   names.push('run.json');
   await writeFileAtomically(path.join(folder, 'run.json'), `${JSON.stringify(report, undefined, 2)}\n`);
@@ -52,7 +55,13 @@ export function describeRun(dataSet: DataSetInfo, input: SampleInput, run: Sampl
   for (const event of run.progress) steps.set(event.step, [...(steps.get(event.step) ?? []), event]);
   return {
     versions: versions(),
-    dataSet: { name: dataSet.name, shape: dataSet.shape, rows: dataSet.rows, partitions: dataSet.partitions.length, contentHash: dataSet.contentHash },
+    dataSet: {
+      name: dataSet.name,
+      shape: dataSet.shape,
+      rows: dataSet.rows,
+      partitions: dataSet.partitions.length,
+      contentHash: dataSet.contentHash,
+    },
     cluster,
     settings: { ...input, initialNoise: input.initialNoise === undefined ? undefined : { shape: input.initialNoise.shape } },
     summary,

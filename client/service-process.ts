@@ -8,6 +8,7 @@ import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 
 import { GolddiffError, isErrorCode, type ErrorCode } from '../shared/errors.js';
+import { EXIT_USAGE } from '../shared/config.js';
 import { CHILD_LOG_LINES_KEPT } from '../shared/limits.js';
 import { isLifecycleMessage } from '../shared/process-lifecycle.js';
 
@@ -35,10 +36,11 @@ export class ServiceProcess {
   readonly exited: Promise<string>;
   #address = '';
   #metricsAddress: string | undefined;
+  #exitStatus: number | null = null;
   readonly #child: ChildProcess;
   readonly #lines: string[] = [];
 
-  /** Resolves when the service is ready. Errors: the service's own where it says why it cannot start; INTERNAL where it dies or hangs. */
+  /** Resolves when the service is ready. Errors: the service's own where it says why it cannot start; ARGUMENT_INVALID where it refuses its flags; INTERNAL where it dies or hangs. */
   static async start(settings: ServiceProcessSettings): Promise<ServiceProcess> {
     const service = new ServiceProcess(settings);
     try {
@@ -64,7 +66,10 @@ export class ServiceProcess {
       };
       child.on('error', (error) => gone(`before it started: ${error.message}`));
       // 'close' and not 'exit': the last lines of its log have been read by then.
-      child.on('close', (code, signal) => gone(signal === null ? `with status ${code}` : `by signal ${signal}`));
+      child.on('close', (code, signal) => {
+        this.#exitStatus = code;
+        gone(signal === null ? `with status ${code}` : `by signal ${signal}`);
+      });
     });
   }
 
@@ -126,9 +131,12 @@ export class ServiceProcess {
             resolve();
           } else reject(startFailure(this.name, message.code, message.message));
         });
-        void this.exited.then((sentence) => reject(new GolddiffError('INTERNAL', sentence)));
+        void this.exited.then((sentence) => reject(new GolddiffError(this.#exitStatus === EXIT_USAGE ? 'ARGUMENT_INVALID' : 'INTERNAL', sentence)));
         timer = setTimeout(
-          () => reject(new GolddiffError('INTERNAL', `Expected the ${this.name} to be ready within ${readyTimeoutMs} ms but it is not${this.lastLines()}`)),
+          () =>
+            reject(
+              new GolddiffError('INTERNAL', `Expected the ${this.name} to be ready within ${readyTimeoutMs} ms but it is not${this.lastLines()}`),
+            ),
           readyTimeoutMs,
         );
         const interrupted = (): void => reject(new GolddiffError('CANCELLED', 'The start was interrupted'));

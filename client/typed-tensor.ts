@@ -13,7 +13,8 @@ export type FloatArray = Float32Array | Float64Array;
  * Throws ARGUMENT_INVALID where the shape is not [B, D] or [B, C, H, W], or has another number of values.
  */
 export function encodeRows(field: string, values: FloatArray, shape: readonly number[]): Tensor {
-  if (!(values instanceof Float32Array) && !(values instanceof Float64Array)) throw argumentError(field, 'a Float32Array or Float64Array', typeof values);
+  if (!(values instanceof Float32Array) && !(values instanceof Float64Array))
+    throw argumentError(field, 'a Float32Array or Float64Array', typeof values);
   if (shape.length !== 2 && shape.length !== 4) throw argumentError(`${field}.shape`, '[B, D] or [B, C, H, W]', [...shape]);
   const wanted = shape.reduce((product, n) => product * n, 1);
   if (wanted !== values.length) throw argumentError(field, `${wanted} values, as shape [${shape.join(', ')}] says,`, values.length);

@@ -17,6 +17,7 @@ const UNTESTED: Record<string, string> = {
   'shard-worker/backends/backend.ts': 'types only; conformance.ts holds its implementations to it',
   'coordinator/main.ts': 'wires and stops; test/integration starts it as a process',
   'shard-worker/main.ts': 'wires and stops; test/integration starts it as a process',
+  'client/main-job.ts': 'the settings of the main job; test/client/demonstration runs the job on a small source',
   'client/main.ts': 'wires the commands; test/client/cli starts it as a process',
 };
 

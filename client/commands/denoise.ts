@@ -54,7 +54,11 @@ export function denoiseCommand(): Command {
 async function run(flags: DenoiseFlags): Promise<void> {
   const levels = flags.alpha !== undefined || flags.sigma !== undefined;
   if ((flags.t !== undefined) === levels || (levels && (flags.alpha === undefined || flags.sigma === undefined)))
-    throw argumentError('the noise level', 'either --t or both --alpha and --sigma', flags.t !== undefined ? 'both' : levels ? 'one of the two' : 'neither');
+    throw argumentError(
+      'the noise level',
+      'either --t or both --alpha and --sigma',
+      flags.t !== undefined ? 'both' : levels ? 'one of the two' : 'neither',
+    );
   if (flags.schedule !== undefined && levels) throw argumentError('--schedule', '--t', '--alpha and --sigma');
   const retrieval = readRetrieval(flags);
   const { values, shape } = await readQueries('--input', flags.input);

@@ -62,16 +62,16 @@ export function addPosteriorFlags(command: Command): Command {
     .addOption(clientFlag('--golden-variant <NAME>', 'golden: paper | released (default paper)', wordOf(GOLDEN_VARIANTS)))
     .addOption(clientFlag('--k-min <ROWS>', 'golden: rows of the subset at the least noise (default min(10000, N/20))', rows))
     .addOption(clientFlag('--k-max <ROWS>', 'golden: rows of the subset at the most noise (default min(20000, N/10))', rows))
-    .addOption(clientFlag('--k <dynamic|ROWS>', 'golden: rows of the subset at every level (default dynamic)', integerOr('dynamic', 1, DATA_SET_ROWS_MAX)))
+    .addOption(
+      clientFlag('--k <dynamic|ROWS>', 'golden: rows of the subset at every level (default dynamic)', integerOr('dynamic', 1, DATA_SET_ROWS_MAX)),
+    )
     .addOption(clientFlag('--candidate-pool <auto|ROWS>', 'golden: rows that pass the proxy (default auto)', integerOr('auto', 1, DATA_SET_ROWS_MAX)))
     .addOption(clientFlag('--proxy-resolution <PIXELS>', 'golden: pixels along H after pooling', integer(1, PROXY_RESOLUTION_MAX)))
     .addOption(clientFlag('--presample <auto|all>', 'golden, released: how many rows are pre-sampled (default auto)', wordOf(PRESAMPLES)))
     .addOption(clientFlag('--mask-threshold <SHARE>', 'pca: mask entries below this share of the largest are 0', real(0, 1)))
     .addOption(clientFlag('--labels <CLASSES>', 'posterior over rows of these classes: one for all, or one for each image', labelList))
     .addOption(clientFlag('--temperature <T>', 'divides the logits (default 1)', real(0, Infinity, true)))
-    .addOption(
-      clientFlag('--batch-rows <B>', `queries in one step, 1 to ${BATCH_ROWS_MAX}`, integer(1, BATCH_ROWS_MAX), String(BATCH_ROWS_DEFAULT)),
-    )
+    .addOption(clientFlag('--batch-rows <B>', `queries in one step, 1 to ${BATCH_ROWS_MAX}`, integer(1, BATCH_ROWS_MAX), String(BATCH_ROWS_DEFAULT)))
     .option('--allow-partial', 'answer from the partitions at hand where some are missing');
 }
 
@@ -99,7 +99,7 @@ export function readRetrieval(flags: PosteriorFlags): RetrievalChoice {
   const { goldenVariant, kMin, kMax, k, candidatePool, proxyResolution, presample } = flags;
   const golden = { variant: goldenVariant, kMin, kMax, k, candidatePool, proxyResolution, presample };
   const given = Object.entries(golden).filter(([, value]) => value !== undefined);
-  if (flags.retrieval === 'golden') return { kind: 'golden', ...Object.fromEntries(given) } as GoldenRetrieval;
+  if (flags.retrieval === 'golden') return { kind: 'golden', ...Object.fromEntries(given) };
   if (given.length > 0) {
     const name = given[0]?.[0] === 'variant' ? 'goldenVariant' : (given[0]?.[0] ?? '');
     throw argumentError(`--${name.replace(/[A-Z]/g, (c) => `-${c.toLowerCase()}`)}`, '--retrieval golden', 'exact');

@@ -12,16 +12,7 @@ import { describeRun, writeSampleArtifacts } from '../sample-artifacts.js';
 import type { SampleInput } from '../sample-call.js';
 import { SAMPLERS, SCHEDULES, type Sampler, type ScheduleWord } from '../vocabulary.js';
 import { withClient } from '../with-client.js';
-import {
-  addPosteriorFlags,
-  addTargetFlags,
-  clientFlag,
-  defined,
-  readRetrieval,
-  wordOf,
-  type PosteriorFlags,
-  type TargetFlags,
-} from './flags.js';
+import { addPosteriorFlags, addTargetFlags, clientFlag, defined, readRetrieval, wordOf, type PosteriorFlags, type TargetFlags } from './flags.js';
 
 interface SampleFlags extends TargetFlags, PosteriorFlags {
   readonly count?: number;

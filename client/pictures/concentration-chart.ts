@@ -26,6 +26,8 @@ export interface ConcentrationChart {
   /** N */
   readonly rows: number;
   readonly points: readonly ConcentrationPoint[];
+  /** what the queries are: `held-out images noised to each timestep` */
+  readonly queries: string;
 }
 
 const MEASURES = [
@@ -60,7 +62,7 @@ export function quantile(values: readonly number[], share: number): number {
   return from + ((sorted[low + 1] ?? from) - from) * (at - low);
 }
 
-function specification({ dataSet, rows, points }: ConcentrationChart): TopLevelSpec {
+function specification({ dataSet, rows, points, queries }: ConcentrationChart): TopLevelSpec {
   const measured = MEASURES.flatMap(({ name, key }) =>
     points.map((point) => ({
       t: point.t,
@@ -71,7 +73,7 @@ function specification({ dataSet, rows, points }: ConcentrationChart): TopLevelS
     })),
   );
   const golden = points.flatMap(({ t, goldenRows }) => (goldenRows === undefined ? [] : [{ t, k: goldenRows }]));
-  const queries = points[0]?.effectiveSupport.length ?? 0;
+  const count = points[0]?.effectiveSupport.length ?? 0;
   const goldenLabel = [...golden].sort((a, b) => a.t - b.t)[0];
   const times = points.map((p) => p.t);
   const tMin = Math.min(...times);
@@ -111,12 +113,16 @@ function specification({ dataSet, rows, points }: ConcentrationChart): TopLevelS
     background: '#ffffff',
     title: {
       text: `The posterior concentrates: ${dataSet}, N = ${rows.toLocaleString('en-US')}`,
-      subtitle: `Exact posterior over all rows, ${queries} noisy ${queries === 1 ? 'query' : 'queries'} at each timestep`,
+      subtitle: `Exact posterior over all rows; ${count} ${queries}`,
       anchor: 'start',
       offset: 14,
     },
     layer: [
-      { data: { values: measured }, mark: { type: 'area', opacity: 0.16 }, encoding: { x, y: y('low'), y2: { field: 'high' }, color } },
+      {
+        data: { values: measured },
+        mark: { type: 'area', opacity: 0.15, interpolate: 'monotone' },
+        encoding: { x, y: y('low'), y2: { field: 'high' }, color },
+      },
       {
         data: { values: [{ rows, t: tMax, label: `all ${rows.toLocaleString('en-US')} rows` }] },
         mark: { type: 'rule', color: '#adb5bd', strokeWidth: 1 },
@@ -134,7 +140,7 @@ function specification({ dataSet, rows, points }: ConcentrationChart): TopLevelS
       },
       {
         data: { values: goldenLabel === undefined ? [] : [{ ...goldenLabel, label: 'golden subset k(t)' }] },
-        mark: { type: 'text', align: 'right', dy: -18, color: GOLDEN_COLOR, fontSize: 12, fontWeight: 'bold' },
+        mark: { type: 'text', align: 'right', dy: 17, color: GOLDEN_COLOR, fontSize: 12, fontWeight: 'bold' },
         encoding: { x, y: y('k'), text: { field: 'label' } },
       },
       {

@@ -35,7 +35,10 @@ export async function trajectoryPng(columns: readonly TrajectoryColumn[], title:
       }
   });
   const scale = defaultScale(first.shape[2]);
-  const grid = drawGrid({ values, count: columns.length * first.count, shape: first.shape }, { columns: columns.length, scale, gapPixels: GAP_PIXELS });
+  const grid = drawGrid(
+    { values, count: columns.length * first.count, shape: first.shape },
+    { columns: columns.length, scale, gapPixels: GAP_PIXELS },
+  );
   const png = (await encodePng(grid)).toString('base64');
   const width = grid.width + 2 * MARGIN_PIXELS;
   const height = grid.height + HEADING_PIXELS + MARGIN_PIXELS;

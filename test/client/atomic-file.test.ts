@@ -7,7 +7,7 @@ import { makeFolder, writeFileAtomically } from '../../client/atomic-file.js';
 import { temporaryFolder } from '../support/data-sets.js';
 
 test('a file is made with its folders, replaced, and nothing else stays', async () => {
-  const dir = await temporaryFolder();
+  const dir = temporaryFolder();
   const file = path.join(dir, 'a', 'b', 'c.txt');
   await writeFileAtomically(file, 'one');
   await writeFileAtomically(file, 'two');
@@ -16,7 +16,7 @@ test('a file is made with its folders, replaced, and nothing else stays', async 
 });
 
 test('a place that cannot be written is one sentence and leaves nothing', async () => {
-  const dir = await temporaryFolder();
+  const dir = temporaryFolder();
   await writeFile(path.join(dir, 'file'), '');
   await mkdir(path.join(dir, 'folder'));
   await assert.rejects(makeFolder(path.join(dir, 'file', 'below')), { code: 'FILE_INVALID' });

@@ -17,7 +17,8 @@ function run(...args: string[]): Promise<{ status: number | null; out: string; e
 test('help lists every command of the design and ends with 0', async () => {
   const { status, out } = await run('--help');
   assert.equal(status, 0);
-  for (const name of ['dataset', 'cluster', 'coordinator', 'shard-worker', 'sample', 'denoise', 'bench']) assert.match(out, new RegExp(`^  ${name} `, 'm'));
+  for (const name of ['dataset', 'cluster', 'coordinator', 'shard-worker', 'sample', 'denoise', 'bench'])
+    assert.match(out, new RegExp(`^  ${name} `, 'm'));
 });
 
 test('bad arguments end with 2 and one sentence', async () => {

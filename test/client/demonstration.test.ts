@@ -8,7 +8,7 @@ import { writeNpy } from '../../shared/dataset/npy.js';
 import { temporaryFolder } from '../support/data-sets.js';
 
 test('the main job on a small source: imports, samples, measures, draws, and does not import twice', async () => {
-  const dir = await temporaryFolder();
+  const dir = temporaryFolder();
   const rows = 96;
   const pixels = Uint8Array.from({ length: rows * 64 }, (_, i) => (i * 7919 + Math.floor(i / 64) * 131) % 256);
   await writeNpy(path.join(dir, 'rows.npy'), pixels, [rows, 1, 8, 8]);
@@ -24,7 +24,14 @@ test('the main job on a small source: imports, samples, measures, draws, and doe
     say: (line: string) => void lines.push(line),
   } as const;
   await runDemonstration(options);
-  assert.deepEqual((await readdir(options.outDir)).sort(), ['concentration.png', 'concentration.svg', 'run.json', 'samples.npy', 'samples.png', 'trajectory.png']);
+  assert.deepEqual((await readdir(options.outDir)).sort(), [
+    'concentration.png',
+    'concentration.svg',
+    'run.json',
+    'samples.npy',
+    'samples.png',
+    'trajectory.png',
+  ]);
   const report = JSON.parse(await readFile(path.join(options.outDir, 'run.json'), 'utf8')) as {
     summary: { rowsScored: number; tailMassKind: string };
     nearestTrainingRow: { samplesThatEqualATrainingRow: number; rms: number[] };

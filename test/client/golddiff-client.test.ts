@@ -63,7 +63,8 @@ test('health is asked for the whole server and for one service', async () => {
 
 test('sampling yields typed events that end with the summary', async () => {
   const events: SampleEvent[] = [];
-  for await (const event of client.sample({ count: 3, steps: 2, previewEvery: 1, retrieval: { kind: 'golden', variant: 'released' } })) events.push(event);
+  for await (const event of client.sample({ count: 3, steps: 2, previewEvery: 1, retrieval: { kind: 'golden', variant: 'released' } }))
+    events.push(event);
   assert.deepEqual(
     events.map((e) => e.kind),
     ['progress', 'preview', 'progress', 'preview', 'images', 'progress', 'preview', 'progress', 'preview', 'images', 'summary'],
@@ -120,7 +121,9 @@ test('a failure after some events is thrown by the loop, after those events', as
   const failing = await startCannedCoordinator({
     sample: async (_, _context, write) => {
       await write({ progress: { step: 1, steps: 2 } });
-      throw new GolddiffError('PARTITION_MISSING', 'Expected partitions 3 and 4 to be held by a live worker but none holds them', { partitions: [3, 4] });
+      throw new GolddiffError('PARTITION_MISSING', 'Expected partitions 3 and 4 to be held by a live worker but none holds them', {
+        partitions: [3, 4],
+      });
     },
   });
   const other = connect(failing.endpoint);

@@ -13,9 +13,28 @@ test('the words for "decide yourself" go as 0', () => {
 });
 
 test('sizes and counters go as they are', () => {
-  const encoded = encodeRetrieval({ kind: 'golden', variant: 'released', kMin: 1, kMax: 2, k: 3, candidatePool: 4, proxyResolution: 5, presample: 'all', firstQuery: 6 });
+  const encoded = encodeRetrieval({
+    kind: 'golden',
+    variant: 'released',
+    kMin: 1,
+    kMax: 2,
+    k: 3,
+    candidatePool: 4,
+    proxyResolution: 5,
+    presample: 'all',
+    firstQuery: 6,
+  });
   assert.deepEqual(
-    [encoded.variant, encoded.kMin, encoded.kMax, encoded.kFixed, encoded.candidatePool, encoded.proxyResolution, encoded.presample, encoded.firstQuery],
+    [
+      encoded.variant,
+      encoded.kMin,
+      encoded.kMax,
+      encoded.kFixed,
+      encoded.candidatePool,
+      encoded.proxyResolution,
+      encoded.presample,
+      encoded.firstQuery,
+    ],
     ['RELEASED', 1, 2, 3, 4, 5, 'PRESAMPLE_ALL', 6],
   );
 });

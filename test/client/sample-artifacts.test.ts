@@ -19,14 +19,23 @@ test('a run leaves its images, pictures and report, and a run after it replaces 
   const run = await collectSamples(client.sample(input));
   const dataSet = await client.datasets.get();
   client.close();
-  const out = path.join(await temporaryFolder(), 'deep', 'out');
+  const out = path.join(temporaryFolder(), 'deep', 'out');
   for (let i = 0; i < 2; i++) await writeSampleArtifacts(out, run, describeRun(dataSet, input, run, { shards: 1 }));
   assert.deepEqual((await readdir(out)).sort(), ['run.json', 'samples.npy', 'samples.png', 'trajectory.png']);
   const npy = await readNpy(path.join(out, 'samples.npy'));
   assert.deepEqual(npy.shape, [3, 1, 2, 2]);
   assert.deepEqual(npy.data, run.images);
   const report = JSON.parse(await readFile(path.join(out, 'run.json'), 'utf8')) as { summary: object; steps: { t: number; totalMs: number }[] };
-  assert.deepEqual(report.summary, { count: 3, steps: 2, evaluations: 6, rowsScored: 300, totalMs: 5, tailMassBoundMax: 0.25, tailMassKind: 'heuristic', coverageMin: 1 });
+  assert.deepEqual(report.summary, {
+    count: 3,
+    steps: 2,
+    evaluations: 6,
+    rowsScored: 300,
+    totalMs: 5,
+    tailMassBoundMax: 0.25,
+    tailMassKind: 'heuristic',
+    coverageMin: 1,
+  });
   assert.deepEqual(
     report.steps.map((s) => [s.t, s.totalMs]),
     [

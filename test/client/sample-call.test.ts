@@ -5,12 +5,20 @@ import { decodeSampleEvent, encodeSampleRequest } from '../../client/sample-call
 
 test('what is left out goes as the proto default', () => {
   const request = encodeSampleRequest({ count: 3 });
-  assert.deepEqual([request.count, request.steps, request.sampler, request.schedule, request.denoiser], [3, 0, 'DDIM', 'SCHEDULE_UNSPECIFIED', 'OPTIMAL']);
+  assert.deepEqual(
+    [request.count, request.steps, request.sampler, request.schedule, request.denoiser],
+    [3, 0, 'DDIM', 'SCHEDULE_UNSPECIFIED', 'OPTIMAL'],
+  );
   assert.equal(request.initialNoise, null);
 });
 
 test('words, noise and labels are encoded', () => {
-  const request = encodeSampleRequest({ sampler: 'edm-heun', schedule: 'edm', initialNoise: { values: new Float32Array(4), shape: [1, 1, 2, 2] }, labels: 3 });
+  const request = encodeSampleRequest({
+    sampler: 'edm-heun',
+    schedule: 'edm',
+    initialNoise: { values: new Float32Array(4), shape: [1, 1, 2, 2] },
+    labels: 3,
+  });
   assert.deepEqual([request.sampler, request.schedule, request.initialNoise?.shape, request.labels], ['EDM_HEUN', 'EDM', [1, 1, 2, 2], [3]]);
 });
 

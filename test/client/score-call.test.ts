@@ -14,7 +14,8 @@ test('a timestep and a pair of levels encode as the one noise that the proto has
 });
 
 test('both noises, half of one, or none are refused', () => {
-  for (const noise of [{ t: 1, sigma: 2 }, { alpha: 1 }, {}]) assert.throws(() => encodeScoreRequest({ x, shape: [2, 4], ...noise }), { code: 'ARGUMENT_INVALID' });
+  for (const noise of [{ t: 1, sigma: 2 }, { alpha: 1 }, {}])
+    assert.throws(() => encodeScoreRequest({ x, shape: [2, 4], ...noise }), { code: 'ARGUMENT_INVALID' });
 });
 
 test('a timestep that the wire would cut to another one is refused', () => {

@@ -80,5 +80,8 @@ test('a service whose parent is killed ends by itself, even where that happens b
 });
 
 test('a JSON log line is shown by its message, another as it is', () => {
-  assert.deepEqual([readableLine('{"level":"error","msg":"no room"}'), readableLine(' plain '), readableLine('{"a":1}')], ['no room', 'plain', '{"a":1}']);
+  assert.deepEqual(
+    [readableLine('{"level":"error","msg":"no room"}'), readableLine(' plain '), readableLine('{"a":1}')],
+    ['no room', 'plain', '{"a":1}'],
+  );
 });

@@ -24,7 +24,7 @@ test('exactly one of endpoint and data is wanted, and shards only with data', as
 });
 
 test('a folder without a data set is refused before a process starts', async () => {
-  const dir = await temporaryFolder();
+  const dir = temporaryFolder();
   await assert.rejects(
     withClient({ data: dir }, () => Promise.resolve()),
     { code: 'ARGUMENT_INVALID' },

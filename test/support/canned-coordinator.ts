@@ -60,19 +60,21 @@ export async function startCannedCoordinator(behaviour: CannedBehaviour = {}): P
             scoreRequests.push(request);
             return score(request, context);
           }),
-          ScoreStream: bidi(async (requests: AsyncIterable<ScoreStreamRequest__Output>, context, write: (m: ScoreStreamResponse) => Promise<void>) => {
-            for await (const { id, request } of requests) {
-              if (request === null) continue;
-              scoreRequests.push(request);
-              try {
-                await write({ id, response: await score(request, context) });
-              } catch (thrown) {
-                const error = asGolddiffError(thrown);
-                const failure = { code: error.grpcStatus, reason: error.code, message: error.message, retryAfterMs: error.data.retryAfterMs ?? 0 };
-                await write({ id, failure });
+          ScoreStream: bidi(
+            async (requests: AsyncIterable<ScoreStreamRequest__Output>, context, write: (m: ScoreStreamResponse) => Promise<void>) => {
+              for await (const { id, request } of requests) {
+                if (request === null) continue;
+                scoreRequests.push(request);
+                try {
+                  await write({ id, response: await score(request, context) });
+                } catch (thrown) {
+                  const error = asGolddiffError(thrown);
+                  const failure = { code: error.grpcStatus, reason: error.code, message: error.message, retryAfterMs: error.data.retryAfterMs ?? 0 };
+                  await write({ id, failure });
+                }
               }
-            }
-          }),
+            },
+          ),
         },
       },
       {
@@ -159,7 +161,9 @@ async function cannedSample(request: SampleRequest__Output, _: CallContext, writ
         },
       });
       if (request.previewEvery > 0)
-        await write({ preview: { step, firstSample: first, t, sigma: 0.5, x0hat: { dtype: 'U8', shape: [batch, 1, 2, 2], data: Buffer.alloc(batch * 4, step) } } });
+        await write({
+          preview: { step, firstSample: first, t, sigma: 0.5, x0hat: { dtype: 'U8', shape: [batch, 1, 2, 2], data: Buffer.alloc(batch * 4, step) } },
+        });
     }
     const values = Float32Array.from({ length: batch * 4 }, (_value, i) => (first + Math.floor(i / 4)) / 100);
     await write({ images: { firstSample: first, images: { dtype: 'F32', shape: [batch, 1, 2, 2], data: Buffer.from(values.buffer) } } });

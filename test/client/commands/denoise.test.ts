@@ -11,15 +11,23 @@ import { startCannedCoordinator } from '../../support/canned-coordinator.js';
 import { temporaryFolder } from '../../support/data-sets.js';
 
 async function denoise(...args: string[]): Promise<void> {
-  const program = new Command().addCommand(denoiseCommand().exitOverride().configureOutput({ writeErr: () => {} }));
+  const program = new Command().addCommand(
+    denoiseCommand()
+      .exitOverride()
+      .configureOutput({ writeErr: () => {} }),
+  );
   await program.parseAsync(['denoise', ...args], { from: 'user' });
 }
 
 test('a file of more images than a batch is denoised in batches and comes back in its own shape', async () => {
   const server = await startCannedCoordinator();
-  const dir = await temporaryFolder();
+  const dir = temporaryFolder();
   const at = (name: string): string => path.join(dir, name);
-  await writeNpy(at('x.npy'), Float64Array.from({ length: 20 }, (_, i) => i), [5, 1, 2, 2]);
+  await writeNpy(
+    at('x.npy'),
+    Float64Array.from({ length: 20 }, (_, i) => i),
+    [5, 1, 2, 2],
+  );
   await denoise(
     ...['--endpoint', server.endpoint, '--input', at('x.npy'), '--t', '300', '--batch-rows', '2', '--retrieval', 'golden', '--labels', '0,1,2,3,4'],
     ...['--output', at('new/x0.npy'), '--score', at('score.npy'), '--eps', at('eps.npy'), '--json', at('stats.json')],
@@ -41,7 +49,7 @@ test('a file of more images than a batch is denoised in batches and comes back i
 });
 
 test('the noise level is a timestep or a pair, and nothing else', async () => {
-  const dir = await temporaryFolder();
+  const dir = temporaryFolder();
   const file = path.join(dir, 'x.npy');
   await writeNpy(file, new Float32Array(4), [1, 4]);
   const common = ['--endpoint', '127.0.0.1:1', '--input', file, '--output', path.join(dir, 'o.npy')];

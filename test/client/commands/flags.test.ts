@@ -3,15 +3,29 @@ import { test } from 'node:test';
 
 import { Command } from 'commander';
 
-import { addPosteriorFlags, addTargetFlags, defined, integerOr, labelList, readRetrieval, type PosteriorFlags } from '../../../client/commands/flags.js';
+import {
+  addPosteriorFlags,
+  addTargetFlags,
+  defined,
+  integerOr,
+  labelList,
+  readRetrieval,
+  type PosteriorFlags,
+} from '../../../client/commands/flags.js';
 
 function parse(...args: string[]): PosteriorFlags {
-  const command = addPosteriorFlags(addTargetFlags(new Command())).exitOverride().configureOutput({ writeErr: () => {} });
+  const command = addPosteriorFlags(addTargetFlags(new Command()))
+    .exitOverride()
+    .configureOutput({ writeErr: () => {} });
   return command.parse(args, { from: 'user' }).opts();
 }
 
 test('the golden flags of the design are read as they are written', () => {
-  const flags = parse(...'--retrieval golden --golden-variant released --k-min 10 --k-max 20 --k dynamic --candidate-pool 30 --proxy-resolution 7 --presample all'.split(' '));
+  const flags = parse(
+    ...'--retrieval golden --golden-variant released --k-min 10 --k-max 20 --k dynamic --candidate-pool 30 --proxy-resolution 7 --presample all'.split(
+      ' ',
+    ),
+  );
   assert.deepEqual(readRetrieval(flags), {
     kind: 'golden',
     variant: 'released',
@@ -28,8 +42,12 @@ test('the golden flags of the design are read as they are written', () => {
 
 test('a flag that would have no effect is refused', () => {
   assert.throws(() => readRetrieval(parse('--k-min', '5')), { message: 'Expected --retrieval golden for --k-min but received "exact"' });
-  assert.throws(() => readRetrieval(parse('--golden-variant', 'paper')), { message: 'Expected --retrieval golden for --golden-variant but received "exact"' });
-  assert.throws(() => readRetrieval(parse('--mask-threshold', '.02')), { message: 'Expected --denoiser pca for --mask-threshold but received "optimal"' });
+  assert.throws(() => readRetrieval(parse('--golden-variant', 'paper')), {
+    message: 'Expected --retrieval golden for --golden-variant but received "exact"',
+  });
+  assert.throws(() => readRetrieval(parse('--mask-threshold', '.02')), {
+    message: 'Expected --denoiser pca for --mask-threshold but received "optimal"',
+  });
   assert.deepEqual(readRetrieval(parse('--mask-threshold', '.02', '--denoiser', 'pca')), { kind: 'exact' });
 });
 

@@ -17,20 +17,30 @@ async function sample(...args: string[]): Promise<void> {
 
 test('sampling from an endpoint fills a folder, with every setting in the request', async () => {
   const server = await startCannedCoordinator();
-  const out = path.join(await temporaryFolder(), 'out');
+  const out = path.join(temporaryFolder(), 'out');
   const settings = '--count 3 --steps 4 --sampler edm-heun --schedule edm --seed 9 --labels 1,2,3 --temperature 2 --batch-rows 8 --preview-every 2';
   await sample('--endpoint', server.endpoint, '--out', out, ...settings.split(' '));
   assert.deepEqual((await readdir(out)).sort(), ['run.json', 'samples.npy', 'samples.png', 'trajectory.png']);
   const request = server.sampleRequests[0];
   assert.deepEqual(
-    [request?.count, request?.steps, request?.sampler, request?.schedule, request?.seed, request?.labels, request?.temperature, request?.batchRows, request?.previewEvery],
+    [
+      request?.count,
+      request?.steps,
+      request?.sampler,
+      request?.schedule,
+      request?.seed,
+      request?.labels,
+      request?.temperature,
+      request?.batchRows,
+      request?.previewEvery,
+    ],
     [3, 4, 'EDM_HEUN', 'EDM', 9, [1, 2, 3], 2, 8, 2],
   );
 });
 
 test('first noise from a file gives as many images as it has rows', async () => {
   const server = await startCannedCoordinator();
-  const dir = await temporaryFolder();
+  const dir = temporaryFolder();
   await writeNpy(path.join(dir, 'noise.npy'), new Float64Array(8), [2, 1, 2, 2]);
   await sample('--endpoint', server.endpoint, '--out', path.join(dir, 'out'), '--initial-noise', path.join(dir, 'noise.npy'), '--preview-every', '0');
   assert.deepEqual(server.sampleRequests[0]?.initialNoise?.shape, [2, 1, 2, 2]);
@@ -38,12 +48,14 @@ test('first noise from a file gives as many images as it has rows', async () => 
 });
 
 test('what contradicts itself is refused before anything is started', async () => {
-  await assert.rejects(sample('--eta', '1', '--sampler', 'ddpm', '--endpoint', 'a:1'), { message: 'Expected --sampler ddim for --eta but received "ddpm"' });
+  await assert.rejects(sample('--eta', '1', '--sampler', 'ddpm', '--endpoint', 'a:1'), {
+    message: 'Expected --sampler ddim for --eta but received "ddpm"',
+  });
   await assert.rejects(sample(), { message: 'Expected either --endpoint HOST:PORT or --data DIR for the cluster but received "neither"' });
 });
 
 test('arrays that are no queries are refused', async () => {
-  const dir = await temporaryFolder();
+  const dir = temporaryFolder();
   const file = path.join(dir, 'x.npy');
   await writeNpy(file, new Float32Array(4), [4]);
   await assert.rejects(readQueries('--input', file), { code: 'ARGUMENT_INVALID' });

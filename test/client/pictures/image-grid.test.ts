@@ -5,14 +5,23 @@ import sharp from 'sharp';
 
 import { defaultScale, drawGrid, imageGridPng, pixelOfValue } from '../../../client/pictures/image-grid.js';
 
-const at = (picture: { pixels: Buffer; width: number }, x: number, y: number): number[] => [...picture.pixels.subarray((y * picture.width + x) * 3).subarray(0, 3)];
+const at = (picture: { pixels: Buffer; width: number }, x: number, y: number): number[] => [
+  ...picture.pixels.subarray((y * picture.width + x) * 3).subarray(0, 3),
+];
 
 test('tiles are laid out row by row with gaps, each pixel a square', () => {
   const values = Uint8Array.of(10, 20, 30, 40, 50, 60);
   const picture = drawGrid({ values, count: 3, shape: [1, 1, 2] }, { columns: 2, scale: 3, gapPixels: 1, background: [1, 2, 3] });
   assert.deepEqual([picture.width, picture.height], [2 * 6 + 3, 2 * 3 + 3]);
   assert.deepEqual(at(picture, 0, 0), [1, 2, 3]);
-  assert.deepEqual([at(picture, 1, 1), at(picture, 3, 3), at(picture, 4, 1)], [[10, 10, 10], [10, 10, 10], [20, 20, 20]]);
+  assert.deepEqual(
+    [at(picture, 1, 1), at(picture, 3, 3), at(picture, 4, 1)],
+    [
+      [10, 10, 10],
+      [10, 10, 10],
+      [20, 20, 20],
+    ],
+  );
   assert.deepEqual(at(picture, 8, 1), [30, 30, 30]);
   assert.deepEqual(at(picture, 1, 5), [50, 50, 50]);
   assert.deepEqual(at(picture, 8, 5), [1, 2, 3], 'a place without an image is background');
