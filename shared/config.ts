@@ -3,7 +3,7 @@
  * ends the program with status 2 and one sentence that says what was expected.
  */
 
-import { Command, CommanderError, Option } from 'commander';
+import { CommanderError, Option, type Command } from 'commander';
 import { GolddiffError, argumentError } from './errors.js';
 import { LOG_LEVELS, type LogLevel } from './log.js';
 

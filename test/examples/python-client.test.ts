@@ -34,8 +34,7 @@ interface Statistics {
   tail_mass_bound: number[];
 }
 
-// Here and not in a hook: folders go with what made them, and a hook ends before the tests begin.
-const dir = await temporaryFolder();
+const dir = temporaryFolder();
 const pixels = Uint8Array.from({ length: ROWS * D }, (_, i) => (i * 2_654_435_761) >>> 24);
 const dataDir = skip === false ? await importPlain({ pixels, shape: SHAPE, labels: [] }, 4) : '';
 

@@ -9,7 +9,7 @@ import type { ControlPlane, JobRecord, PlacementDocument, WorkerStatus } from '.
 
 export interface ControlPlaneUnderTest {
   readonly plane: ControlPlane;
-  pass(ms: number): Promise<void>;
+  readonly pass: (ms: number) => Promise<void>;
   dispose(): Promise<void>;
 }
 

@@ -35,6 +35,14 @@ function get(
   return Object.assign(answer, { header: once(call, 'metadata').then(([header]) => header as Metadata), cancel: () => call.cancel() });
 }
 
+/** Waits until the number has grown above 0 and then not for a while. */
+async function standsStill(number: () => number): Promise<void> {
+  for (let before = 0; before === 0 || number() !== before; ) {
+    before = number();
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+}
+
 async function withGet(handler: Get, body: (under: ServerUnderTest) => Promise<void>): Promise<void> {
   const under = await serve({ dataset: { Get: unary(handler) } });
   try {
@@ -246,11 +254,8 @@ describe('serverStream', () => {
         const call = under.sampling.sample({});
         call.on('error', () => {});
         await once(call, 'readable');
-        await new Promise((resolve) => setTimeout(resolve, 100));
-        const before = written;
-        await new Promise((resolve) => setTimeout(resolve, 100));
-        assert.equal(written, before, 'writing went on although nobody read');
-        // Buffers of both ends: 16 messages of each stream and the HTTP/2 windows.
+        await standsStill(() => written);
+        // Buffers of both ends: 16 messages of each stream and the HTTP/2 windows. Without waiting there would be no end to it.
         assert.ok(written < 200, `${written} messages of 50 kB in flight`);
         call.cancel();
         assert.equal(((await over) as GolddiffError).code, 'CANCELLED');
@@ -309,7 +314,7 @@ describe('bidi', () => {
           }
           call.end();
         })();
-        await new Promise((resolve) => setTimeout(resolve, 200));
+        await standsStill(() => sent);
         assert.equal(read, 1);
         // The inbox, the stream's own 16, and what the HTTP/2 windows hold.
         assert.ok(sent < 5 * STREAM_INBOX_MESSAGES_MAX, `${sent} messages were taken from the caller`);
