@@ -11,6 +11,7 @@ const PROGRAMS = [
     packages: ['python3-grpcio', 'python3-protobuf', 'python3-numpy'],
     present: () => ok('/usr/bin/python3', ['-c', 'import grpc, google.protobuf, numpy']),
   },
+  { name: 'protoc', packages: ['protobuf-compiler'], present: () => ok('protoc', ['--version']) },
   {
     name: 'Fashion-MNIST',
     packages: ['dataset-fashion-mnist'],

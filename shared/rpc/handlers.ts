@@ -17,15 +17,13 @@ import {
   type ServerWritableStream,
 } from '@grpc/grpc-js';
 import { asGolddiffError, GolddiffError } from '../errors.js';
-import { STREAM_INBOX_MESSAGES_MAX } from '../limits.js';
+import { STREAM_INBOX_MESSAGES_MAX, TIMER_MS_MAX } from '../limits.js';
 import { createLogger, type Logger } from '../log.js';
 import { toServiceError } from './status.js';
 
 export const REQUEST_ID_KEY = 'x-request-id';
 /** Ids of callers are copied to logs and to workers: printable, short. */
 const REQUEST_ID_FORM = /^[\x21-\x7e]{1,128}$/;
-/** setTimeout's own limit; a deadline beyond it is as good as none. */
-const TIMER_MS_MAX = 2 ** 31 - 1;
 
 export interface CallContext {
   readonly requestId: string;
