@@ -10,7 +10,7 @@
  * a stable `code`, one sentence as its message, and `retryable`.
  */
 
-import { credentials, makeGenericClientConstructor, type Client, type ServiceError } from '@grpc/grpc-js';
+import { credentials, makeGenericClientConstructor, type Client } from '@grpc/grpc-js';
 import { service as healthService } from 'grpc-health-check';
 
 import type { Dataset__Output } from '../proto/generated/golddiff/v1/Dataset.js';

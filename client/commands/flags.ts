@@ -8,7 +8,7 @@ import { Option, type Command } from 'commander';
 import { hostPort, integer, oneOf, real, text, type Parser } from '../../shared/config.js';
 import { argumentError } from '../../shared/errors.js';
 import { BATCH_ROWS_DEFAULT, BATCH_ROWS_MAX, DATA_SET_ROWS_MAX, EMBEDDED_SHARDS_MAX, PROXY_RESOLUTION_MAX } from '../../shared/limits.js';
-import type { GoldenRetrieval, RetrievalChoice } from '../retrieval.js';
+import type { RetrievalChoice } from '../retrieval.js';
 import { DENOISERS, GOLDEN_VARIANTS, PRESAMPLES, type Denoiser, type GoldenVariantWord, type PresampleWord } from '../vocabulary.js';
 import type { ClientTarget } from '../with-client.js';
 
