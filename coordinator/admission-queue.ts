@@ -94,6 +94,7 @@ export class AdmissionQueue {
 export function abortReason(signal: AbortSignal): GolddiffError {
   const reason: unknown = signal.reason;
   if (reason instanceof GolddiffError) return reason;
-  if (reason instanceof Error && reason.name === 'TimeoutError') return new GolddiffError('DEADLINE_EXCEEDED', 'The deadline passed before the answer was ready');
+  if (reason instanceof Error && reason.name === 'TimeoutError')
+    return new GolddiffError('DEADLINE_EXCEEDED', 'The deadline passed before the answer was ready');
   return new GolddiffError('CANCELLED', 'The call was cancelled');
 }

@@ -14,8 +14,8 @@ export interface CoordinatorConfig {
   readonly replicas: number;
   /** host:port of the public services */
   readonly listen: string;
-  /** undefined = none */
-  readonly metricsListen: string | undefined;
+  /** host:port, or "off" */
+  readonly metricsListen: string;
   readonly logLevel: LogLevel;
   readonly stepsMax: number;
   readonly queueMax: number;

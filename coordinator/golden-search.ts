@@ -25,12 +25,20 @@ export type ForEachWorker = <T>(fn: (worker: WorkerStep) => Promise<T>) => Promi
 export async function findGoldenSubset(plan: StepPlan, forEach: ForEachWorker): Promise<GoldenSubset> {
   const golden = plan.golden!;
   const B = plan.batch;
-  const subset: GoldenSubset & { cuts: CutVector[] } = { cuts: [], eligible: new Float64Array(B).fill(NaN), lastDistance: new Float64Array(B).fill(Infinity) };
+  const subset: GoldenSubset & { cuts: CutVector[] } = {
+    cuts: [],
+    eligible: new Float64Array(B).fill(NaN),
+    lastDistance: new Float64Array(B).fill(Infinity),
+  };
   // The last stage compares with all rows, not with those that reach it: where the pool is the subset its largest distance still bounds the rest.
   const stages: Stage[] = [
     ['PRESAMPLE_HASH', golden.presample, plan.eligible],
     ['PROXY_DISTANCE', golden.pool, golden.presample],
-    ['FULL_DISTANCE', golden.subset, plan.eligible.map((rows, b) => (golden.subset[b]! < rows ? Math.max(golden.pool[b]!, golden.subset[b]! + 1) : rows))],
+    [
+      'FULL_DISTANCE',
+      golden.subset,
+      plan.eligible.map((rows, b) => (golden.subset[b]! < rows ? Math.max(golden.pool[b]!, golden.subset[b]! + 1) : rows)),
+    ],
   ];
   for (const [stage, wanted, reaching] of stages) {
     const search = new RankSearch(wanted, reaching);

@@ -28,7 +28,14 @@ export interface PlacementControllerSettings {
 }
 
 /** Errors of Assign that the same worker will give again. */
-const REFUSALS: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['DATA_SET_MISMATCH', 'DATA_SET_UNKNOWN', 'FILE_INVALID', 'LIMIT_EXCEEDED', 'NOT_FOUND', 'ARGUMENT_INVALID']);
+const REFUSALS: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'DATA_SET_MISMATCH',
+  'DATA_SET_UNKNOWN',
+  'FILE_INVALID',
+  'LIMIT_EXCEEDED',
+  'NOT_FOUND',
+  'ARGUMENT_INVALID',
+]);
 
 export class PlacementController {
   /** Resolves when the first placement is in effect and nothing is left to try. */

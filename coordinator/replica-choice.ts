@@ -16,7 +16,11 @@ export interface ReplicaChoice {
  *
  * @param rows rows of each partition id
  */
-export function chooseReplicas(document: PlacementDocument | undefined, rows: ReadonlyMap<number, number>, usable: (workerId: string) => boolean): ReplicaChoice {
+export function chooseReplicas(
+  document: PlacementDocument | undefined,
+  rows: ReadonlyMap<number, number>,
+  usable: (workerId: string) => boolean,
+): ReplicaChoice {
   const replicas = new Map(document?.partitions.map((p) => [p.partition, p.replicas.filter(usable)]));
   const workers = new Set([...replicas.values()].flat());
   const size = blockSize(rows.size, Math.max(1, workers.size));

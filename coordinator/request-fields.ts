@@ -11,7 +11,9 @@ import type { Schedule } from '../shared/math/noise-schedule.js';
 /** @throws DATA_SET_UNKNOWN */
 export function checkDataSet(name: string, manifest: Manifest): void {
   if (name !== '' && name !== manifest.name) {
-    throw new GolddiffError('DATA_SET_UNKNOWN', expectation('data_set', `a data set that is served here (${manifest.name})`, name), { field: 'data_set' });
+    throw new GolddiffError('DATA_SET_UNKNOWN', expectation('data_set', `a data set that is served here (${manifest.name})`, name), {
+      field: 'data_set',
+    });
   }
 }
 
@@ -77,7 +79,12 @@ export function labelsOf(labels: readonly number[], count: number, manifest: Man
 /** Squares of values must stay finite, or a weight would not be a number. */
 export function checkMagnitude(field: string, values: Float64Array, dim: number): void {
   const at = values.findIndex((value) => Math.abs(value) > QUERY_VALUE_MAX);
-  if (at >= 0) throw argumentError(`${field}[${Math.floor(at / dim)}]`, `values of at most ${QUERY_VALUE_MAX} in magnitude`, `${values[at]} at value ${at % dim}`);
+  if (at >= 0)
+    throw argumentError(
+      `${field}[${Math.floor(at / dim)}]`,
+      `values of at most ${QUERY_VALUE_MAX} in magnitude`,
+      `${values[at]} at value ${at % dim}`,
+    );
 }
 
 /** Enumerations of a retrieval; its sizes are checked against the rows where the step is planned. */

@@ -4,11 +4,29 @@ import type { Retrieval__Output } from '../proto/generated/golddiff/v1/Retrieval
 import type { SampleRequest__Output } from '../proto/generated/golddiff/v1/SampleRequest.js';
 import type { Manifest } from '../shared/dataset/manifest.js';
 import { argumentError } from '../shared/errors.js';
-import { BATCH_ROWS_DEFAULT, BATCH_ROWS_MAX, PREVIEW_COUNT_DEFAULT, SAMPLE_COUNT_MAX, SAMPLE_STEPS_DEFAULT, SAMPLE_STEPS_MAX } from '../shared/limits.js';
+import {
+  BATCH_ROWS_DEFAULT,
+  BATCH_ROWS_MAX,
+  PREVIEW_COUNT_DEFAULT,
+  SAMPLE_COUNT_MAX,
+  SAMPLE_STEPS_DEFAULT,
+  SAMPLE_STEPS_MAX,
+} from '../shared/limits.js';
 import { fillNormals } from '../shared/math/counter-noise.js';
 import { initialNoiseScale, samplingPath, type PathPoint } from '../shared/math/noise-schedule.js';
 import { decodeRows } from '../shared/rpc/tensor-codec.js';
-import { checkDataSet, checkDenoiser, checkMagnitude, checkRetrieval, inRange, integerIn, labelsOf, scheduleOf, seedOf, temperatureOf } from './request-fields.js';
+import {
+  checkDataSet,
+  checkDenoiser,
+  checkMagnitude,
+  checkRetrieval,
+  inRange,
+  integerIn,
+  labelsOf,
+  scheduleOf,
+  seedOf,
+  temperatureOf,
+} from './request-fields.js';
 import { SAMPLERS, type SamplerEntry, type SamplerName } from './samplers/registry.js';
 import { eligibleRows, planGolden, rowValues, type StepPlan } from './step-plan.js';
 
@@ -52,7 +70,8 @@ export function planSample(request: SampleRequest__Output, manifest: Manifest): 
   const path = samplingPath(schedule, steps);
   const initial = request.initialNoise && decodeRows(request.initialNoise, 'initial_noise', { shape: manifest.shape, batchMax: SAMPLE_COUNT_MAX });
   if (initial) checkMagnitude('initial_noise', initial.values, rowValues(manifest));
-  if (initial && request.count !== 0 && request.count !== initial.batch) throw argumentError('count', `0 or the ${initial.batch} images of initial_noise`, request.count);
+  if (initial && request.count !== 0 && request.count !== initial.batch)
+    throw argumentError('count', `0 or the ${initial.batch} images of initial_noise`, request.count);
   const count = integerIn('count', initial ? initial.batch : request.count, 1, SAMPLE_COUNT_MAX);
   const seed = seedOf('seed', request.seed);
   checkRetrieval(request.retrieval);
@@ -78,7 +97,13 @@ export function planSample(request: SampleRequest__Output, manifest: Manifest): 
     allowPartial: request.allowPartial,
   };
   // Sizes that do not fit the rows are refused now, not in the middle of a run.
-  planGolden(manifest, plan.retrieval, { presampleSeed: 0, presampleStep: 0, firstQuery: 0 }, eligibleRows(manifest, plan.labels, count), ...constantLevels(path[0]!, count));
+  planGolden(
+    manifest,
+    plan.retrieval,
+    { presampleSeed: 0, presampleStep: 0, firstQuery: 0 },
+    eligibleRows(manifest, plan.labels, count),
+    ...constantLevels(path[0]!, count),
+  );
   return plan;
 }
 

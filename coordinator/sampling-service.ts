@@ -20,7 +20,9 @@ import type { StepCall, StepScheduler } from './step-scheduler.js';
 
 export function samplingService(manifest: Manifest, scheduler: StepScheduler): SamplingServiceHandlers {
   return {
-    Sample: serverStream<SampleRequest__Output, SampleEvent>((request, context, write) => new SampleRun(planSample(request, manifest), scheduler, context, write).run()),
+    Sample: serverStream<SampleRequest__Output, SampleEvent>((request, context, write) =>
+      new SampleRun(planSample(request, manifest), scheduler, context, write).run(),
+    ),
   };
 }
 

@@ -7,7 +7,18 @@ import { argumentError } from '../shared/errors.js';
 import { BATCH_ROWS_MAX } from '../shared/limits.js';
 import { noiseLevelAt } from '../shared/math/noise-schedule.js';
 import { decodeRows, encodeTensor } from '../shared/rpc/tensor-codec.js';
-import { broadcast, checkDataSet, checkDenoiser, checkMagnitude, checkRetrieval, integerIn, labelsOf, levelValue, scheduleOf, temperatureOf } from './request-fields.js';
+import {
+  broadcast,
+  checkDataSet,
+  checkDenoiser,
+  checkMagnitude,
+  checkRetrieval,
+  integerIn,
+  labelsOf,
+  levelValue,
+  scheduleOf,
+  temperatureOf,
+} from './request-fields.js';
 import type { StepAnswer } from './step-answer.js';
 import { eligibleRows, planGolden, rowValues, type StepPlan } from './step-plan.js';
 

@@ -33,12 +33,19 @@ export async function startCoordinator(config: CoordinatorConfig, log: Logger): 
   const links = new WorkerLinks();
   const prober = new WorkerProber({ addresses: config.workers, membership: controlPlane.membership, log });
   const cluster = new ClusterState(controlPlane, manifest, (workerId) => prober.suspect(workerId));
-  const controller = new PlacementController({ manifest, controlPlane, links, replicas: config.replicas, expectedWorkers: config.workers.length, log });
+  const controller = new PlacementController({
+    manifest,
+    controlPlane,
+    links,
+    replicas: config.replicas,
+    expectedWorkers: config.workers.length,
+    log,
+  });
   const queue = new AdmissionQueue({ runningMax: config.stepsMax, waitingMax: config.queueMax });
   const countBytes = (direction: 'sent' | 'received', bytes: number): void => metrics.dataPlaneBytes.inc({ direction }, bytes);
   const runner = new StepRunner({ cluster, links, log, placementWaitMs: config.placementWaitMs, countBytes });
   const scheduler = new StepScheduler(runner, queue, metrics);
-  const stopObserving = observeCluster(metrics, cluster, queue);
+  observeCluster(metrics, cluster, queue);
 
   let serving = false;
   const server = await startGrpcServer({
@@ -53,10 +60,12 @@ export async function startCoordinator(config: CoordinatorConfig, log: Logger): 
     onCallEnd: (call) => observeCall(metrics, call),
   });
   server.setServing(false);
-  const endpoint = await startMetricsEndpoint({ listen: config.metricsListen, registry: metrics.registry, healthy: () => serving }).catch((error: unknown) => {
-    server.forceStop();
-    throw error;
-  });
+  const endpoint = await startMetricsEndpoint({ listen: config.metricsListen, registry: metrics.registry, healthy: () => serving }).catch(
+    (error: unknown) => {
+      server.forceStop();
+      throw error;
+    },
+  );
 
   await cluster.start();
   controller.start();
@@ -64,14 +73,14 @@ export async function startCoordinator(config: CoordinatorConfig, log: Logger): 
   await controller.settled;
   server.setServing((serving = true));
   const coverage = cluster.coverage();
-  if (coverage.fraction < 1) log.error({ missing: coverage.missingPartitions, coverage: coverage.fraction }, 'ready, but a part of the data set is not served');
+  if (coverage.fraction < 1)
+    log.error({ missing: coverage.missingPartitions, coverage: coverage.fraction }, 'ready, but a part of the data set is not served');
 
   return {
     ready: { address: server.address, metricsAddress: endpoint?.address },
     stop: async () => {
       serving = false;
       await server.drain(config.drainTimeoutMs);
-      stopObserving();
       controller.stop();
       prober.stop();
       cluster.stop();

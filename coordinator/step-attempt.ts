@@ -102,7 +102,8 @@ export async function attemptStep(
 function openRequest(plan: StepPlan, epoch: number, context: StepContext) {
   const golden = plan.golden;
   const timeoutMs = Math.min(STEP_TIMEOUT_MS, Math.floor(context.remainingMs() - DEADLINE_MARGIN_MS));
-  if (timeoutMs < 1) throw new GolddiffError('DEADLINE_EXCEEDED', `The deadline leaves no time for a step: it takes at least ${DEADLINE_MARGIN_MS + 1} ms`);
+  if (timeoutMs < 1)
+    throw new GolddiffError('DEADLINE_EXCEEDED', `The deadline leaves no time for a step: it takes at least ${DEADLINE_MARGIN_MS + 1} ms`);
   return {
     requestId: context.requestId,
     dataSet: plan.manifest.name,
@@ -146,9 +147,8 @@ function mergeReplies(plan: StepPlan, root: TreeNode, scalars: ReadonlyMap<strin
     sums: mergeSums(left.sums, left.scalars.maxLogit, right.sums, right.scalars.maxLogit, plan.dim),
   }));
   const skippedShare = new Float64Array(plan.batch);
+  // Shares are multiples of one small number (SKIPPED_SHARE_QUANTUM), so that their sum is exact in any grouping.
   for (const reply of replies) reply.skippedShare.forEach((share, b) => (skippedShare[b]! += share));
-  // It is a bound, and workers add theirs up in groups: rounded up far below any use, it is the same for every grouping.
-  skippedShare.forEach((share, b) => (skippedShare[b] = Math.ceil(share * 2 ** 60) / 2 ** 60));
   const histogram: MergedHistogram | undefined = plan.massRows
     ? mergeUp(joined(replies.map((reply) => reply.histograms)), root, mergeHistograms)
     : undefined;

@@ -60,7 +60,10 @@ export class StepRunner {
         const partitions = assignments.find((a) => a.link.workerId === workerId)?.partitions ?? [];
         if (!ELSEWHERE.has(error.code)) throw error;
         if (attempt === STEP_ATTEMPTS_MAX) throw named(error, workerId, partitions);
-        this.settings.log.warn({ requestId: context.requestId, workerId, code: error.code, partitions, attempt }, 'step starts over without a worker');
+        this.settings.log.warn(
+          { requestId: context.requestId, workerId, code: error.code, partitions, attempt },
+          'step starts over without a worker',
+        );
         this.settings.cluster.suspect(workerId);
         // A stale epoch is mended by the newer placement where there is one already.
         const moved = this.settings.cluster.placement()?.epoch !== epoch;

@@ -122,6 +122,12 @@ function statusOf(reply: DescribeResponse__Output, address: string): WorkerStatu
     deviceMemoryUsedBytes: reply.deviceMemoryUsedBytes,
     openSteps: reply.openSteps,
     draining: reply.draining,
-    held: reply.held.map(({ dataSet, partition, sha256, epoch, failure }) => ({ dataSet, partition, sha256, epoch, ...(failure === '' ? {} : { failure }) })),
+    held: reply.held.map(({ dataSet, partition, sha256, epoch, failure }) => ({
+      dataSet,
+      partition,
+      sha256,
+      epoch,
+      ...(failure === '' ? {} : { failure }),
+    })),
   };
 }

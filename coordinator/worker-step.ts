@@ -59,7 +59,11 @@ export class WorkerStep {
   }
 
   /** Keys of every partition of this worker by fraction, or of the windows given. */
-  async screen(stage: ScreenStageName, cuts: readonly CutVector[], ranks: { fractions: Float64Array } | { windows: readonly RankWindow[] }): Promise<ScreenKeys[]> {
+  async screen(
+    stage: ScreenStageName,
+    cuts: readonly CutVector[],
+    ranks: { fractions: Float64Array } | { windows: readonly RankWindow[] },
+  ): Promise<ScreenKeys[]> {
     const how = 'fractions' in ranks ? { rankFraction: [...ranks.fractions] } : { windows: [...ranks.windows] };
     await this.step.send({ screen: { stage, cuts: [...cuts], ...how } });
     const parts: ScreenKeys[] = [];
@@ -83,7 +87,8 @@ export class WorkerStep {
     const covered: number[] = [];
     for (const node of reply.scalars.nodes) {
       const { maxLogit, mass, massSq, rows } = node;
-      if ([maxLogit, mass, massSq, rows].some((array) => array.length !== this.settings.batch)) throw this.#broken(`scalars of ${nodeKey(node)} are not [B]`);
+      if ([maxLogit, mass, massSq, rows].some((array) => array.length !== this.settings.batch))
+        throw this.#broken(`scalars of ${nodeKey(node)} are not [B]`);
       nodes.set(nodeKey(node), {
         maxLogit: Float64Array.from(maxLogit),
         mass: Float64Array.from(mass),
@@ -99,7 +104,14 @@ export class WorkerStep {
   /** Weighted sums by node, relative to that node's own maximum. */
   async sums(cuts: readonly CutVector[], global: PosteriorScalars, histogram: boolean): Promise<SumsReply> {
     const body: StepBody = {
-      aggregate: { stage: 'SUMS', cuts: [...cuts], maxLogit: [...global.maxLogit], mass: [...global.mass], negligibleShare: NEGLIGIBLE_SHARE, histogram },
+      aggregate: {
+        stage: 'SUMS',
+        cuts: [...cuts],
+        maxLogit: [...global.maxLogit],
+        mass: [...global.mass],
+        negligibleShare: NEGLIGIBLE_SHARE,
+        histogram,
+      },
     };
     await this.step.send(body);
     const nodes = new Map<string, SumsAssembly>();
@@ -110,7 +122,8 @@ export class WorkerStep {
         this.computeMs += reply.sumsDone.computeMs;
         const sums = new Map<string, PosteriorSums>();
         for (const [key, node] of nodes) {
-          if (node.filledBytes !== node.sums.byteLength) throw this.#broken(`the sums of node ${key} end after ${node.filledBytes} of ${node.sums.byteLength} bytes`);
+          if (node.filledBytes !== node.sums.byteLength)
+            throw this.#broken(`the sums of node ${key} end after ${node.filledBytes} of ${node.sums.byteLength} bytes`);
           sums.set(key, node);
         }
         return { sums, histograms: this.#histogramsOf(reply.sumsDone.histograms), skippedShare: reply.sumsDone.skippedShare };
@@ -137,7 +150,13 @@ export class WorkerStep {
     const rowIds = new Uint32Array(copyOf(part.rowIds));
     const counted = part.count.reduce((sum, n) => sum + n, 0);
     const B = part.queries.length;
-    if (counted !== keys.length || counted !== rowIds.length || part.count.length !== B || part.eligible.length !== B || part.firstRank.length !== B) {
+    if (
+      counted !== keys.length ||
+      counted !== rowIds.length ||
+      part.count.length !== B ||
+      part.eligible.length !== B ||
+      part.firstRank.length !== B
+    ) {
       throw this.#broken(`the keys of partition ${part.partition} do not have the lengths that it says`);
     }
     return { partition: part.partition, queries: part.queries, eligible: part.eligible, firstRank: part.firstRank, count: part.count, keys, rowIds };

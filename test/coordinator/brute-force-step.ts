@@ -3,7 +3,7 @@
 import type { Aggregate__Output } from '../../proto/generated/golddiff/v1/Aggregate.js';
 import type { CutVector__Output } from '../../proto/generated/golddiff/v1/CutVector.js';
 import type { OpenStep__Output } from '../../proto/generated/golddiff/v1/OpenStep.js';
-import { HISTOGRAM_BINS, HISTOGRAM_BINS_PER_NAT } from '../../shared/limits.js';
+import { HISTOGRAM_BINS, HISTOGRAM_BINS_PER_NAT, SKIPPED_SHARE_QUANTUM } from '../../shared/limits.js';
 import { presampleHash } from '../../shared/math/counter-noise.js';
 import type { PosteriorScalars, PosteriorSums } from '../../shared/math/partial-posterior.js';
 import { emptyScalars } from '../../shared/math/partial-posterior.js';
@@ -99,7 +99,7 @@ export class BruteForceStep {
       if (m === -Infinity) continue;
       const share = (own.mass[b]! * Math.exp(m - aggregate.maxLogit[b]!)) / aggregate.mass[b]!;
       if (share < aggregate.negligibleShare) {
-        skipped[b] = share;
+        skipped[b] = Math.ceil(share / SKIPPED_SHARE_QUANTUM) * SKIPPED_SHARE_QUANTUM;
         continue;
       }
       const sum = new Float64Array(dim);

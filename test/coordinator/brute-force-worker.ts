@@ -106,7 +106,16 @@ export async function startBruteForceWorker(options: BruteForceOptions): Promise
     log: createLogger('test-worker', 'silent'),
     messageBytesMax: INTERNAL_MESSAGE_BYTES_MAX,
   });
-  const worker: BruteForceWorker = { workerId, address: server.address, log, before: () => {}, epoch: 0, held: [], closes: 0, stop: () => server.forceStop() };
+  const worker: BruteForceWorker = {
+    workerId,
+    address: server.address,
+    log,
+    before: () => {},
+    epoch: 0,
+    held: [],
+    closes: 0,
+    stop: () => server.forceStop(),
+  };
   return worker;
 }
 
@@ -128,7 +137,15 @@ function* repliesTo(step: BruteForceStep, request: StepRequest__Output, random: 
         windows.length > 0
           ? windows.filter((w) => w.partition === partition)
           : rankFraction.map((fraction, query) => ({ query, ...rankWindow(fraction, step.sortedKeys(stage, partition, query, cuts).length) }));
-      const part: Required<ScreenPart> = { partition, queries: [], eligible: [], firstRank: [], count: [], keys: Buffer.alloc(0), rowIds: Buffer.alloc(0) };
+      const part: Required<ScreenPart> = {
+        partition,
+        queries: [],
+        eligible: [],
+        firstRank: [],
+        count: [],
+        keys: Buffer.alloc(0),
+        rowIds: Buffer.alloc(0),
+      };
       const keys: number[] = [];
       const ids: number[] = [];
       for (const { query, firstRank, count } of ranges) {
@@ -186,7 +203,10 @@ function* repliesTo(step: BruteForceStep, request: StepRequest__Output, random: 
 }
 
 function shuffled<T>(items: readonly T[], random: () => number): T[] {
-  return items.map((item) => ({ item, at: random() })).sort((a, b) => a.at - b.at).map(({ item }) => item);
+  return items
+    .map((item) => ({ item, at: random() }))
+    .sort((a, b) => a.at - b.at)
+    .map(({ item }) => item);
 }
 
 function bytesOf(array: Float64Array | Float32Array | Uint32Array): Buffer {

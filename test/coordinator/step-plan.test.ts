@@ -5,9 +5,13 @@ import { eligibleRows, planGolden, rowValues } from '../../coordinator/step-plan
 import { randomDataSet } from './test-data.js';
 
 const { manifest } = randomDataSet({ rows: 100, partitions: 3, classes: 3, shape: [1, 4, 4] });
-const golden = (more: Partial<Retrieval__Output> = {}): Retrieval__Output => ({ kind: 'GOLDEN', variant: 'PAPER', proxyResolution: 0, ...more }) as Retrieval__Output;
+const golden = (more: Partial<Retrieval__Output> = {}): Retrieval__Output =>
+  ({ kind: 'GOLDEN', variant: 'PAPER', proxyResolution: 0, ...more }) as Retrieval__Output;
 const counters = { presampleSeed: 1, presampleStep: 2, firstQuery: 40 };
-const levels = (...sigma: number[]): [Float64Array, Float64Array] => [Float64Array.from(sigma, (s) => Math.sqrt(1 - s * s)), Float64Array.from(sigma)];
+const levels = (...sigma: number[]): [Float64Array, Float64Array] => [
+  Float64Array.from(sigma, (s) => Math.sqrt(1 - s * s)),
+  Float64Array.from(sigma),
+];
 
 test('eligible rows come from the classes of the manifest', () => {
   assert.deepEqual([...eligibleRows(manifest, undefined, 2)], [100, 100]);
@@ -37,6 +41,9 @@ test('sizes that do not fit are refused with their field', () => {
     [{ kFixed: 101 }, 'retrieval.k_fixed'],
     [{ proxyResolution: 3 }, 'retrieval.proxy_resolution'],
   ] as const) {
-    assert.throws(() => planGolden(manifest, golden(wish), counters, Float64Array.of(100), ...levels(0.5)), { code: 'ARGUMENT_INVALID', data: { field } });
+    assert.throws(() => planGolden(manifest, golden(wish), counters, Float64Array.of(100), ...levels(0.5)), {
+      code: 'ARGUMENT_INVALID',
+      data: { field },
+    });
   }
 });

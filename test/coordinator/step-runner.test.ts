@@ -22,7 +22,12 @@ interface Cluster {
 }
 
 /** Partition p on worker p mod W, and on the `replicas - 1` next ones. */
-async function startCluster(t: TestContext, data: TestDataSet, count: number, options: { replicas?: number; delayMsMax?: number; placementWaitMs?: number } = {}): Promise<Cluster> {
+async function startCluster(
+  t: TestContext,
+  data: TestDataSet,
+  count: number,
+  options: { replicas?: number; delayMsMax?: number; placementWaitMs?: number } = {},
+): Promise<Cluster> {
   const workers: BruteForceWorker[] = [];
   for (let i = 0; i < count; i++) {
     const worker = await startBruteForceWorker({ workerId: `w${i}`, data, seed: i * 31 + count, delayMsMax: options.delayMsMax ?? 0 });
@@ -199,7 +204,12 @@ test('the released variant draws its pre-sample by the counter hash', async (t) 
   for (let b = 0; b < plan.batch; b++) {
     const all = bruteForce(data, plan, b, () => true).rows;
     const drawn = all.sort((l, r) => presampleHash(11, 2, 5 + b, l.id) - presampleHash(11, 2, 5 + b, r.id)).slice(0, plan.golden!.presample[b]);
-    const golden = new Set(drawn.sort((l, r) => l.distance - r.distance).slice(0, 10).map((row) => row.id));
+    const golden = new Set(
+      drawn
+        .sort((l, r) => l.distance - r.distance)
+        .slice(0, 10)
+        .map((row) => row.id),
+    );
     const expected = bruteForce(data, plan, b, (row) => golden.has(row.id));
     assert.ok(plan.golden!.presample[b]! < 150);
     assert.ok(Math.abs(answer.logZ[b]! - expected.logZ) < 1e-9 * Math.abs(expected.logZ));
@@ -229,7 +239,11 @@ test('the rows that hold a share of the mass are counted to within a bin', async
       let sum = 0;
       return 1 + weights.findIndex((w) => (sum += w) >= share * S);
     };
-    for (const [got, share] of [[answer.massRows!.rows50[b]!, 0.5], [answer.massRows!.rows90[b]!, 0.9], [answer.massRows!.rows99[b]!, 0.99]] as const) {
+    for (const [got, share] of [
+      [answer.massRows!.rows50[b]!, 0.5],
+      [answer.massRows!.rows90[b]!, 0.9],
+      [answer.massRows!.rows99[b]!, 0.99],
+    ] as const) {
       // At most the rows of one bin of 1/32 nat apart; three hundred rows leave a few in each.
       assert.ok(Math.abs(got - exact(share)) <= 6, `${got} rows against ${exact(share)}`);
     }

@@ -57,7 +57,13 @@ export function randomDataSet(options: TestDataOptions): TestDataSet {
     };
   });
   const hash = (text: string): string => createHash('sha256').update(text).digest('hex');
-  const placed = partitions.map((p, id) => ({ id, file: partitionFileName(id), rows: p.rowIds.length, bytes: 1_000, sha256: hash(`partition ${id}`) }));
+  const placed = partitions.map((p, id) => ({
+    id,
+    file: partitionFileName(id),
+    rows: p.rowIds.length,
+    bytes: 1_000,
+    sha256: hash(`partition ${id}`),
+  }));
   const manifest: Manifest = {
     version: 1,
     name: 'noise',
@@ -65,7 +71,11 @@ export function randomDataSet(options: TestDataOptions): TestDataSet {
     dtype: 'f32',
     valueMap: { scale: 1, offset: 0 },
     rows: options.rows,
-    classes: Array.from({ length: classes }, (_, label) => ({ label, name: `class ${label}`, rows: rows.filter((row) => row.label === label).length })),
+    classes: Array.from({ length: classes }, (_, label) => ({
+      label,
+      name: `class ${label}`,
+      rows: rows.filter((row) => row.label === label).length,
+    })),
     seed: 0,
     source: 'random numbers',
     partitions: placed,

@@ -29,7 +29,10 @@ test('queries are sent in chunks after the open', async () => {
   const { worker, sent, bytes } = step([]);
   await worker.open({ dataSet: 'd' }, new Uint8Array(DATA_PLANE_CHUNK_BYTES + 1));
   assert.deepEqual(sent[0]!.open!.partitions, [0, 1]);
-  assert.deepEqual(sent.slice(1).map((body) => (body.xChunk!.data as Buffer).length), [DATA_PLANE_CHUNK_BYTES, 1]);
+  assert.deepEqual(
+    sent.slice(1).map((body) => (body.xChunk!.data as Buffer).length),
+    [DATA_PLANE_CHUNK_BYTES, 1],
+  );
   assert.equal(bytes['sent'], DATA_PLANE_CHUNK_BYTES + 1);
 });
 
@@ -44,7 +47,10 @@ test('keys are read until the screen is done', async () => {
 
 test('keys that do not have the lengths that they say are a broken protocol', async () => {
   const part = { partition: 1, queries: [0], eligible: [9], firstRank: [3], count: [3], keys: f64(0.5), rowIds: u32(8) };
-  await assert.rejects(step([{ screenPart: part }]).worker.screen('FULL_DISTANCE', [], { windows: [] }), { code: 'INTERNAL', message: /partition 1/ });
+  await assert.rejects(step([{ screenPart: part }]).worker.screen('FULL_DISTANCE', [], { windows: [] }), {
+    code: 'INTERNAL',
+    message: /partition 1/,
+  });
 });
 
 test('scalars must cover the partitions of the worker once each', async () => {
