@@ -1,6 +1,7 @@
 /** ShardService: what a worker is, what it should hold, and the stream of steps. */
 
 import { randomUUID } from 'node:crypto';
+import type { DescribeResponse } from '../proto/generated/golddiff/v1/DescribeResponse.js';
 import type { HeldPartition } from '../proto/generated/golddiff/v1/HeldPartition.js';
 import type { ShardServiceHandlers } from '../proto/generated/golddiff/v1/ShardService.js';
 import { argumentError } from '../shared/errors.js';
@@ -25,19 +26,20 @@ export function createShardService(settings: ShardServiceSettings): ShardService
   const { workerId, store, backend, deviceMemoryBytes, metrics } = settings;
   const instanceId = randomUUID();
   const admission = new StepAdmission(settings.stepsMax ?? WORKER_STEPS_MAX, WORKER_STEP_STATE_BYTES_MAX);
+  const describe = (draining: boolean): DescribeResponse => ({
+    workerId,
+    instanceId,
+    backend: backend.name,
+    computeThreads: backend.computeThreads,
+    deviceMemoryBytes: Math.min(deviceMemoryBytes, Number.MAX_SAFE_INTEGER),
+    deviceMemoryUsedBytes: backend.residentBytes,
+    openSteps: admission.openSteps,
+    draining,
+    held: store.held().map(heldMessage),
+    dataSets: store.dataSets.map(({ manifest }) => ({ name: manifest.name, contentHash: manifest.contentHash })),
+  });
   return {
-    Describe: unary(async (_request, context) => ({
-      workerId,
-      instanceId,
-      backend: backend.name,
-      computeThreads: backend.computeThreads,
-      deviceMemoryBytes: Math.min(deviceMemoryBytes, Number.MAX_SAFE_INTEGER),
-      deviceMemoryUsedBytes: backend.residentBytes,
-      openSteps: admission.openSteps,
-      draining: context.draining.aborted,
-      held: store.held().map(heldMessage),
-      dataSets: store.dataSets.map(({ manifest }) => ({ name: manifest.name, contentHash: manifest.contentHash })),
-    })),
+    Describe: unary((_request, context) => Promise.resolve(describe(context.draining.aborted))),
     Assign: unary(async (request) => {
       if (request.partitions.length > PARTITIONS_MAX) {
         throw argumentError('partitions', `at most ${PARTITIONS_MAX} partitions`, `${request.partitions.length} partitions`);

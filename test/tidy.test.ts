@@ -15,6 +15,7 @@ const UNTESTED: Record<string, string> = {
   'shared/dataset/manifest.ts': 'types and a version number',
   'shared/limits.ts': 'constants',
   'shard-worker/backends/backend.ts': 'types only; conformance.ts holds its implementations to it',
+  'shard-worker/backends/reference/compute-thread.ts': 'entry of a worker thread; reference-backend.test.ts and conformance.ts run it',
   'coordinator/main.ts': 'wires and stops; test/integration starts it as a process',
   'shard-worker/main.ts': 'wires and stops; test/integration starts it as a process',
   'client/main-job.ts': 'the settings of the main job; test/client/demonstration runs the job on a small source',

@@ -79,18 +79,22 @@ export class WorkerUnderTest {
 export class StreamUnderTest {
   readonly replies: StepResponse__Output[] = [];
   ended = false;
-  #wake: (() => void) | undefined;
+  #waiting: (() => void)[] = [];
 
   constructor(readonly call: ClientDuplexStream<StepRequest, StepResponse__Output>) {
     call.on('data', (reply: StepResponse__Output) => {
       this.replies.push(reply);
-      this.#wake?.();
+      this.#wakeAll();
     });
     call.on('end', () => {
       this.ended = true;
-      this.#wake?.();
+      this.#wakeAll();
     });
     call.on('error', () => {});
+  }
+
+  #wakeAll(): void {
+    this.#waiting.splice(0).forEach((wake) => wake());
   }
 
   send(stepId: number, body: Omit<StepRequest, 'stepId' | 'body'>): void {
@@ -112,7 +116,7 @@ export class StreamUnderTest {
       const at = this.replies.findIndex((reply) => reply.stepId === stepId);
       if (at >= 0) return this.replies.splice(at, 1)[0]!;
       if (this.ended) throw new Error('the stream ended');
-      await new Promise<void>((resolve) => (this.#wake = resolve));
+      await new Promise<void>((resolve) => this.#waiting.push(resolve));
     }
   }
 

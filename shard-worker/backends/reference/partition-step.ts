@@ -160,7 +160,7 @@ export class PartitionStep {
       const inside = this.#inside(selection.lists[b], own, cut.key[b]!, cut.rowId[b]!);
       const from = selection.lists[b];
       lists[b] = inside.map((i) => (from === undefined ? i : from[i]!));
-      bytes += lists[b]!.byteLength;
+      bytes += lists[b].byteLength;
       ofStage[b] = own;
       for (const known of keys.values()) {
         const wide = known[b];

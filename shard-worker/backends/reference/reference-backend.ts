@@ -78,7 +78,15 @@ export class ReferenceBackend implements Backend {
     return this.#stepMemory.usedBytes;
   }
 
-  async load(partition: PartitionRows): Promise<void> {
+  load(partition: PartitionRows): Promise<void> {
+    // A promise rejects with what its executor throws; messages to a thread keep their order, so nothing is waited for.
+    return new Promise((resolve) => {
+      this.#hold(partition);
+      resolve();
+    });
+  }
+
+  #hold(partition: PartitionRows): void {
     invariant(partition.values.buffer instanceof SharedArrayBuffer, 'rows lie in shared memory');
     const key = partitionKey(partition.dataSet, partition.partition);
     invariant(!this.#held.has(key), 'a partition is loaded once');
@@ -99,13 +107,14 @@ export class ReferenceBackend implements Backend {
     thread.post({ kind: 'load', key, partition });
   }
 
-  async unload(ref: PartitionRef): Promise<void> {
+  unload(ref: PartitionRef): Promise<void> {
     const key = partitionKey(ref.dataSet, ref.partition);
     const held = this.#held.get(key);
-    if (!held) return;
+    if (!held) return Promise.resolve();
     this.#held.delete(key);
     held.thread.residentBytes -= held.rowBytes;
     held.thread.post({ kind: 'unload', key });
+    return Promise.resolve();
   }
 
   openStep(queries: StepQueries): BackendStep {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { chooseBackend } from '../../../shard-worker/backends/choose-backend.js';
-import { GolddiffError } from '../../../shared/errors.js';
+import type { GolddiffError } from '../../../shared/errors.js';
 
 test('auto takes the fastest that is available and says so', () => {
   assert.equal(chooseBackend('auto', { available: ['reference'] }).name, 'reference');

@@ -15,7 +15,7 @@ import type {
   StageCuts,
   StepQueries,
 } from '../../../shard-worker/backends/backend.js';
-import { GolddiffError } from '../../../shared/errors.js';
+import type { GolddiffError } from '../../../shared/errors.js';
 import { HISTOGRAM_BINS, SKIPPED_SHARE_QUANTUM } from '../../../shared/limits.js';
 import type { PosteriorScalars } from '../../../shared/math/partial-posterior.js';
 import { generatePartition, generateQueries, pickQueries } from './generated-partition.js';

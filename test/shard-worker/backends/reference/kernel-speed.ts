@@ -9,7 +9,7 @@ const rows = Number(process.argv[2] ?? 4000);
 const wishes = process.argv[3] ? [Number(process.argv[3])] : [1, 8, 32];
 for (const dtype of ['u8', 'f32'] as const) {
   const partition = generatePartition({ rows, shape: [1, 28, 28], dtype, seed: 1 });
-  const source = fullRows(partition.values as Uint8Array | Float32Array, rows, 784);
+  const source = fullRows(partition.values, rows, 784);
   for (const batch of wishes) {
     const queries = generateQueries(partition, { batch, seed: 2, alpha: 0.7, sigma: 5 });
     const wanted = Array.from({ length: batch }, (_, b) => b);
@@ -29,8 +29,8 @@ for (const dtype of ['u8', 'f32'] as const) {
     }
     const work = rows * batch * 784;
     const speed = (ms: number): string => (work / ms / 1e6).toFixed(2);
-    console.log(
-      `${dtype} n=${rows} D=784 B=${batch}: distances ${speed(distancesMs)} G multiply-adds/s, weighted sums ${speed(sumsMs)} G multiply-adds/s, one thread`,
+    process.stdout.write(
+      `${dtype} n=${rows} D=784 B=${batch}: distances ${speed(distancesMs)} G multiply-adds/s, weighted sums ${speed(sumsMs)} G multiply-adds/s, one thread\n`,
     );
   }
 }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { rankedKeys, selectRank } from '../../../../shard-worker/backends/reference/ranked-keys.js';
-import { GolddiffError } from '../../../../shared/errors.js';
+import type { GolddiffError } from '../../../../shared/errors.js';
 
 test('any window of any keys, with ties and lists of rows, is that of a full sort by (key, row id)', () => {
   const few = fc.array(fc.integer({ min: 0, max: 5 }), { maxLength: 60 });

@@ -7,7 +7,7 @@ import { Oracle } from '../oracle.js';
 
 const partition = generatePartition({ rows: 67, shape: [1, 28, 28], dtype: 'u8', seed: 3 });
 const queries = generateQueries(partition, { batch: 5, seed: 4, alpha: [1, 0.3, 1, 0.3, 0.99], sigma: [0.1, 1, 10, 0.01, 0.5] });
-const source = fullRows(partition.values as Uint8Array, 67, 784);
+const source = fullRows(partition.values, 67, 784);
 
 test('distances of any list of rows, alone or in a batch, are those of the whole pass bit for bit', (t) => {
   const all = [0, 1, 2, 3, 4];

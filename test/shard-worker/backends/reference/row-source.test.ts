@@ -8,7 +8,7 @@ const SHAPE = [2, 4, 6] as const;
 
 test('8-bit proxies are exact block sums, and stand for the mean of the data values', () => {
   const { values } = generatePartition({ rows: 5, shape: SHAPE, dtype: 'u8', seed: 1 });
-  const full = fullRows(values as Uint8Array, 5, 48);
+  const full = fullRows(values, 5, 48);
   const geometry = proxyGeometry(SHAPE, 2);
   const proxies = proxyRows(full, SHAPE, geometry);
   assert.ok(proxies.values instanceof Uint16Array);
@@ -34,7 +34,7 @@ test('blocks whose sum outgrows 16 bits are kept in 32', () => {
 test('float rows are pooled to means in double', () => {
   const { values } = generatePartition({ rows: 3, shape: SHAPE, dtype: 'f32', seed: 1 });
   const geometry = proxyGeometry(SHAPE, 2);
-  const proxies = proxyRows(fullRows(values as Float32Array, 3, 48), SHAPE, geometry);
+  const proxies = proxyRows(fullRows(values, 3, 48), SHAPE, geometry);
   assert.deepStrictEqual(proxies.values, poolQueries(Float64Array.from(values), 3, 48, SHAPE, geometry));
   assert.equal(proxyBytes(false, 3, geometry), proxies.values.byteLength);
 });
@@ -44,5 +44,5 @@ test('a pass over the rows can be left by throwing', () => {
   const stop = (row: number): void => {
     if (row === 1) throw new Error('left');
   };
-  assert.throws(() => proxyRows(fullRows(values as Uint8Array, 3, 48), SHAPE, proxyGeometry(SHAPE, 2), stop), /left/);
+  assert.throws(() => proxyRows(fullRows(values, 3, 48), SHAPE, proxyGeometry(SHAPE, 2), stop), /left/);
 });

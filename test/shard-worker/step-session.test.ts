@@ -1,0 +1,184 @@
+import assert from 'node:assert/strict';
+import { after, test } from 'node:test';
+import type { StepRequest__Output } from '../../proto/generated/golddiff/v1/StepRequest.js';
+import { ReferenceBackend } from '../../shard-worker/backends/reference/reference-backend.js';
+import { StepSession, type StepReply } from '../../shard-worker/step-session.js';
+import type { StepOpening } from '../../shard-worker/step-messages.js';
+import { mergeUp, nodeKey } from '../../shared/math/merge-tree.js';
+import { mergeSums, mergeScalars, type PosteriorScalars, type PosteriorSums } from '../../shared/math/partial-posterior.js';
+import { generatePartition, generateQueries } from './backends/generated-partition.js';
+
+const PRESENT = [0, 1, 2, 4, 5];
+const SHAPE = [1, 6, 6] as const;
+const D = 36;
+const backend = new ReferenceBackend({ computeThreads: 2, deviceMemoryBytes: Infinity });
+after(() => backend.close());
+const partitions = PRESENT.map((partition) => generatePartition({ partition, rows: 40, shape: SHAPE, dtype: 'u8', seed: partition + 1 }));
+await Promise.all(partitions.map((partition) => backend.load(partition)));
+const queries = generateQueries(partitions[0]!, { batch: 3, seed: 7, alpha: 1, sigma: [0.2, 2, 30], proxyResolution: 3 });
+const request = (body: Partial<StepRequest__Output>): StepRequest__Output => ({ stepId: 1, ...body });
+const SCALARS = request({
+  aggregate: { stage: 'SCALARS', cuts: [], maxLogit: [], mass: [], negligibleShare: 0, histogram: false },
+  body: 'aggregate',
+});
+
+interface Running {
+  session: StepSession;
+  replies: StepReply[];
+  ended: { outcome: string; code: string | undefined }[];
+  readonly next: (kind: keyof StepReply) => Promise<StepReply>;
+}
+
+function start(held: readonly number[], wish: { timeoutMs?: number; x?: boolean } = {}): Running {
+  const opening: StepOpening = { partitions: held, xDtype: 'F64', batch: 3, rowValues: D, timeoutMs: wish.timeoutMs ?? 60_000, queries };
+  const replies: StepReply[] = [];
+  const ended: Running['ended'] = [];
+  const session = new StepSession({
+    opening,
+    present: PRESENT,
+    backend,
+    send: async (reply) => void replies.push(reply),
+    onEnd: (outcome, failure) => ended.push({ outcome, code: failure?.code }),
+  });
+  if (wish.x !== false) session.handle(request({ xChunk: { data: Buffer.from(queries.x.slice().buffer) }, body: 'xChunk' }));
+  const next = async (kind: keyof StepReply): Promise<StepReply> => {
+    for (;;) {
+      const found = replies.find((reply) => reply[kind]);
+      if (found) return found;
+      if (ended.length > 0) throw new Error(`ended: ${JSON.stringify(ended)}`);
+      await new Promise((resolve) => setTimeout(resolve, 1));
+    }
+  };
+  return { session, replies, ended, next };
+}
+
+/** Scalars and sums of the root, from workers that hold the given partitions. */
+async function rootOf(placement: readonly (readonly number[])[]): Promise<{ scalars: PosteriorScalars; sums: PosteriorSums; nodes: number }> {
+  const workers = placement.map((held) => start(held));
+  const scalars = new Map<string, PosteriorScalars>();
+  for (const worker of workers) {
+    worker.session.handle(SCALARS);
+    for (const node of (await worker.next('scalars')).scalars!.nodes!) {
+      const array = (values: unknown): Float64Array => Float64Array.from(values as number[]);
+      scalars.set(nodeKey({ level: node.level!, index: node.index! }), {
+        maxLogit: array(node.maxLogit),
+        mass: array(node.mass),
+        massSq: array(node.massSq),
+        rows: array(node.rows),
+      });
+    }
+  }
+  const root = { level: 3, index: 0 };
+  const global = mergeUp(scalars, root, mergeScalars)!;
+  const nodes = new Map(
+    [...scalars].map(([key, value]) => [key, { scalars: value, sums: { queries: new Uint32Array(0), sums: new Float32Array(0) } }]),
+  );
+  for (const worker of workers) {
+    const aggregate = {
+      stage: 'SUMS' as const,
+      cuts: [],
+      maxLogit: [...global.maxLogit],
+      mass: [...global.mass],
+      negligibleShare: 2 ** -40,
+      histogram: true,
+    };
+    worker.session.handle(request({ aggregate, body: 'aggregate' }));
+    const done = (await worker.next('sumsDone')).sumsDone!;
+    assert.equal(done.histograms!.length, [...worker.replies].find((reply) => reply.scalars)!.scalars!.nodes!.length);
+    for (const { sumsPart } of worker.replies) {
+      if (!sumsPart) continue;
+      const data = sumsPart.data as Buffer;
+      const sums = new Float32Array(data.buffer.slice(data.byteOffset, data.byteOffset + data.length));
+      const node = nodes.get(nodeKey({ level: sumsPart.level!, index: sumsPart.index! }))!;
+      node.sums = { queries: Uint32Array.from(sumsPart.queries!), sums };
+    }
+    worker.session.close();
+    assert.deepEqual(worker.ended, [{ outcome: 'ok', code: undefined }]);
+  }
+  const merged = mergeUp(nodes, root, (left, right) => ({
+    scalars: mergeScalars(left.scalars, right.scalars),
+    sums: mergeSums(left.sums, left.scalars.maxLogit, right.sums, right.scalars.maxLogit, D),
+  }))!;
+  return { ...merged, nodes: scalars.size };
+}
+
+test('the root is bit-identical for every placement, and whole subtrees travel as one node', async () => {
+  const whole = await rootOf([PRESENT]);
+  assert.equal(whole.nodes, 1);
+  assert.deepEqual([...whole.sums.queries], [0, 1, 2]);
+  for (const placement of [
+    [[0], [1], [2], [4], [5]],
+    [
+      [0, 1, 2],
+      [4, 5],
+    ],
+    [[0, 4], [1, 5], [2]],
+    [
+      [1, 2, 4],
+      [0, 5],
+    ],
+  ]) {
+    const other = await rootOf(placement);
+    assert.deepStrictEqual(other.scalars, whole.scalars);
+    assert.deepStrictEqual(other.sums, whole.sums);
+  }
+});
+
+test('a screen sends a part for every partition, then that it is done', async () => {
+  const { session, replies, next } = start([0, 2]);
+  session.handle(request({ screen: { stage: 'PROXY_DISTANCE', cuts: [], rankFraction: [0.5, 0.1, 0], windows: [] }, body: 'screen' }));
+  assert.ok(Number((await next('screenDone')).screenDone!.computeMs) >= 0);
+  const parts = replies.flatMap((reply) => (reply.screenPart ? [reply.screenPart] : []));
+  assert.deepEqual(parts.map((part) => part.partition).sort(), [0, 2]);
+  for (const part of parts) {
+    assert.deepEqual(part.queries, [0, 1, 2]);
+    assert.equal(part.count![2], 0);
+    assert.equal((part.keys as Buffer).length, part.count!.reduce((sum, n) => sum + n, 0) * 8);
+  }
+  session.close();
+});
+
+test('each breach of the order of a step fails it once, with one sentence', async () => {
+  const failing = async (running: Running, act: () => void, code: string): Promise<void> => {
+    act();
+    const { failure } = await running.next('failure').catch(() => running.replies.find((reply) => reply.failure)!);
+    assert.equal(failure!.code, code);
+    assert.ok(!failure!.message!.includes('\n'));
+    assert.deepEqual(running.ended, [{ outcome: 'failed', code }]);
+    running.session.handle(SCALARS);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    assert.equal(running.replies.filter((reply) => reply.failure).length, 1);
+  };
+  const short = start([0], { x: false });
+  await failing(short, () => short.session.handle(SCALARS), 'TENSOR_INVALID');
+  const long = start([0]);
+  await failing(long, () => long.session.handle(request({ xChunk: { data: Buffer.alloc(1) }, body: 'xChunk' })), 'TENSOR_INVALID');
+  const late = start([0]);
+  late.session.handle(SCALARS);
+  await late.next('scalars');
+  await failing(late, () => late.session.handle(request({ xChunk: { data: Buffer.alloc(1) }, body: 'xChunk' })), 'ARGUMENT_INVALID');
+  const eager = start([0]);
+  eager.session.handle(SCALARS);
+  await failing(eager, () => eager.session.handle(SCALARS), 'ARGUMENT_INVALID');
+  const empty = start([0]);
+  await failing(empty, () => empty.session.handle(request({})), 'ARGUMENT_INVALID');
+  const foreign = start([0, 3]);
+  await failing(foreign, () => foreign.session.handle(SCALARS), 'PARTITION_MISSING');
+});
+
+test('a step that is not closed in time fails with DEADLINE_EXCEEDED', async () => {
+  const { ended, replies } = start([0], { timeoutMs: 10 });
+  await new Promise((resolve) => setTimeout(resolve, 60));
+  assert.deepEqual(ended, [{ outcome: 'failed', code: 'DEADLINE_EXCEEDED' }]);
+  assert.equal(replies[0]!.failure!.code, 'DEADLINE_EXCEEDED');
+});
+
+test('closing under a request counts as cancelled and sends nothing more', async () => {
+  const { session, ended, replies } = start([0, 1]);
+  session.handle(SCALARS);
+  session.close();
+  session.close();
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  assert.deepEqual(ended, [{ outcome: 'cancelled', code: undefined }]);
+  assert.deepEqual(replies, []);
+});
