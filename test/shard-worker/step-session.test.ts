@@ -70,9 +70,9 @@ async function rootOf(placement: readonly (readonly number[])[]): Promise<{ scal
   }
   const root = { level: 3, index: 0 };
   const global = mergeUp(scalars, root, mergeScalars)!;
-  const nodes = new Map(
-    [...scalars].map(([key, value]) => [key, { scalars: value, sums: { queries: new Uint32Array(0), sums: new Float32Array(0) } }]),
-  );
+  const nothing: PosteriorSums = { queries: new Uint32Array(0), sums: new Float32Array(0) };
+  const nodes = new Map<string, { scalars: PosteriorScalars; sums: PosteriorSums }>();
+  scalars.forEach((value, key) => nodes.set(key, { scalars: value, sums: nothing }));
   for (const worker of workers) {
     const aggregate = {
       stage: 'SUMS' as const,
