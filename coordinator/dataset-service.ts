@@ -10,15 +10,15 @@ import { checkDataSet, integerIn } from './request-fields.js';
 
 export function datasetService(cluster: ClusterState): DatasetServiceHandlers {
   return {
-    List: unary(async (request) => {
+    List: unary((request) => {
       integerIn('page_size', request.pageSize, 0, PAGE_SIZE_MAX);
       // One data set is one page: no token was ever handed out.
       if (request.pageToken !== '') throw argumentError('page_token', 'a token of the previous answer', request.pageToken);
-      return { dataSets: [describeDataSet(cluster)], nextPageToken: '' };
+      return Promise.resolve({ dataSets: [describeDataSet(cluster)], nextPageToken: '' });
     }),
-    Get: unary(async (request) => {
+    Get: unary((request) => {
       checkDataSet(request.name, cluster.manifest);
-      return describeDataSet(cluster);
+      return Promise.resolve(describeDataSet(cluster));
     }),
   };
 }

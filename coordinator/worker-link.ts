@@ -148,12 +148,12 @@ class OpenStep implements LinkedStep {
   ) {}
 
   async send(body: StepBody): Promise<void> {
-    if (this.#failure) throw this.#failure;
+    this.#throwIfFailed();
     const full = this.write(body);
     if (full === undefined) return;
     // A worker that hangs never drains: the failure of the step must end the wait.
     await Promise.race([full, new Promise<void>((resolve) => (this.#onFailure = resolve))]);
-    if (this.#failure) throw this.#failure;
+    this.#throwIfFailed();
   }
 
   next(): Promise<StepResponse__Output> {
@@ -169,6 +169,10 @@ class OpenStep implements LinkedStep {
     void this.write({ close: {} });
     this.forget();
     this.fail(reason);
+  }
+
+  #throwIfFailed(): void {
+    if (this.#failure) throw this.#failure;
   }
 
   deliver(reply: StepResponse__Output): void {

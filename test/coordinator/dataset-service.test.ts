@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { Dataset__Output } from '../../proto/generated/golddiff/v1/Dataset.js';
+import type { ListDatasetsResponse__Output } from '../../proto/generated/golddiff/v1/ListDatasetsResponse.js';
 import { answerOf, runCoordinator } from './running-coordinator.js';
 import { randomDataSet } from './test-data.js';
 
@@ -7,7 +9,7 @@ const data = randomDataSet({ rows: 60, partitions: 6 });
 
 test('a data set is described with its classes, partitions, holders and coverage', async (t) => {
   const { dataSets } = await runCoordinator(t, data, { config: { replicas: 2 }, worker: { broken: [3] } });
-  const got = await answerOf<import('../../proto/generated/golddiff/v1/Dataset.js').Dataset__Output>((done) => dataSets.Get({ name: 'noise' }, done));
+  const got = await answerOf<Dataset__Output>((done) => dataSets.Get({ name: 'noise' }, done));
   assert.deepEqual(got.shape, [1, 4, 4]);
   assert.equal(got.dtype, 'F32');
   assert.deepEqual(
@@ -25,9 +27,7 @@ test('a data set is described with its classes, partitions, holders and coverage
 
 test('one data set is one page, and an unknown name is not found', async (t) => {
   const { dataSets } = await runCoordinator(t, data);
-  const list = await answerOf<import('../../proto/generated/golddiff/v1/ListDatasetsResponse.js').ListDatasetsResponse__Output>((done) =>
-    dataSets.List({}, done),
-  );
+  const list = await answerOf<ListDatasetsResponse__Output>((done) => dataSets.List({}, done));
   assert.deepEqual(
     list.dataSets.map((d) => d.name),
     ['noise'],
