@@ -26,9 +26,9 @@ const failures = [];
 const skips = [];
 let file = '';
 for await (const { type, data } of run({ files, concurrency: 1, timeout: FILE_TIMEOUT_MS })) {
-  if (data?.file && data.file !== file && type !== 'test:enqueue') {
+  if ((type === 'test:pass' || type === 'test:fail') && data.file && data.file !== file) {
     file = data.file;
-    process.stdout.write(`${path.relative(folder, file).replace(/\.js$/, '')}\n`);
+    process.stdout.write(`${path.relative(root, file)}\n`);
   }
   if (type === 'test:diagnostic' && data.nesting > 0) process.stdout.write(`      ${data.message}\n`);
   else if (type === 'test:diagnostic' && data.file) process.stdout.write(`      ${data.message}\n`);
@@ -46,7 +46,7 @@ for await (const { type, data } of run({ files, concurrency: 1, timeout: FILE_TI
     } else {
       counts.failed++;
       const error = data.details.error;
-      const text = `${data.file ? path.relative(folder, data.file) : ''}: ${data.name}\n${error?.cause?.stack ?? error?.stack ?? error}`;
+      const text = `${data.file ? path.relative(root, data.file) : ''}: ${data.name}\n${error?.cause?.stack ?? error?.stack ?? error}`;
       failures.push(text);
       process.stdout.write(`${pad}FAIL  ${data.name}\n${String(error?.cause?.stack ?? error?.stack ?? error).replace(/^/gm, `${pad}      `)}\n`);
     }

@@ -203,7 +203,10 @@ test('a client that vanishes mid-stream leaves no work behind', async () => {
     call.on('error', () => {});
     await new Promise((resolve) => call.once('data', resolve));
     if (vanish === 'cancel') call.cancel();
-    else (connection.close(), call.cancel());
+    else {
+      connection.close();
+      call.cancel();
+    }
   }
   // All places are free again: as many requests as may run at once are answered at once.
   const answers = await Promise.all(Array.from({ length: 8 }, () => score(good(), 10_000)));

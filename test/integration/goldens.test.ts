@@ -27,7 +27,7 @@ function fingerprint(result: ScoreResult): string {
   hash.update(new Uint8Array(x0hat.buffer, x0hat.byteOffset, x0hat.byteLength));
   for (const list of [result.logZ, result.effectiveSupport, result.maxWeight, result.goldenRows, result.logEvidence, result.tailMassBound])
     hash.update(Float64Array.from(list));
-  for (const list of Object.values(result.massRows ?? {})) hash.update(Float64Array.from(list));
+  for (const list of [result.massRows!.rows50, result.massRows!.rows90, result.massRows!.rows99]) hash.update(Float64Array.from(list));
   return hash.digest('hex');
 }
 

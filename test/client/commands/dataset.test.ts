@@ -18,7 +18,7 @@ function dataset(...args: string[]): { status: number | null; stdout: string; st
 }
 
 async function smallIdx(): Promise<{ dir: string; source: string }> {
-  const dir = await temporaryFolder();
+  const dir = temporaryFolder();
   const { images, labels } = await writeIdxPair(dir, [40, 3, 3]);
   return { dir, source: `idx:${images},${labels}` };
 }
@@ -93,13 +93,13 @@ test('inspect --verify catches one flipped byte in any file, with status 1 and t
 });
 
 test('inspect of a folder that is no data set ends with status 1', async () => {
-  const run = dataset('inspect', await temporaryFolder());
+  const run = dataset('inspect', temporaryFolder());
   assert.equal(run.status, 1);
   assert.match(run.stderr, /^Expected a data set folder with manifest\.json for .*\n$/);
 });
 
 test('a bad file ends with status 1 and leaves nothing', async () => {
-  const dir = await temporaryFolder();
+  const dir = temporaryFolder();
   await writeNpy(path.join(dir, 'rows.npy'), Float32Array.of(0, 2), [2, 1]);
   const run = dataset('import', `npy:${dir}/rows.npy`, '--out', path.join(dir, 'out'));
   assert.equal(run.status, 1);

@@ -14,7 +14,7 @@ async function collect(blocks: AsyncIterable<Buffer>): Promise<Buffer[]> {
 }
 
 test('blocks have the asked length whatever the chunks of the file are, raw and gzipped', async () => {
-  const dir = await temporaryFolder();
+  const dir = temporaryFolder();
   // More than two reads of a megabyte, so that blocks straddle them.
   const bytes = Buffer.from(pattern(2_500_000));
   for (const [name, contents] of [
@@ -39,7 +39,7 @@ test('blocks have the asked length whatever the chunks of the file are, raw and 
 });
 
 test('a missing file, a folder and an empty file are refused by name', async () => {
-  const dir = await temporaryFolder();
+  const dir = temporaryFolder();
   await assert.rejects(openSourceFile(path.join(dir, 'none')), { code: 'FILE_INVALID', message: /a readable file for .*none but received "ENOENT"/ });
   await assert.rejects(openSourceFile(dir), { code: 'FILE_INVALID', message: /a folder/ });
   await writeFile(path.join(dir, 'empty'), '');
@@ -49,7 +49,7 @@ test('a missing file, a folder and an empty file are refused by name', async () 
 });
 
 test('reading stops when the signal is aborted', async () => {
-  const file = path.join(await temporaryFolder(), 'raw');
+  const file = path.join(temporaryFolder(), 'raw');
   await writeFile(file, pattern(3_000_000));
   const source = await openSourceFile(file);
   await assert.rejects(collect(readBlocks(source, { from: 0, to: 3_000_000, toEnd: true }, 1000, AbortSignal.abort())), { name: 'AbortError' });

@@ -24,7 +24,7 @@ async function writeBatches(dir: string): Promise<Uint8Array[]> {
 }
 
 test('five batches are one source of [3, 32, 32] rows with labels, whole and across batches', async () => {
-  const dir = await temporaryFolder();
+  const dir = temporaryFolder();
   const rows = await writeBatches(dir);
   const source = await openCifar10Source(dir);
   assert.deepEqual([source.rows, source.shape, source.classNames], [15, [3, 32, 32], undefined]);
@@ -43,7 +43,7 @@ test('five batches are one source of [3, 32, 32] rows with labels, whole and acr
 });
 
 test('class names come from batches.meta.txt', async () => {
-  const dir = await temporaryFolder();
+  const dir = temporaryFolder();
   await writeBatches(dir);
   const names = ['airplane', 'automobile', 'bird', 'cat', 'deer', 'dog', 'frog', 'horse', 'ship', 'truck'];
   await writeFile(path.join(dir, 'batches.meta.txt'), `${names.join('\n')}\n\n`);
@@ -56,7 +56,7 @@ test('class names come from batches.meta.txt', async () => {
 });
 
 test('a missing batch, half a row and a label over 9 are refused with file and byte', async () => {
-  const dir = await temporaryFolder();
+  const dir = temporaryFolder();
   await writeBatches(dir);
   const third = path.join(dir, 'data_batch_3.bin');
   const label = Buffer.alloc(3 * ROW);

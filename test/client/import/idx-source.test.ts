@@ -17,7 +17,7 @@ const refusal = (file: string, offsetBytes: number, sentence: RegExp) => (thrown
 
 for (const gzipped of [false, true]) {
   test(`${gzipped ? 'gzipped' : 'raw'} images and labels are read in order, whole and as a slice`, async () => {
-    const { images, labels, values } = await writeIdxPair(await temporaryFolder(), [7, 4, 5], gzipped);
+    const { images, labels, values } = await writeIdxPair(temporaryFolder(), [7, 4, 5], gzipped);
     const source = await open(images, labels);
     assert.deepEqual([source.shape, source.rows, source.dtype, source.labelled], [[1, 4, 5], 7, 'u8', true]);
     assert.deepEqual(await readAll(source), { values: [...values], labels: [0, 1, 2, 0, 1, 2, 0] });
@@ -26,7 +26,7 @@ for (const gzipped of [false, true]) {
 }
 
 test('compression is told by the contents, not by the name', async () => {
-  const dir = await temporaryFolder();
+  const dir = temporaryFolder();
   const raw = path.join(dir, 'raw.gz');
   const packed = path.join(dir, 'packed');
   await writeFile(raw, idxBytes([2, 2, 2], pattern(8)));
@@ -35,13 +35,13 @@ test('compression is told by the contents, not by the name', async () => {
 });
 
 test('images of several channels are [C, H, W]', async () => {
-  const file = path.join(await temporaryFolder(), 'colour');
+  const file = path.join(temporaryFolder(), 'colour');
   await writeFile(file, idxBytes([2, 3, 2, 2], pattern(24)));
   assert.deepEqual((await open(file)).shape, [3, 2, 2]);
 });
 
 test('wrong magic, type or number of dimensions is refused at byte 0', async () => {
-  const file = path.join(await temporaryFolder(), 'images');
+  const file = path.join(temporaryFolder(), 'images');
   for (const magic of ['00000801', '00000d03', '89504e47', '00000805']) {
     await writeFile(file, Buffer.concat([Buffer.from(magic, 'hex'), Buffer.alloc(40)]));
     await assert.rejects(open(file), refusal(file, 0, new RegExp(`IDX magic 00 00 08 03 or 00 00 08 04 .* received "${magic}"`)));
@@ -49,7 +49,7 @@ test('wrong magic, type or number of dimensions is refused at byte 0', async () 
 });
 
 test('a file that ends in its header, is empty, or states no rows is refused', async () => {
-  const file = path.join(await temporaryFolder(), 'images');
+  const file = path.join(temporaryFolder(), 'images');
   await writeFile(file, idxBytes([2, 2, 2], pattern(8)).subarray(0, 9));
   await assert.rejects(open(file), refusal(file, 9, /16 bytes of IDX header/));
   await writeFile(file, '');
@@ -59,7 +59,7 @@ test('a file that ends in its header, is empty, or states no rows is refused', a
 });
 
 test('a raw file that is too short or too long is refused before any row is read', async () => {
-  const { images, labels } = await writeIdxPair(await temporaryFolder(), [7, 4, 5]);
+  const { images, labels } = await writeIdxPair(temporaryFolder(), [7, 4, 5]);
   const bytes = await readFile(images);
   await truncate(images, bytes.length - 1);
   await assert.rejects(open(images, labels), refusal(images, 155, /156 bytes in all for \[7, 4, 5\] .* received 155$/));
@@ -68,7 +68,7 @@ test('a raw file that is too short or too long is refused before any row is read
 });
 
 test('gzipped contents that are too short or too long are refused where they end', async () => {
-  const file = path.join(await temporaryFolder(), 'images.gz');
+  const file = path.join(temporaryFolder(), 'images.gz');
   const bytes = idxBytes([7, 4, 5], pattern(140));
   await writeFile(file, gzipSync(bytes.subarray(0, 100)));
   await assert.rejects(readAll(await open(file)), refusal(file, 100, /56 more bytes of contents .*the end of the file/));
@@ -77,7 +77,7 @@ test('gzipped contents that are too short or too long are refused where they end
 });
 
 test('a gzip stream that is cut, altered or has a wrong checksum is refused with the compressed byte', async () => {
-  const file = path.join(await temporaryFolder(), 'images.gz');
+  const file = path.join(temporaryFolder(), 'images.gz');
   // Large and irregular, so that the header of the contents can be read before the damage.
   const values = Uint8Array.from({ length: 200 * 400 }, (_, i) => Math.floor(Math.abs(Math.sin(i) * 1e6)) & 255);
   const packed = gzipSync(idxBytes([200, 20, 20], values));
@@ -105,7 +105,7 @@ test('a gzip stream that is cut, altered or has a wrong checksum is refused with
 });
 
 test('as many labels as images are expected', async () => {
-  const dir = await temporaryFolder();
+  const dir = temporaryFolder();
   const { images, labels } = await writeIdxPair(dir, [7, 4, 5]);
   await writeFile(labels, idxBytes([6], new Uint8Array(6)));
   await assert.rejects(open(images, labels), refusal(labels, 4, /7 labels, one for each image .* received 6/));

@@ -11,7 +11,7 @@ const plain = (r: number, g: number, b: number, width = 10, height = 10) =>
   sharp({ create: { width, height, channels: 3, background: { r, g, b } } });
 
 test('images in class folders are rows with labels, in the order of names', async () => {
-  const dir = await temporaryFolder();
+  const dir = temporaryFolder();
   for (const [folder, name, red] of [
     ['b', '2.png', 30],
     ['b', '10.png', 20],
@@ -34,7 +34,7 @@ test('images in class folders are rows with labels, in the order of names', asyn
 });
 
 test('images without class folders have no labels, and grey ones have one channel', async () => {
-  const dir = await temporaryFolder();
+  const dir = temporaryFolder();
   await plain(50, 50, 50).png().toFile(path.join(dir, 'a.png'));
   const source = await openImageFolderSource({ dir, sizePixels: 3, channels: 'grey' });
   assert.deepEqual([source.shape, source.labelled, source.classNames], [[1, 3, 3], false, undefined]);
@@ -45,7 +45,7 @@ test('images without class folders have no labels, and grey ones have one channe
 });
 
 test('a wide image is cropped at its centre and a transparent one lies on white', async () => {
-  const dir = await temporaryFolder();
+  const dir = temporaryFolder();
   const wide = Buffer.alloc(30 * 10 * 3);
   for (let y = 0; y < 10; y++) for (let x = 10; x < 20; x++) wide[(y * 30 + x) * 3] = 200;
   await sharp(wide, { raw: { width: 30, height: 10, channels: 3 } })
@@ -60,7 +60,7 @@ test('a wide image is cropped at its centre and a transparent one lies on white'
 });
 
 test('a broken image is refused by its file name', async () => {
-  const dir = await temporaryFolder();
+  const dir = temporaryFolder();
   const broken = path.join(dir, 'b.jpg');
   await plain(1, 2, 3).png().toFile(path.join(dir, 'a.png'));
   const open = () => openImageFolderSource({ dir, sizePixels: 8, channels: 'rgb' });
@@ -77,7 +77,7 @@ test('a broken image is refused by its file name', async () => {
 });
 
 test('an empty folder, a missing one, and images beside class folders are refused', async () => {
-  const dir = await temporaryFolder();
+  const dir = temporaryFolder();
   const open = (folder: string) => openImageFolderSource({ dir: folder, sizePixels: 8, channels: 'rgb' });
   await assert.rejects(open(dir), { code: 'FILE_INVALID', message: /images \(\.png .* received "none"/ });
   await assert.rejects(open(path.join(dir, 'none')), { message: /a readable folder .* "ENOENT"/ });
@@ -90,7 +90,7 @@ test('an empty folder, a missing one, and images beside class folders are refuse
 });
 
 test('the identity of a folder changes with its files', async () => {
-  const dir = await temporaryFolder();
+  const dir = temporaryFolder();
   const identity = async () => JSON.stringify((await openImageFolderSource({ dir, sizePixels: 8, channels: 'rgb' })).identity);
   await plain(1, 2, 3).png().toFile(path.join(dir, 'a.png'));
   const before = await identity();

@@ -77,7 +77,7 @@ function importInChild(options: ImportOptions, onProgress = '', after = ''): Pro
 }
 
 test('a slice of MNIST keeps its rows, labels, classes and exact mean', async () => {
-  const out = path.join(await temporaryFolder(), 'mnist');
+  const out = path.join(temporaryFolder(), 'mnist');
   const progress: number[] = [];
   const { manifest } = await importDataSet({
     source: 'mnist',
@@ -111,7 +111,7 @@ test('a slice of MNIST keeps its rows, labels, classes and exact mean', async ()
 });
 
 test('every row is in one partition, whatever the counts, and sizes differ by at most one', async () => {
-  const dir = await temporaryFolder();
+  const dir = temporaryFolder();
   let run = 0;
   await fc.assert(
     fc.asyncProperty(fc.integer({ min: 1, max: 60 }), fc.nat(), fc.nat(), fc.constantFrom(1, 3, 5), async (rows, share, seed, width) => {
@@ -130,7 +130,7 @@ test('every row is in one partition, whatever the counts, and sizes differ by at
 });
 
 test('rows go where the permutation says, in source order within a partition', async () => {
-  const dir = await temporaryFolder();
+  const dir = temporaryFolder();
   await writeNpy(path.join(dir, 'rows.npy'), pattern(50), [50, 1]);
   await importDataSet({ source: `npy:${dir}/rows.npy`, out: path.join(dir, 'out'), partitions: 4, seed: 11 });
   const permutation = new RowPermutation(50, 11);
@@ -142,7 +142,7 @@ test('rows go where the permutation says, in source order within a partition', a
 });
 
 test('the same seed gives the same bytes, another seed others', async () => {
-  const dir = await temporaryFolder();
+  const dir = temporaryFolder();
   const { images, labels } = await writeIdxPair(dir, [40, 3, 3], true);
   const source = `idx:${images},${labels}`;
   for (const [name, seed] of [
@@ -157,7 +157,7 @@ test('the same seed gives the same bytes, another seed others', async () => {
 });
 
 test('32-bit rows are stored as they are', async () => {
-  const dir = await temporaryFolder();
+  const dir = temporaryFolder();
   const values = Float32Array.from({ length: 60 }, (_, i) => Math.cos(i));
   await writeNpy(path.join(dir, 'rows.npy'), values, [5, 3, 2, 2]);
   const { manifest } = await importDataSet({ source: `npy:${dir}/rows.npy`, out: path.join(dir, 'out') });
@@ -166,7 +166,7 @@ test('32-bit rows are stored as they are', async () => {
 });
 
 test('bad options are refused by name', async () => {
-  const dir = await temporaryFolder();
+  const dir = temporaryFolder();
   await writeNpy(path.join(dir, 'rows.npy'), pattern(10), [10, 1]);
   const source = `npy:${dir}/rows.npy`;
   for (const [options, field, expected] of [
@@ -192,7 +192,7 @@ test('bad options are refused by name', async () => {
 });
 
 test('a source that turns out bad in the middle leaves nothing behind', async () => {
-  const dir = await temporaryFolder();
+  const dir = temporaryFolder();
   const floats = new Float32Array(600_000);
   floats[599_999] = NaN;
   await writeNpy(path.join(dir, 'nan.npy'), floats, [600, 1000]);
@@ -210,7 +210,7 @@ test('a source that turns out bad in the middle leaves nothing behind', async ()
 });
 
 test('an import that is aborted is CANCELLED and leaves nothing behind', async () => {
-  const dir = await temporaryFolder();
+  const dir = temporaryFolder();
   const controller = new AbortController();
   const running = importDataSet({
     source: 'mnist',
@@ -225,7 +225,7 @@ test('an import that is aborted is CANCELLED and leaves nothing behind', async (
 });
 
 test('a data set is replaced only by force, and anything else never', async () => {
-  const dir = await temporaryFolder();
+  const dir = temporaryFolder();
   const out = path.join(dir, 'out');
   await writeNpy(path.join(dir, 'rows.npy'), pattern(10), [10, 1]);
   const options = { source: `npy:${dir}/rows.npy`, out };
@@ -246,7 +246,7 @@ test('a data set is replaced only by force, and anything else never', async () =
 });
 
 test('an output that cannot be written is an operating error', async () => {
-  const dir = await temporaryFolder();
+  const dir = temporaryFolder();
   await writeNpy(path.join(dir, 'rows.npy'), pattern(10), [10, 1]);
   await assert.rejects(importDataSet({ source: `npy:${dir}/rows.npy`, out: path.join(dir, 'rows.npy', 'out') }), {
     code: 'FILE_INVALID',
@@ -256,7 +256,7 @@ test('an output that cannot be written is an operating error', async () => {
 
 for (const kind of ['npy', 'gzipped idx'] as const) {
   test(`an import from ${kind} that was killed goes on and ends with the same bytes`, async () => {
-    const dir = await temporaryFolder();
+    const dir = temporaryFolder();
     const [whole, resumed] = [path.join(dir, 'whole'), path.join(dir, 'resumed')];
     const rows = 4_000;
     let source: string;
@@ -285,7 +285,7 @@ for (const kind of ['npy', 'gzipped idx'] as const) {
 }
 
 test('what a killed import left is not used for another seed or a source that changed', async () => {
-  const dir = await temporaryFolder();
+  const dir = temporaryFolder();
   const out = path.join(dir, 'out');
   const write = (from: number) =>
     writeNpy(
@@ -309,14 +309,14 @@ test('what a killed import left is not used for another seed or a source that ch
 });
 
 test('SIGINT in the middle leaves nothing behind', async () => {
-  const dir = await temporaryFolder();
+  const dir = temporaryFolder();
   const ended = await importInChild({ source: 'mnist', out: path.join(dir, 'out') }, `if (rows > 20000) process.kill(process.pid, 'SIGINT');`);
   assert.deepEqual([ended.code, ended.stdout.trim()], [1, 'CANCELLED']);
   assert.deepEqual(await readdir(dir), []);
 });
 
 test('a source of 300 MB is imported in far less memory', async (t) => {
-  const dir = await temporaryFolder();
+  const dir = temporaryFolder();
   const rows = 38_400;
   const header = npyHeader('u1', [rows, 2, 64, 64]);
   const file = await open(path.join(dir, 'sparse.npy'), 'w');

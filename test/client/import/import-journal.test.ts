@@ -8,7 +8,7 @@ import { temporaryFolder } from '../../support/data-sets.js';
 const sums = { sum: Float64Array.of(1, 2 ** 52 + 1), sumOfSquares: Float64Array.of(3, 0.1) };
 
 test('the last checkpoint comes back with the labels of all of its rows', async () => {
-  const dir = await temporaryFolder();
+  const dir = temporaryFolder();
   const journal = new ImportJournal(dir);
   await journal.write({ key: 'k', rows: 2, sum: new Float64Array(2), sumOfSquares: new Float64Array(2) }, Int32Array.of(5, -1));
   await journal.write({ key: 'k', rows: 3, ...sums }, Int32Array.of(7));
@@ -18,7 +18,7 @@ test('the last checkpoint comes back with the labels of all of its rows', async 
 });
 
 test('labels written after the last checkpoint are cut', async () => {
-  const dir = await temporaryFolder();
+  const dir = temporaryFolder();
   const journal = new ImportJournal(dir);
   await journal.write({ key: 'k', rows: 1, ...sums }, Int32Array.of(4));
   await appendFile(path.join(dir, 'journal.labels'), Buffer.alloc(7));
@@ -26,7 +26,7 @@ test('labels written after the last checkpoint are cut', async () => {
 });
 
 test('another key, no journal, or a damaged one is as good as none', async () => {
-  const dir = await temporaryFolder();
+  const dir = temporaryFolder();
   const journal = new ImportJournal(dir);
   assert.equal(await journal.read('k'), undefined);
   await journal.write({ key: 'k', rows: 2, ...sums }, Int32Array.of(4, 4));

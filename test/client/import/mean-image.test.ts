@@ -10,7 +10,7 @@ import { writeNpy } from '../../../shared/dataset/npy.js';
 import { temporaryFolder } from '../../support/data-sets.js';
 
 async function imported(values: Uint8Array, shape: number[]) {
-  const dir = await temporaryFolder();
+  const dir = temporaryFolder();
   await writeNpy(path.join(dir, 'rows.npy'), values, shape);
   await importDataSet({ source: `npy:${dir}/rows.npy`, out: path.join(dir, 'out') });
   return openDataSet(path.join(dir, 'out'));

@@ -8,7 +8,7 @@ import { temporaryFolder } from '../../support/data-sets.js';
 import { pattern, readAll } from './source-files.js';
 
 test('8-bit arrays of two, three and four dimensions are rows of [C, H, W]', async () => {
-  const file = path.join(await temporaryFolder(), 'rows.npy');
+  const file = path.join(temporaryFolder(), 'rows.npy');
   const values = pattern(48);
   for (const [shape, expected] of [
     [
@@ -33,7 +33,7 @@ test('8-bit arrays of two, three and four dimensions are rows of [C, H, W]', asy
 });
 
 test('32-bit arrays are kept as they are, also over several blocks', async () => {
-  const file = path.join(await temporaryFolder(), 'rows.npy');
+  const file = path.join(temporaryFolder(), 'rows.npy');
   const values = Float32Array.from({ length: 1000 * 301 }, (_, i) => Math.sin(i));
   await writeNpy(file, values, [1000, 301]);
   const source = await openNpySource(file);
@@ -42,7 +42,7 @@ test('32-bit arrays are kept as they are, also over several blocks', async () =>
 });
 
 test('NaN, infinite and out-of-range values are refused with row and byte', async () => {
-  const file = path.join(await temporaryFolder(), 'rows.npy');
+  const file = path.join(temporaryFolder(), 'rows.npy');
   for (const bad of [NaN, Infinity, -1.0001, 1.5]) {
     const values = new Float32Array(40);
     values[27] = bad;
@@ -56,7 +56,7 @@ test('NaN, infinite and out-of-range values are refused with row and byte', asyn
 });
 
 test('labels are u1, i4 or i8, one for each row, from 0', async () => {
-  const dir = await temporaryFolder();
+  const dir = temporaryFolder();
   const file = path.join(dir, 'rows.npy');
   const labels = path.join(dir, 'labels.npy');
   await writeNpy(file, pattern(12), [3, 4]);
@@ -76,7 +76,7 @@ test('labels are u1, i4 or i8, one for each row, from 0', async () => {
 });
 
 test('other shapes and dtypes, no rows, and a cut file are refused', async () => {
-  const file = path.join(await temporaryFolder(), 'rows.npy');
+  const file = path.join(temporaryFolder(), 'rows.npy');
   await writeNpy(file, pattern(12), [12]);
   await assert.rejects(openNpySource(file), { message: /shape \[N, D\], \[N, H, W\] or \[N, C, H, W\] .* "\[12\]"/ });
   await writeNpy(file, new Float64Array(4), [2, 2]);

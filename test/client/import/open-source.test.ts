@@ -17,7 +17,7 @@ test('mnist is the 60,000 training digits with their labels', async () => {
 
 test('fashion-mnist is read from a folder, gzipped or not, with the names of its classes', async () => {
   for (const gzipped of [false, true]) {
-    const dir = await temporaryFolder();
+    const dir = temporaryFolder();
     await writeIdxPair(dir, [5, 28, 28], gzipped);
     const source = await openSource(`fashion-mnist:${dir}`);
     assert.deepEqual([source.rows, source.classNames?.[9], source.defaultName], [5, 'Ankle boot', 'fashion-mnist']);
@@ -25,7 +25,7 @@ test('fashion-mnist is read from a folder, gzipped or not, with the names of its
 });
 
 test('fashion-mnist that is not there names the package to install', async () => {
-  const dir = await temporaryFolder();
+  const dir = temporaryFolder();
   await assert.rejects(openSource(`fashion-mnist:${dir}`), {
     code: 'NOT_FOUND',
     message: new RegExp(`train-images-idx3-ubyte\\.gz or .* in ${dir} but received none: install the Debian package dataset-fashion-mnist`),
@@ -33,7 +33,7 @@ test('fashion-mnist that is not there names the package to install', async () =>
 });
 
 test('idx, cifar10, images and npy go to their readers', async () => {
-  const dir = await temporaryFolder();
+  const dir = temporaryFolder();
   const { images, labels } = await writeIdxPair(dir, [4, 2, 2]);
   assert.equal((await openSource(`idx:${images}`)).labelled, false);
   const labelled = await openSource(`idx:${images},${labels}`);

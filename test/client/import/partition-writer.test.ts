@@ -14,7 +14,7 @@ const dealt = [1, 0, 1, 1, 0];
 const append = (writer: PartitionWriter, row: number) => writer.append(dealt[row]!, row, row * 10, values.subarray(row * 3, row * 3 + 3));
 
 test('each partition holds its rows in source order with labels and row ids, and its hash is that of the file', async () => {
-  const dir = await temporaryFolder();
+  const dir = temporaryFolder();
   const writer = new PartitionWriter(dir, layout);
   await writer.start();
   for (let row = 0; row < 5; row++) await append(writer, row);
@@ -47,7 +47,7 @@ test('each partition holds its rows in source order with labels and row ids, and
 });
 
 test('a second writer goes on from the noted rows, cutting what was written after them', async () => {
-  const [first, second] = [await temporaryFolder(), await temporaryFolder()];
+  const [first, second] = [temporaryFolder(), temporaryFolder()];
   const whole = new PartitionWriter(first, layout);
   await whole.start();
   for (let row = 0; row < 5; row++) await append(whole, row);
@@ -65,7 +65,7 @@ test('a second writer goes on from the noted rows, cutting what was written afte
 });
 
 test('a file shorter than its checkpoint is not gone on with', async () => {
-  const dir = await temporaryFolder();
+  const dir = temporaryFolder();
   const writer = new PartitionWriter(dir, layout);
   await writer.start();
   await append(writer, 0);
@@ -77,7 +77,7 @@ test('a file shorter than its checkpoint is not gone on with', async () => {
 });
 
 test('rows larger than a buffer are written one by one', async () => {
-  const dir = await temporaryFolder();
+  const dir = temporaryFolder();
   const width = 600_000;
   const writer = new PartitionWriter(dir, { rows: 2, partitions: 1, width, dtype: 'f32' });
   await writer.start();

@@ -14,7 +14,7 @@ function deadPid(): number {
 }
 
 test('the folder appears at commit, whole', async () => {
-  const parent = await temporaryFolder();
+  const parent = temporaryFolder();
   const directory = await beginDirectory(path.join(parent, 'out'), fresh);
   await writeFile(path.join(directory.dir, 'file'), 'x');
   assert.deepEqual(await readdir(parent), [`.out.partial-${process.pid}`]);
@@ -26,7 +26,7 @@ test('the folder appears at commit, whole', async () => {
 });
 
 test('abort leaves nothing, not even the folders above that were made for it', async () => {
-  const parent = await temporaryFolder();
+  const parent = temporaryFolder();
   const directory = await beginDirectory(path.join(parent, 'a', 'b', 'out'), fresh);
   await writeFile(path.join(directory.dir, 'file'), 'x');
   await directory.abort();
@@ -35,7 +35,7 @@ test('abort leaves nothing, not even the folders above that were made for it', a
 });
 
 test('what exists is refused without force, and with it where it must be kept', async () => {
-  const parent = await temporaryFolder();
+  const parent = temporaryFolder();
   const out = path.join(parent, 'out');
   await mkdir(out);
   await writeFile(path.join(out, 'thesis.txt'), 'years');
@@ -52,7 +52,7 @@ test('what exists is refused without force, and with it where it must be kept', 
 });
 
 test('force replaces the folder', async () => {
-  const parent = await temporaryFolder();
+  const parent = temporaryFolder();
   const out = path.join(parent, 'out');
   await mkdir(out);
   await writeFile(path.join(out, 'old'), '');
@@ -65,7 +65,7 @@ test('force replaces the folder', async () => {
 });
 
 test('what came to lie there while the folder was filled is kept', async () => {
-  const parent = await temporaryFolder();
+  const parent = temporaryFolder();
   const out = path.join(parent, 'out');
   const directory = await beginDirectory(out, fresh);
   await mkdir(out);
@@ -75,7 +75,7 @@ test('what came to lie there while the folder was filled is kept', async () => {
 });
 
 test('what a dead process left is removed, or taken over; what a live one fills is not touched', async () => {
-  const parent = await temporaryFolder();
+  const parent = temporaryFolder();
   const out = path.join(parent, 'out');
   const stale = path.join(parent, `.out.partial-${deadPid()}`);
   const live = `.out.partial-${process.ppid}`;
@@ -96,7 +96,7 @@ test('what a dead process left is removed, or taken over; what a live one fills 
 });
 
 test('one process fills a folder once at a time', async () => {
-  const out = path.join(await temporaryFolder(), 'out');
+  const out = path.join(temporaryFolder(), 'out');
   const [first, second] = await Promise.allSettled([beginDirectory(out, fresh), beginDirectory(out, fresh)]);
   assert.equal(first.status, 'fulfilled');
   assert.equal(second.status, 'rejected');
@@ -105,7 +105,7 @@ test('one process fills a folder once at a time', async () => {
 });
 
 test('a folder that was moved away by a writer that died is put back', async () => {
-  const parent = await temporaryFolder();
+  const parent = temporaryFolder();
   const replaced = path.join(parent, `.out.replaced-${deadPid()}`);
   await mkdir(replaced);
   await writeFile(path.join(replaced, 'old'), '');
@@ -114,7 +114,7 @@ test('a folder that was moved away by a writer that died is put back', async () 
 });
 
 test('an exit in the middle removes what was written', async () => {
-  const parent = await temporaryFolder();
+  const parent = temporaryFolder();
   const module = new URL('../../../shared/dataset/atomic-directory.js', import.meta.url).href;
   const script = `const { beginDirectory } = await import(${JSON.stringify(module)});
     await beginDirectory(${JSON.stringify(path.join(parent, 'out'))}, { force: false, whyKeep: async () => undefined, adopt: async () => false });

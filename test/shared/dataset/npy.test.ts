@@ -7,7 +7,7 @@ import { npyElementBytes, npyHeader, parseNpyHeader, readNpy, readNpyHeader, wri
 import { temporaryFolder } from '../../support/data-sets.js';
 
 test('arrays of each dtype and number of dimensions come back bit for bit', async () => {
-  const file = path.join(await temporaryFolder(), 'a.npy');
+  const file = path.join(temporaryFolder(), 'a.npy');
   for (const make of [
     (n: number) => new Float32Array(n).map(Math.random),
     (n: number) => new Float64Array(n).map(Math.random),
@@ -44,7 +44,7 @@ test('every header that is written is read, and values start on a multiple of 64
 });
 
 test('versions 2 and 3, other spacing and another order of keys are read', async () => {
-  const file = path.join(await temporaryFolder(), 'a.npy');
+  const file = path.join(temporaryFolder(), 'a.npy');
   for (const version of [2, 3]) {
     const dict = Buffer.from("{'shape':(2,),'fortran_order':False,'descr':'<f4'}\n");
     const prefix = Buffer.from([0x93, ...Buffer.from('NUMPY'), version, 0, dict.length, 0, 0, 0]);
@@ -77,20 +77,20 @@ for (const [name, contents, sentence] of [
   ['values too many', replaced('(2, 2)', '(2, 1)'), /136 bytes in all for shape \[2, 1\] of f4 for .* at byte 136 but received 144/],
 ] as const) {
   test(`${name} is refused by one sentence with file and byte`, async () => {
-    const file = path.join(await temporaryFolder(), 'a.npy');
+    const file = path.join(temporaryFolder(), 'a.npy');
     await writeFile(file, contents);
     await assert.rejects(readNpy(file), { code: 'FILE_INVALID', message: sentence });
   });
 }
 
 test('a missing file and a folder are refused by name', async () => {
-  const dir = await temporaryFolder();
+  const dir = temporaryFolder();
   await assert.rejects(readNpy(path.join(dir, 'a.npy')), { code: 'FILE_INVALID', message: /a readable \.npy file .*"ENOENT"/ });
   await assert.rejects(readNpyHeader(dir), { code: 'FILE_INVALID' });
 });
 
 test('a write that fails leaves nothing and says where', async () => {
-  const dir = await temporaryFolder();
+  const dir = temporaryFolder();
   await assert.rejects(writeNpy(path.join(dir, 'none', 'a.npy'), new Float32Array(1), [1]), {
     code: 'FILE_INVALID',
     message: /a path that can be written/,

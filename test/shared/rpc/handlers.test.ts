@@ -37,7 +37,7 @@ function get(
 
 /** Waits until the number has grown above 0 and then not for a while. */
 async function standsStill(number: () => number): Promise<void> {
-  for (let before = 0; before === 0 || number() !== before; ) {
+  for (let before = 0; before === 0 || number() !== before;) {
     before = number();
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
