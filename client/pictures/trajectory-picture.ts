@@ -18,6 +18,8 @@ const GAP_PIXELS = 4;
 const MARGIN_PIXELS = 12;
 const HEADING_PIXELS = 56;
 const FONT_PIXELS = 15;
+/** Widest average of bold text at that size: a picture of few steps is made as wide as its title. */
+const TITLE_CHARACTER_PIXELS = 10;
 
 /** PNG of the columns from left to right, in the order given. */
 export async function trajectoryPng(columns: readonly TrajectoryColumn[], title: string): Promise<Buffer> {
@@ -40,7 +42,7 @@ export async function trajectoryPng(columns: readonly TrajectoryColumn[], title:
     { columns: columns.length, scale, gapPixels: GAP_PIXELS },
   );
   const png = (await encodePng(grid)).toString('base64');
-  const width = grid.width + 2 * MARGIN_PIXELS;
+  const width = Math.max(grid.width, title.length * TITLE_CHARACTER_PIXELS) + 2 * MARGIN_PIXELS;
   const height = grid.height + HEADING_PIXELS + MARGIN_PIXELS;
   const tile = first.shape[2] * scale;
   const labels = columns.map(({ label }, column) => {
