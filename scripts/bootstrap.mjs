@@ -4,7 +4,7 @@ import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { installSystemPrograms } from './system-programs.mjs';
-import { buildStamp, installStamp, root } from './stamps.mjs';
+import { buildStamp, installStamp, nativeAttempt, nativeStamp, root } from './stamps.mjs';
 
 const NODE_MAJOR_MIN = 20;
 const PARENT_CHECK_MS = 500;
@@ -37,6 +37,10 @@ if (read(installed) !== installStamp()) {
 if (read(path.join(root, 'dist/.build-stamp')) !== buildStamp()) {
   say('building (proto types, TypeScript)');
   if (spawnSync(process.execPath, ['scripts/build.mjs'], { cwd: root, stdio: ['ignore', 2, 2] }).status !== 0) fail(1, 'the build failed, see above');
+}
+if (nativeAttempt()?.stamp !== nativeStamp() && process.env.GOLDDIFF_SKIP_NATIVE !== '1') {
+  say('building the native engine');
+  spawnSync(process.execPath, ['scripts/build-native.mjs'], { cwd: root, stdio: ['ignore', 2, 2] });
 }
 if (job === 'test') installSystemPrograms(say);
 if (JOBS[job]) runJob(JOBS[job]);

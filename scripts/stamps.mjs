@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 export const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 
 const SOURCE_FOLDERS = ['proto/golddiff', 'shared', 'coordinator', 'shard-worker', 'client', 'test'];
+const NATIVE_FILES = ['scripts/build-native.mjs', 'scripts/native-sources.mjs'];
 const SOURCE_FILES = ['tsconfig.json', 'package-lock.json', 'scripts/build.mjs', 'scripts/generate-proto-types.mjs'];
 
 export function installStamp() {
@@ -20,6 +21,22 @@ export function buildStamp() {
       .map((name) => path.join(folder, name)),
   );
   return digest([...SOURCE_FILES, ...sources.sort()], '');
+}
+
+/** What a build of the native engine was made from. */
+export function nativeStamp() {
+  const folder = 'shard-worker/native';
+  const sources = readdirSync(path.join(root, folder), { recursive: true })
+    .filter((name) => !/^(build|test)\b/.test(name) && /\.(cpp|h|inc|gyp)$/.test(name))
+    .map((name) => path.join(folder, name));
+  return digest([...NATIVE_FILES, ...sources.sort()], `${process.version} ${process.platform} ${process.arch}`);
+}
+
+/** Written after every try: { stamp, failure? }; failure says in a few words why there is no addon. */
+export const nativeAttemptFile = path.join(root, 'shard-worker/native/build/attempt.json');
+
+export function nativeAttempt() {
+  return existsSync(nativeAttemptFile) ? JSON.parse(readFileSync(nativeAttemptFile, 'utf8')) : undefined;
 }
 
 function digest(files, extra) {
