@@ -66,7 +66,9 @@ function build() {
   if (run.status !== 0 || !existsSync(addon)) return { reason: reasonOf(log), log };
   if (/warning:/.test(log)) process.stderr.write(log);
   // Loaded in another process: an addon that ends its process must not end this one.
-  const load = spawnSync(process.execPath, ['-e', `process.stdout.write(require(${JSON.stringify(addon)}).detect().isas.join())`], { encoding: 'utf8' });
+  const load = spawnSync(process.execPath, ['-e', `process.stdout.write(require(${JSON.stringify(addon)}).detect().isas.join())`], {
+    encoding: 'utf8',
+  });
   if (load.status === 0) return undefined;
   rmSync(addon, { force: true });
   return { reason: 'it was built but does not load', log: load.stderr };
@@ -77,7 +79,7 @@ function reasonOf(log) {
   if (/not found: make|make: not found|ENOENT.*make/.test(log)) return 'make was not found';
   if (/(g\+\+|c\+\+|clang\+\+): (command )?not found|No such file or directory.*g\+\+/.test(log)) return 'no C++ compiler was found';
   if (/nodejs\.org|headers|node\.h/.test(log)) return "Node's headers were not found";
-  return 'the build failed, its output is above';
+  return 'its sources did not compile';
 }
 
 function say(text) {

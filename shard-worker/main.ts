@@ -12,8 +12,9 @@ import { createMetrics } from '../shared/metrics.js';
 import { runService, type RunningService } from '../shared/process-lifecycle.js';
 import { startGrpcServer } from '../shared/rpc/grpc-server.js';
 import { protoPackage } from '../shared/rpc/proto-package.js';
-import { BACKEND_WISHES, chooseBackend, type BackendWish } from './backends/choose-backend.js';
-import { ReferenceBackend } from './backends/reference/reference-backend.js';
+import { BACKEND_WISHES, type BackendWish } from './backends/choose-backend.js';
+import { createBackend } from './backends/create-backend.js';
+import { ISA_WISHES, type IsaWish } from './backends/native/choose-isa.js';
 import { PartitionStore } from './partition-store.js';
 import { createShardService } from './shard-service.js';
 
@@ -22,6 +23,7 @@ interface WorkerFlags {
   readonly listen: string;
   readonly workerId: string;
   readonly backend: BackendWish;
+  readonly isa: IsaWish;
   readonly computeThreads: number;
   readonly deviceMemory: number;
   readonly metricsListen: string;
@@ -31,8 +33,6 @@ interface WorkerFlags {
 const COMPUTE_THREADS_MAX = 256;
 
 async function start(flags: WorkerFlags, log: Logger): Promise<RunningService> {
-  const choice = chooseBackend(flags.backend, { available: ['reference'] });
-  log.info({ backend: choice.name, reason: choice.reason, computeThreads: flags.computeThreads }, 'backend chosen');
   const dataSets = await Promise.all(flags.data.map((dir) => openDataSet(dir)));
   const names = dataSets.map(({ manifest }) => manifest.name);
   const twice = names.find((name, i) => names.indexOf(name) !== i);
@@ -41,7 +41,7 @@ async function start(flags: WorkerFlags, log: Logger): Promise<RunningService> {
 
   const deviceMemoryBytes = flags.deviceMemory;
   const metrics = createMetrics('shard-worker');
-  const backend = new ReferenceBackend({ computeThreads: flags.computeThreads, deviceMemoryBytes });
+  const backend = createBackend({ wish: flags.backend, isa: flags.isa, computeThreads: flags.computeThreads, deviceMemoryBytes, log });
   const store = new PartitionStore({
     dataSets,
     backend,
@@ -106,6 +106,15 @@ const program = new Command('shard-worker')
       placeholder: 'NAME',
       description: `one of ${BACKEND_WISHES.join(', ')}`,
       parser: oneOf(BACKEND_WISHES),
+      fallback: 'auto',
+    }),
+  )
+  .addOption(
+    flag({
+      name: 'isa',
+      placeholder: 'NAME',
+      description: `instruction set of the native backend, one of ${ISA_WISHES.join(', ')}; auto takes the best of this machine`,
+      parser: oneOf(ISA_WISHES),
       fallback: 'auto',
     }),
   )

@@ -47,6 +47,8 @@ export interface StepQueries {
   /** [B], -1 = rows of every label; undefined = all -1 */
   readonly labels: Int32Array | undefined;
   readonly golden: GoldenQueries | undefined;
+  /** share of a partition's mass that may be left out where that is proven, in [0, 1); a backend may leave out less; undefined = MASS_TOLERANCE_DEFAULT */
+  readonly massTolerance?: number;
 }
 
 export interface GoldenQueries {

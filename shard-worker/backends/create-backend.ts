@@ -1,0 +1,38 @@
+/** The backend of a worker: looks at what is there, chooses, says why, and makes it. */
+
+import type { Logger } from '../../shared/log.js';
+import type { Backend } from './backend.js';
+import { chooseBackend, type BackendFacts, type BackendWish } from './choose-backend.js';
+import { chooseIsa, type IsaWish } from './native/choose-isa.js';
+import { loadAddon, type LoadedAddon } from './native/load-addon.js';
+import { NativeBackend } from './native/native-backend.js';
+import { ReferenceBackend } from './reference/reference-backend.js';
+
+export interface BackendSettings {
+  readonly wish: BackendWish;
+  /** of the native backend */
+  readonly isa: IsaWish;
+  readonly computeThreads: number;
+  readonly deviceMemoryBytes: number;
+  readonly log: Logger;
+  /** how the native addon is found; a wish for the reference backend does not load it */
+  readonly load?: () => LoadedAddon;
+}
+
+/** @throws BACKEND_MISSING for a named backend or instruction set that this machine lacks, in one sentence with the next step */
+export function createBackend(settings: BackendSettings): Backend {
+  const { wish, isa: isaWish, computeThreads, deviceMemoryBytes, log } = settings;
+  const native: LoadedAddon | undefined = wish === 'reference' ? undefined : (settings.load ?? loadAddon)();
+  const choice = chooseBackend(isaWish !== 'auto' && wish === 'auto' ? 'native' : wish, factsOf(native));
+  const isa = choice.name === 'native' && native && 'addon' in native ? chooseIsa(isaWish, native.isas) : undefined;
+  const facts = { backend: choice.name, reason: choice.reason, computeThreads, ...(isa && { isa }) };
+  if (choice.degraded) log.warn(facts, 'backend chosen, a faster one is missing');
+  else log.info(facts, 'backend chosen');
+  if (isa !== undefined && native && 'addon' in native) return new NativeBackend({ addon: native.addon, isa, computeThreads, deviceMemoryBytes });
+  return new ReferenceBackend({ computeThreads, deviceMemoryBytes });
+}
+
+function factsOf(native: LoadedAddon | undefined): BackendFacts {
+  if (native === undefined) return { available: ['reference'] };
+  return 'addon' in native ? { available: ['native', 'reference'] } : { available: ['reference'], missing: { native: native.missing } };
+}

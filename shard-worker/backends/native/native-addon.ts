@@ -1,0 +1,141 @@
+/**
+ * The contract of the native addon (shard-worker/native/addon/addon.cpp). Plain typed arrays cross the edge; what computes returns a Promise and runs on
+ * the engine's own threads. The addon checks nothing but what would break memory: native-backend.ts validates.
+ *
+ * Calls reject with an Error whose `code` is CANCELLED, OUT_OF_MEMORY, ARGUMENT_INVALID or INTERNAL.
+ */
+
+/** Instruction sets, best first. */
+export const ISAS = ['avx512', 'avx2', 'scalar'] as const;
+export type Isa = (typeof ISAS)[number];
+
+declare const opaque: unique symbol;
+/** Threads and the kernels of one instruction set. */
+export interface NativeEngine {
+  readonly [opaque]: 'engine';
+}
+export interface NativePartition {
+  readonly [opaque]: 'partition';
+}
+export interface NativeStep {
+  readonly [opaque]: 'step';
+}
+
+export interface NativeRows {
+  /** n */
+  readonly rows: number;
+  readonly channels: number;
+  readonly height: number;
+  readonly width: number;
+  /** [n, D] on a SharedArrayBuffer; kept by reference, never written */
+  readonly values: Uint8Array | Float32Array;
+  /** [n] */
+  readonly labels: Int32Array;
+  /** [n] */
+  readonly rowIds: Uint32Array;
+}
+
+export interface NativeQueries {
+  /** B */
+  readonly batch: number;
+  /** D */
+  readonly dim: number;
+  /** [B, D]; all arrays are copied */
+  readonly x: Float64Array;
+  /** [B] */
+  readonly alpha: Float64Array;
+  /** [B] */
+  readonly sigma: Float64Array;
+  readonly temperature: number;
+  /** [B], -1 = rows of every label */
+  readonly labels?: Int32Array;
+  /** share of a partition's mass that may be left out where that is proven; 2^-24 is the default of the service */
+  readonly tolerance: number;
+  /** side of the squares that proxies average; 0 = a step without proxies */
+  readonly factor: number;
+  readonly presampleSeed: number;
+  readonly presampleStep: number;
+  /** [B] */
+  readonly queryIds?: Uint32Array;
+}
+
+export const NATIVE_STAGE = { presample: 0, proxy: 1, full: 2 } as const;
+/** By stage; undefined = no cut there. */
+export type NativeCuts = readonly [NativeCut | undefined, NativeCut | undefined, NativeCut | undefined];
+export interface NativeCut {
+  /** [B] */
+  readonly key: Float64Array;
+  /** [B] */
+  readonly rowId: Uint32Array;
+}
+
+/** One entry a window, keys concatenated in their order. */
+export interface NativeScreen {
+  readonly queries: Uint32Array;
+  readonly eligible: Uint32Array;
+  readonly firstRank: Uint32Array;
+  readonly count: Uint32Array;
+  readonly keys: Float64Array;
+  readonly rowIds: Uint32Array;
+}
+
+/** [B] each. Rows counted are all that pass the cuts; mass may lack what the tolerance allows. */
+export interface NativeScalars {
+  readonly maxLogit: Float64Array;
+  readonly mass: Float64Array;
+  readonly massSq: Float64Array;
+  readonly rows: Float64Array;
+}
+
+export interface NativeSums {
+  readonly queries: Uint32Array;
+  /** [queries.length, D] */
+  readonly sums: Float32Array;
+  /** [B] upper bounds, with what `scalars` left out */
+  readonly skippedShare: Float64Array;
+  /** [B, HISTOGRAM_BINS] where asked for */
+  readonly histogramRows?: Uint32Array;
+  readonly histogramMass?: Float64Array;
+}
+
+export interface NativeAddon {
+  /** What this machine runs, best first. */
+  detect(): { readonly isas: readonly Isa[] };
+  createEngine(settings: { readonly threads: number; readonly isa: Isa }): NativeEngine;
+  closeEngine(engine: NativeEngine): void;
+  loadPartition(engine: NativeEngine, rows: NativeRows): Promise<NativePartition>;
+  /** Bytes beside `values`: norms, and proxies built so far. */
+  partitionBytes(partition: NativePartition): number;
+  openStep(engine: NativeEngine, queries: NativeQueries): NativeStep;
+  /** Either `fraction` [B] or `windows` [3 m] = (query, firstRank, count) each. */
+  screen(
+    step: NativeStep,
+    partition: NativePartition,
+    stage: 0 | 1 | 2,
+    cuts: NativeCuts,
+    fraction: Float64Array | undefined,
+    windows: Uint32Array | undefined,
+  ): Promise<NativeScreen>;
+  scalars(step: NativeStep, partition: NativePartition, cuts: NativeCuts): Promise<NativeScalars>;
+  sums(
+    step: NativeStep,
+    partition: NativePartition,
+    cuts: NativeCuts,
+    maxLogit: Float64Array,
+    mass: Float64Array,
+    negligibleShare: number,
+    histogram: boolean,
+  ): Promise<NativeSums>;
+  /** Pending calls of the step reject with CANCELLED. */
+  closeStep(step: NativeStep): void;
+  /** Mean [D] and sample covariance (N - 1) [D, D] of all rows together, in double. */
+  covariance(
+    engine: NativeEngine,
+    partitions: readonly NativePartition[],
+  ): Promise<{ readonly mean: Float64Array; readonly covariance: Float64Array }>;
+  /** Solves A X = R for a symmetric positive definite A [n, n] and R [n, columns], row-major. ARGUMENT_INVALID where A is not positive definite. */
+  spdSolve(
+    engine: NativeEngine,
+    system: { readonly n: number; readonly matrix: Float64Array; readonly rhs: Float64Array; readonly columns: number },
+  ): Promise<Float64Array>;
+}

@@ -1,0 +1,263 @@
+/**
+ * The native backend: the engine of shard-worker/native, which computes on its own threads. This side keeps the count of memory, checks shapes
+ * (behind the edge a wrong length would be a wrong address) and turns the addon's errors into ours.
+ */
+
+import { GolddiffError, invariant } from '../../../shared/errors.js';
+import { HISTOGRAM_BINS, MASS_TOLERANCE_DEFAULT, SKIPPED_SHARE_QUANTUM } from '../../../shared/limits.js';
+import type { PosteriorScalars } from '../../../shared/math/partial-posterior.js';
+import { proxyGeometry } from '../../../shared/math/proxy.js';
+import type {
+  Backend,
+  BackendStep,
+  Cut,
+  GlobalScalars,
+  PartitionRef,
+  PartitionRows,
+  PartitionScreen,
+  PartitionSums,
+  RankRequest,
+  ScreenStage,
+  StageCuts,
+  StepQueries,
+} from '../backend.js';
+import { engineError } from './engine-error.js';
+import { NATIVE_STAGE, type Isa, type NativeAddon, type NativeCuts, type NativeEngine, type NativePartition, type NativeStep } from './native-addon.js';
+import { expectedExtraBytes } from './resident-bytes.js';
+
+export interface NativeBackendSettings {
+  readonly addon: NativeAddon;
+  /** one that the addon detected */
+  readonly isa: Isa;
+  /** 1 or more */
+  readonly computeThreads: number;
+  /** budget for resident rows; Infinity = none */
+  readonly deviceMemoryBytes: number;
+}
+
+interface Held {
+  readonly shape: PartitionRows['shape'];
+  /** rejects where the engine had no memory for it */
+  readonly native: Promise<NativePartition>;
+  readonly rowBytes: number;
+  /** norms, and proxies of the resolution that is used where none is asked for; counted from the start, so that building them later always fits */
+  readonly extraBytesExpected: number;
+  readonly extraBytes: () => number;
+}
+
+export class NativeBackend implements Backend {
+  readonly name = 'native';
+  readonly isa: Isa;
+  readonly computeThreads: number;
+  readonly #addon: NativeAddon;
+  readonly #engine: NativeEngine;
+  readonly #deviceMemoryBytes: number;
+  readonly #held = new Map<string, Held>();
+  readonly #open = new Set<OpenStep>();
+  #closed = false;
+
+  constructor(settings: NativeBackendSettings) {
+    invariant(settings.computeThreads >= 1, 'a backend has a compute thread');
+    this.#addon = settings.addon;
+    this.isa = settings.isa;
+    this.computeThreads = settings.computeThreads;
+    this.#deviceMemoryBytes = settings.deviceMemoryBytes;
+    this.#engine = settings.addon.createEngine({ threads: settings.computeThreads, isa: settings.isa });
+  }
+
+  get residentBytes(): number {
+    let bytes = 0;
+    for (const held of this.#held.values()) bytes += held.rowBytes + Math.max(held.extraBytesExpected, held.extraBytes());
+    return bytes;
+  }
+
+  async load(partition: PartitionRows): Promise<void> {
+    const key = partitionKey(partition);
+    const held = this.#hold(key, partition);
+    try {
+      await held.native;
+    } catch (thrown) {
+      if (this.#held.get(key) === held) this.#held.delete(key);
+      throw engineError(thrown, `Partition ${partition.partition} of ${partition.dataSet}`);
+    }
+  }
+
+  #hold(key: string, partition: PartitionRows): Held {
+    const { rows, shape, values, labels, rowIds } = partition;
+    const [channels, height, width] = shape;
+    const dim = channels * height * width;
+    invariant(!this.#closed, 'a closed backend loads nothing');
+    invariant(values.buffer instanceof SharedArrayBuffer, 'rows lie in shared memory');
+    invariant(dim >= 1 && values.length === rows * dim && labels.length === rows && rowIds.length === rows, 'a partition has n rows of D values');
+    invariant(!this.#held.has(key), 'a partition is loaded once');
+    const rowBytes = values.byteLength + labels.byteLength + rowIds.byteLength;
+    const extraBytesExpected = expectedExtraBytes(values instanceof Uint8Array, rows, shape);
+    const free = this.#deviceMemoryBytes - this.residentBytes;
+    if (rowBytes + extraBytesExpected > free) {
+      throw new GolddiffError(
+        'LIMIT_EXCEEDED',
+        `Partition ${partition.partition} of ${partition.dataSet} needs ${rowBytes + extraBytesExpected} bytes of device memory but ${Math.max(0, free)} are free`,
+        { partitions: [partition.partition] },
+      );
+    }
+    const native = this.#addon.loadPartition(this.#engine, { rows, channels, height, width, values, labels, rowIds });
+    let loaded: NativePartition | undefined;
+    native.then(
+      (ready) => (loaded = ready),
+      () => {},
+    );
+    const extraBytes = (): number => (loaded === undefined ? 0 : this.#addon.partitionBytes(loaded));
+    const held = { shape, native, rowBytes, extraBytesExpected, extraBytes };
+    this.#held.set(key, held);
+    return held;
+  }
+
+  unload(ref: PartitionRef): Promise<void> {
+    // The engine frees it once no call of a step refers to it.
+    this.#held.delete(partitionKey(ref));
+    return Promise.resolve();
+  }
+
+  openStep(queries: StepQueries): BackendStep {
+    checkQueries(queries);
+    const heldOf = (partition: number): Held => {
+      const held = this.#held.get(partitionKey({ dataSet: queries.dataSet, partition }));
+      if (held) return held;
+      throw new GolddiffError('PARTITION_MISSING', `Partition ${partition} of ${queries.dataSet} is not held`, { partitions: [partition] });
+    };
+    const step: OpenStep = new OpenStep(this.#addon, this.#engine, queries, heldOf, () => this.#open.delete(step));
+    this.#open.add(step);
+    return step;
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    for (const step of [...this.#open]) step.close();
+    const loading = [...this.#held.values()].map((held) => held.native);
+    this.#held.clear();
+    await Promise.allSettled(loading);
+    this.#addon.closeEngine(this.#engine);
+  }
+}
+
+class OpenStep implements BackendStep {
+  readonly #pending = new Set<(error: GolddiffError) => void>();
+  #native: NativeStep | undefined;
+  #closed = false;
+
+  constructor(
+    readonly addon: NativeAddon,
+    readonly engine: NativeEngine,
+    readonly queries: StepQueries,
+    readonly heldOf: (partition: number) => Held,
+    readonly onClose: () => void,
+  ) {}
+
+  async screen(partition: number, stage: ScreenStage, cuts: StageCuts, ranks: RankRequest): Promise<PartitionScreen> {
+    const { batch } = this.queries;
+    const nativeCuts = cutsOf(cuts, batch);
+    invariant(stage === 'full' || this.queries.golden !== undefined, 'a step with candidate stages has golden settings');
+    const fraction = ranks.kind === 'fraction' ? ranks.fraction : undefined;
+    invariant(fraction === undefined || fraction.length === batch, 'a screen by fraction has one for each query');
+    const windows = ranks.kind === 'windows' ? Uint32Array.from(ranks.windows.flatMap((w) => [w.query, w.firstRank, w.count])) : undefined;
+    invariant(ranks.kind !== 'windows' || ranks.windows.every((w) => w.query < batch), 'a window is of a query of the batch');
+    return this.#run(partition, (step, native) => this.addon.screen(step, native, NATIVE_STAGE[stage], nativeCuts, fraction, windows));
+  }
+
+  async scalars(partition: number, cuts: StageCuts): Promise<PosteriorScalars> {
+    const nativeCuts = cutsOf(cuts, this.queries.batch);
+    return this.#run(partition, (step, native) => this.addon.scalars(step, native, nativeCuts));
+  }
+
+  async sums(partition: number, cuts: StageCuts, global: GlobalScalars, negligibleShare: number, histogram: boolean): Promise<PartitionSums> {
+    const { batch } = this.queries;
+    const nativeCuts = cutsOf(cuts, batch);
+    invariant(global.maxLogit.length === batch && global.mass.length === batch, 'global scalars have one value for each query');
+    const found = await this.#run(partition, (step, native) =>
+      this.addon.sums(step, native, nativeCuts, global.maxLogit, global.mass, negligibleShare, histogram),
+    );
+    const { queries, sums, skippedShare, histogramRows: rows, histogramMass: mass } = found;
+    invariant(!histogram || (rows?.length === batch * HISTOGRAM_BINS && mass?.length === rows.length), 'the engine counts in the bins of limits.ts');
+    return {
+      queries,
+      sums,
+      skippedShare: skippedShare.map((share) => Math.ceil(share / SKIPPED_SHARE_QUANTUM) * SKIPPED_SHARE_QUANTUM),
+      histogram: rows && mass && { rows, mass },
+    };
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    for (const reject of this.#pending) reject(new GolddiffError('CANCELLED', 'The step was closed'));
+    this.#pending.clear();
+    if (this.#native !== undefined) this.addon.closeStep(this.#native);
+    this.onClose();
+  }
+
+  async #run<T>(partition: number, operation: (step: NativeStep, native: NativePartition) => Promise<T>): Promise<T> {
+    this.#checkOpen();
+    const held = this.heldOf(partition);
+    let end: (error: GolddiffError) => void = () => {};
+    const closed = new Promise<never>((_, reject) => (end = reject));
+    this.#pending.add(end);
+    const work = async (): Promise<T> => {
+      const native = await held.native;
+      this.#checkOpen();
+      this.#native ??= this.addon.openStep(this.engine, nativeQueries(this.queries, held.shape));
+      return operation(this.#native, native);
+    };
+    try {
+      return await Promise.race([work(), closed]);
+    } catch (thrown) {
+      throw engineError(thrown, `A step of ${this.queries.batch} queries on partition ${partition} of ${this.queries.dataSet}`);
+    } finally {
+      this.#pending.delete(end);
+    }
+  }
+
+  #checkOpen(): void {
+    if (this.#closed) throw new GolddiffError('CANCELLED', 'The step was closed');
+  }
+}
+
+function partitionKey({ dataSet, partition }: PartitionRef): string {
+  return `${partition}/${dataSet}`;
+}
+
+function checkQueries({ batch, x, alpha, sigma, temperature, labels, golden }: StepQueries): void {
+  const each = [alpha, sigma, ...(labels ? [labels] : []), ...(golden ? [golden.queryIds] : [])];
+  invariant(batch >= 1 && x.length % batch === 0 && each.every((array) => array.length === batch), 'every array of a step has B entries, x has B D');
+  invariant(alpha.every((a) => a > 0 && a < Infinity) && sigma.every((s) => s > 0 && s < Infinity), 'alpha and sigma are above 0');
+  invariant(temperature > 0, 'the temperature is above 0');
+}
+
+/** Made at the first call: the proxies' geometry needs the shape of the rows, which the first partition has. */
+function nativeQueries(queries: StepQueries, shape: PartitionRows['shape']): Parameters<NativeAddon['openStep']>[1] {
+  const { batch, x, alpha, sigma, temperature, labels, golden } = queries;
+  const dim = shape[0] * shape[1] * shape[2];
+  invariant(x.length === batch * dim, 'queries are as long as the rows of their data set');
+  return {
+    batch,
+    dim,
+    x,
+    alpha,
+    sigma,
+    temperature,
+    tolerance: queries.massTolerance ?? MASS_TOLERANCE_DEFAULT,
+    factor: golden === undefined ? 0 : proxyGeometry(shape, golden.proxyResolution).factor,
+    presampleSeed: golden?.presampleSeed ?? 0,
+    presampleStep: golden?.presampleStep ?? 0,
+    ...(labels && { labels }),
+    ...(golden && { queryIds: golden.queryIds }),
+  };
+}
+
+function cutsOf(cuts: StageCuts, batch: number): NativeCuts {
+  const checked = (cut: Cut | undefined): Cut | undefined => {
+    invariant(cut === undefined || (cut.key.length === batch && cut.rowId.length === batch), 'a cut has one entry for each query');
+    return cut;
+  };
+  return [checked(cuts.presample), checked(cuts.proxy), checked(cuts.full)];
+}
