@@ -3,7 +3,7 @@
  */
 
 import type { Retrieval as ProtoRetrieval } from '../proto/generated/golddiff/v1/Retrieval.js';
-import { enumOf, GOLDEN_VARIANTS, PRESAMPLES, type GoldenVariantWord, type PresampleWord } from './vocabulary.js';
+import { enumOf, GOLDEN_VARIANTS, PRESAMPLES, SEARCHES, type GoldenVariantWord, type PresampleWord, type SearchWord } from './vocabulary.js';
 
 /** Every row is scored. */
 export interface ExactRetrieval {
@@ -33,6 +33,8 @@ export interface GoldenRetrieval {
   readonly presampleStep?: number;
   /** counter of the first query of the batch */
   readonly firstQuery?: number;
+  /** variant 'paper': how the rows nearest by proxy are found; default 'auto' */
+  readonly search?: SearchWord;
 }
 
 export type RetrievalChoice = ExactRetrieval | GoldenRetrieval;
@@ -52,5 +54,6 @@ export function encodeRetrieval(choice: RetrievalChoice | undefined): ProtoRetri
     presampleSeed: choice.presampleSeed ?? 0,
     presampleStep: choice.presampleStep ?? 0,
     firstQuery: choice.firstQuery ?? 0,
+    search: enumOf(SEARCHES, 'retrieval.search', choice.search ?? 'auto'),
   };
 }

@@ -25,6 +25,9 @@ export type GoldenVariantWord = keyof typeof GOLDEN_VARIANTS;
 export const PRESAMPLES = { auto: 'PRESAMPLE_AUTO', all: 'PRESAMPLE_ALL' } as const;
 export type PresampleWord = keyof typeof PRESAMPLES;
 
+export const SEARCHES = { auto: 'SEARCH_AUTO', scan: 'SEARCH_SCAN', hnsw: 'SEARCH_HNSW' } as const;
+export type SearchWord = keyof typeof SEARCHES;
+
 export const RESULT_DTYPES = { f32: 'F32', f64: 'F64', f16: 'F16' } as const;
 export type ResultDtype = keyof typeof RESULT_DTYPES;
 

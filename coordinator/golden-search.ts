@@ -89,7 +89,10 @@ function noteLast(part: ScreenKeys, last: Float64Array): void {
 function noteEligible(parts: readonly ScreenKeys[], eligible: Float64Array): void {
   const here = new Map<number, number>();
   for (const part of parts) {
-    for (let i = 0; i < part.queries.length; i++) here.set(part.queries[i]!, (here.get(part.queries[i]!) ?? 0) + part.eligible[i]!);
+    for (let i = 0; i < part.queries.length; i++) {
+      const rows = part.searchedRows ?? part.eligible[i]!;
+      here.set(part.queries[i]!, (here.get(part.queries[i]!) ?? 0) + rows);
+    }
   }
   for (const [b, rows] of here) if (Number.isNaN(eligible[b]!)) eligible[b] = rows;
 }

@@ -93,5 +93,8 @@ export function checkRetrieval(retrieval: Retrieval__Output | null): void {
   if (typeof retrieval.kind === 'number') throw argumentError('retrieval.kind', 'a RetrievalKind', retrieval.kind);
   if (typeof retrieval.variant === 'number') throw argumentError('retrieval.variant', 'a GoldenVariant', retrieval.variant);
   if (typeof retrieval.presample === 'number') throw argumentError('retrieval.presample', 'a Presample', retrieval.presample);
+  if (typeof retrieval.search === 'number') throw argumentError('retrieval.search', 'a SearchMethod', retrieval.search);
+  if (retrieval.search === 'SEARCH_HNSW' && retrieval.variant === 'RELEASED')
+    throw argumentError('retrieval.search', 'SEARCH_AUTO or SEARCH_SCAN with variant RELEASED, which chooses among random rows', retrieval.search);
   seedOf('retrieval.presample_seed', retrieval.presampleSeed);
 }

@@ -121,6 +121,7 @@ function openRequest(plan: StepPlan, epoch: number, context: StepContext) {
     presampleStep: golden?.presampleStep ?? 0,
     queryIds: golden ? [...golden.queryIds] : [],
     timeoutMs,
+    search: golden?.search ?? 'SEARCH_UNSPECIFIED',
   };
 }
 

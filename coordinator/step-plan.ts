@@ -1,6 +1,7 @@
 /** One step as it will be run: what a checked request asks of the workers. Makes no calls. */
 
 import type { Retrieval__Output } from '../proto/generated/golddiff/v1/Retrieval.js';
+import type { SearchMethod__Output } from '../proto/generated/golddiff/v1/SearchMethod.js';
 import type { Manifest } from '../shared/dataset/manifest.js';
 import { goldenSizes, resolveGolden, type GoldenSettings } from '../shared/math/golden-schedule.js';
 import { proxyGeometry } from '../shared/math/proxy.js';
@@ -32,6 +33,8 @@ export interface StepPlan {
 /** Rows wanted after each stage, [B]; at least the rows that reach the stage = all pass. */
 export interface GoldenPlan {
   readonly proxyResolution: number;
+  /** how workers find the rows nearest by proxy */
+  readonly search: SearchMethod__Output;
   readonly presampleSeed: number;
   readonly presampleStep: number;
   /** [B] */
@@ -91,6 +94,7 @@ export function planGolden(
   }
   return {
     proxyResolution: proxyGeometry(manifest.shape, retrieval.proxyResolution).resolution,
+    search: retrieval.variant === 'RELEASED' ? 'SEARCH_SCAN' : retrieval.search,
     presampleSeed: counters.presampleSeed,
     presampleStep: counters.presampleStep,
     queryIds: Uint32Array.from({ length: B }, (_, b) => counters.firstQuery + b),

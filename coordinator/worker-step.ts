@@ -159,7 +159,8 @@ export class WorkerStep {
     ) {
       throw this.#broken(`the keys of partition ${part.partition} do not have the lengths that it says`);
     }
-    return { partition: part.partition, queries: part.queries, eligible: part.eligible, firstRank: part.firstRank, count: part.count, keys, rowIds };
+    const { partition, queries, eligible, firstRank, count, searchedRows } = part;
+    return { partition, queries, eligible, firstRank, count, keys, rowIds, ...(searchedRows > 0 && { searchedRows }) };
   }
 
   #addSums(nodes: Map<string, SumsAssembly>, part: SumsPart__Output): void {

@@ -15,6 +15,8 @@ import { protoPackage } from '../shared/rpc/proto-package.js';
 import { BACKEND_WISHES, type BackendWish } from './backends/choose-backend.js';
 import { createBackend } from './backends/create-backend.js';
 import { ISA_WISHES, type IsaWish } from './backends/native/choose-isa.js';
+import { CandidateIndexes } from './candidates/candidate-indexes.js';
+import { CandidateSearch } from './candidates/candidate-search.js';
 import { PartitionStore } from './partition-store.js';
 import { createShardService } from './shard-service.js';
 
@@ -42,9 +44,27 @@ async function start(flags: WorkerFlags, log: Logger): Promise<RunningService> {
   const deviceMemoryBytes = flags.deviceMemory;
   const metrics = createMetrics('shard-worker');
   const backend = createBackend({ wish: flags.backend, isa: flags.isa, computeThreads: flags.computeThreads, deviceMemoryBytes, log });
+  const indexes = new CandidateIndexes({
+    threads: flags.computeThreads,
+    memoryBytes: () => deviceMemoryBytes - backend.residentBytes,
+    log,
+    onBuilt: (seconds) => metrics.indexBuildSeconds.observe(seconds),
+    onChange: (ready, heldBytes) => {
+      metrics.indexesReady.set(ready);
+      metrics.indexBytes.set(heldBytes);
+    },
+  });
+  const candidates = new CandidateSearch({
+    indexes,
+    backend,
+    log,
+    onSearch: (method, reason, queries) => metrics.proxySearches.inc({ method, reason }, queries),
+    onRecall: (recall) => metrics.indexRecall.observe(recall),
+  });
   const store = new PartitionStore({
     dataSets,
     backend,
+    indexes,
     deviceMemoryBytes,
     log,
     onChange: (held) => {
@@ -56,7 +76,7 @@ async function start(flags: WorkerFlags, log: Logger): Promise<RunningService> {
   let serving = true;
   const endpoint = await startMetricsEndpoint({ listen: flags.metricsListen, registry: metrics.registry, healthy: () => serving });
   try {
-    const implementation = createShardService({ workerId: flags.workerId, store, backend, deviceMemoryBytes, metrics });
+    const implementation = createShardService({ workerId: flags.workerId, store, backend, candidates, deviceMemoryBytes, metrics });
     const services = [{ service: protoPackage.ShardService.service, implementation }];
     const server = await startGrpcServer({ listen: flags.listen, services, log, messageBytesMax: INTERNAL_MESSAGE_BYTES_MAX });
     return {
@@ -66,11 +86,13 @@ async function start(flags: WorkerFlags, log: Logger): Promise<RunningService> {
         store.close();
         await server.drain(DRAIN_TIMEOUT_MS);
         await endpoint?.close();
+        await indexes.close();
         await backend.close();
       },
     };
   } catch (thrown) {
     await endpoint?.close();
+    await indexes.close();
     await backend.close();
     throw thrown;
   }

@@ -8,6 +8,7 @@ import { PARTITION_LOADS_MAX } from '../shared/limits.js';
 import type { Logger } from '../shared/log.js';
 import { loadPartition, type DataSet } from '../shared/dataset/data-set.js';
 import type { Backend } from './backends/backend.js';
+import type { CandidateIndexes } from './candidates/candidate-indexes.js';
 
 export interface HeldState {
   readonly dataSet: string;
@@ -31,6 +32,8 @@ export interface Assignment {
 export interface PartitionStoreSettings {
   readonly dataSets: readonly DataSet[];
   readonly backend: Backend;
+  /** told of every partition that is loaded or let go */
+  readonly indexes?: CandidateIndexes;
   /** budget for resident rows, looked at before a file is read; Infinity = none */
   readonly deviceMemoryBytes: number;
   readonly log: Logger;
@@ -180,7 +183,9 @@ export class PartitionStore {
     for (const id of [...served.states.keys()]) {
       if (keep.some((set) => set?.has(id))) continue;
       served.states.delete(id);
-      await this.#settings.backend.unload({ dataSet: served.dataSet.manifest.name, partition: id });
+      const ref = { dataSet: served.dataSet.manifest.name, partition: id };
+      this.#settings.indexes?.drop(ref);
+      await this.#settings.backend.unload(ref);
     }
   }
 
@@ -198,7 +203,9 @@ export class PartitionStore {
         );
       }
       const startedMs = performance.now();
-      await backend.load(await loadPartition(served.dataSet, id, this.#stop.signal));
+      const loaded = await loadPartition(served.dataSet, id, this.#stop.signal);
+      await backend.load(loaded);
+      this.#settings.indexes?.hold(loaded, served.dataSet.dir);
       served.states.set(id, { ...state, failure: undefined });
       log.info({ dataSet: name, partition: id, rows: state.rows, epoch, loadMs: Math.round(performance.now() - startedMs) }, 'partition loaded');
     } catch (thrown) {

@@ -9,6 +9,7 @@ import { PARTITIONS_MAX, WORKER_STEP_STATE_BYTES_MAX, WORKER_STEPS_MAX } from '.
 import type { WorkerMetrics } from '../shared/metrics.js';
 import { bidi, unary } from '../shared/rpc/handlers.js';
 import type { Backend } from './backends/backend.js';
+import type { CandidateSearch } from './candidates/candidate-search.js';
 import type { HeldState, PartitionStore } from './partition-store.js';
 import { StepAdmission } from './step-admission.js';
 import { StepStream } from './step-stream.js';
@@ -17,13 +18,15 @@ export interface ShardServiceSettings {
   readonly workerId: string;
   readonly store: PartitionStore;
   readonly backend: Backend;
+  /** absent = proxies are always scanned */
+  readonly candidates?: CandidateSearch;
   readonly deviceMemoryBytes: number;
   readonly metrics: WorkerMetrics;
   readonly stepsMax?: number;
 }
 
 export function createShardService(settings: ShardServiceSettings): ShardServiceHandlers {
-  const { workerId, store, backend, deviceMemoryBytes, metrics } = settings;
+  const { workerId, store, backend, candidates, deviceMemoryBytes, metrics } = settings;
   const instanceId = randomUUID();
   const admission = new StepAdmission(settings.stepsMax ?? WORKER_STEPS_MAX, WORKER_STEP_STATE_BYTES_MAX);
   const describe = (draining: boolean): DescribeResponse => ({
@@ -48,7 +51,7 @@ export function createShardService(settings: ShardServiceSettings): ShardService
       return { held: held.map(heldMessage) };
     }),
     Steps: bidi(async (requests, context, write) => {
-      await new StepStream({ store, backend, admission, metrics, log: context.log, write, draining: context.draining }).serve(requests);
+      await new StepStream({ store, backend, candidates, admission, metrics, log: context.log, write, draining: context.draining }).serve(requests);
     }),
   };
 }

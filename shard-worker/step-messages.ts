@@ -8,9 +8,16 @@ import type { ScreenPart } from '../proto/generated/golddiff/v1/ScreenPart.js';
 import { argumentError, expectation, GolddiffError } from '../shared/errors.js';
 import { BATCH_ROWS_MAX, LEVEL_MAX, LEVEL_MIN, SCREEN_PART_BYTES } from '../shared/limits.js';
 import { proxyGeometry } from '../shared/math/proxy.js';
+import type { SearchWish } from './candidates/search-planner.js';
 import type { GlobalScalars, PartitionScreen, RankRequest, ScreenStage, StageCuts, StepQueries } from './backends/backend.js';
 
 const STAGES: Readonly<Record<string, ScreenStage>> = { PRESAMPLE_HASH: 'presample', PROXY_DISTANCE: 'proxy', FULL_DISTANCE: 'full' };
+const SEARCHES: Readonly<Record<string, SearchWish>> = {
+  SEARCH_UNSPECIFIED: 'auto',
+  SEARCH_AUTO: 'auto',
+  SEARCH_SCAN: 'scan',
+  SEARCH_HNSW: 'hnsw',
+};
 const KEY_BYTES = 12;
 
 /** An OpenStep that is sound: everything of the queries but x itself. */
@@ -21,6 +28,7 @@ export interface StepOpening {
   readonly rowValues: number;
   readonly timeoutMs: number;
   readonly queries: Omit<StepQueries, 'x'>;
+  readonly search: SearchWish;
 }
 
 /**
@@ -43,6 +51,8 @@ export function decodeOpen(open: OpenStep__Output, shape: readonly [number, numb
   if (!isLevel(open.temperature)) throw argumentError('open.temperature', `a number from ${LEVEL_MIN} to ${LEVEL_MAX}`, open.temperature);
   if (open.labels.length !== 0 && open.labels.length !== B) throw argumentError('open.labels', `no label or ${B}`, `${open.labels.length} labels`);
   if (open.queryIds.length !== 0 && open.queryIds.length !== B) throw argumentError('open.query_ids', `no id or ${B}`, `${open.queryIds.length} ids`);
+  const search = SEARCHES[open.search];
+  if (search === undefined) throw argumentError('open.search', 'a SearchMethod', open.search);
   const golden = open.queryIds.length === B || open.proxyResolution > 0;
   if (open.proxyResolution > 0) proxyGeometry(shape, open.proxyResolution);
   return {
@@ -51,6 +61,7 @@ export function decodeOpen(open: OpenStep__Output, shape: readonly [number, numb
     batch: B,
     rowValues: D,
     timeoutMs: open.timeoutMs,
+    search,
     queries: {
       dataSet: open.dataSet,
       batch: B,
@@ -177,8 +188,11 @@ function isLevel(value: number): boolean {
   return value >= LEVEL_MIN && value <= LEVEL_MAX;
 }
 
-/** The keys of one partition as one message, or several where they are many; each holds whole queries. */
-export function encodeScreen(partition: number, screen: PartitionScreen, partBytes = SCREEN_PART_BYTES): ScreenPart[] {
+/**
+ * The keys of one partition as one message, or several where they are many; each holds whole queries.
+ * @param searchedRows rows that an index found the eligible ones among; 0 = no index was used
+ */
+export function encodeScreen(partition: number, screen: PartitionScreen, searchedRows = 0, partBytes = SCREEN_PART_BYTES): ScreenPart[] {
   const parts: ScreenPart[] = [];
   let firstQuery = 0;
   let firstKey = 0;
@@ -192,6 +206,7 @@ export function encodeScreen(partition: number, screen: PartitionScreen, partByt
       count: [...screen.count.subarray(firstQuery, end)],
       keys: bytesOf(screen.keys.subarray(firstKey, key)),
       rowIds: bytesOf(screen.rowIds.subarray(firstKey, key)),
+      searchedRows,
     });
     firstQuery = end;
     firstKey = key;

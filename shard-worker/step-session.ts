@@ -8,7 +8,8 @@ import type { StepResponse } from '../proto/generated/golddiff/v1/StepResponse.j
 import { argumentError, asGolddiffError, GolddiffError, invariant } from '../shared/errors.js';
 import { DATA_PLANE_CHUNK_BYTES, TIMER_MS_MAX } from '../shared/limits.js';
 import { mergeScalars, mergeSums, type PosteriorScalars, type PosteriorSums } from '../shared/math/partial-posterior.js';
-import type { Backend, BackendStep, LogitHistogram, StageCuts } from './backends/backend.js';
+import type { Backend, BackendStep, LogitHistogram, RankRequest, StageCuts, StepQueries } from './backends/backend.js';
+import type { CandidateSearch } from './candidates/candidate-search.js';
 import { mergeHistograms, mergeLeaves } from './merge-leaves.js';
 import { QueryAssembly } from './query-assembly.js';
 import {
@@ -30,6 +31,10 @@ export interface StepSessionSettings {
   /** all partitions of the data set, ascending */
   readonly present: readonly number[];
   readonly backend: Backend;
+  /** [C, H, W] of the data set */
+  readonly shape: readonly [number, number, number];
+  /** undefined = every proxy stage is a scan */
+  readonly candidates?: CandidateSearch | undefined;
   /** resolves when the next reply may be made; rejects when nobody reads */
   readonly send: (reply: StepReply) => Promise<void>;
   /** once, when the step is over */
@@ -44,6 +49,10 @@ export class StepSession {
   readonly #assembly: QueryAssembly;
   readonly #timer: NodeJS.Timeout;
   #step: BackendStep | undefined;
+  #queries: StepQueries | undefined;
+  /** partitions restricted to candidates -> their rows */
+  readonly #searched = new Map<number, number>();
+  readonly #cancelled = new Int32Array(new SharedArrayBuffer(4));
   #busy = false;
   #over = false;
   /** of the last request for scalars: sums need each partition's own maximum */
@@ -92,6 +101,7 @@ export class StepSession {
     if (this.#over) return;
     this.#over = true;
     clearTimeout(this.#timer);
+    Atomics.store(this.#cancelled, 0, 1);
     this.#step?.close();
     this.#scalars = undefined;
     this.#settings.onEnd(outcome, failure);
@@ -99,7 +109,8 @@ export class StepSession {
 
   #compute(): BackendStep {
     this.#assembly.checkComplete();
-    this.#step ??= this.#settings.backend.openStep({ ...this.#settings.opening.queries, x: this.#assembly.x });
+    this.#queries ??= { ...this.#settings.opening.queries, x: this.#assembly.x };
+    this.#step ??= this.#settings.backend.openStep(this.#queries);
     return this.#step;
   }
 
@@ -119,9 +130,11 @@ export class StepSession {
     let computedMs = startedMs;
     await Promise.all(
       [...ranks].map(async ([partition, request]) => {
-        const screen = await step.screen(partition, stage, cuts, request);
+        const searching = stage === 'proxy' && cuts.presample === undefined && request.kind === 'fraction' && !this.#searched.has(partition);
+        const ranked = searching ? await this.#ranksAmongCandidates(partition, request, step) : request;
+        const screen = await step.screen(partition, stage, cuts, ranked);
         computedMs = performance.now();
-        for (const screenPart of encodeScreen(partition, screen)) {
+        for (const screenPart of encodeScreen(partition, screen, stage === 'proxy' ? this.#searched.get(partition) : 0)) {
           await this.#reply({ screenPart });
           this.#settings.onSent?.((screenPart.keys?.length ?? 0) + (screenPart.rowIds?.length ?? 0));
         }
@@ -129,6 +142,20 @@ export class StepSession {
     );
     this.#settings.onCompute?.('screen', (computedMs - startedMs) / 1000);
     return { screenDone: { computeMs: computedMs - startedMs } };
+  }
+
+  /** Where an index finds the candidates, the partition is restricted to them, and the ranks to ask for are those among them. */
+  async #ranksAmongCandidates(partition: number, request: Extract<RankRequest, { kind: 'fraction' }>, step: BackendStep): Promise<RankRequest> {
+    const { candidates, shape, opening } = this.#settings;
+    const queries = this.#queries!;
+    const { search: wish } = opening;
+    const supported = step.restrict !== undefined;
+    const search = { partition, shape, wish, queries, fraction: request.fraction, supported, cancelled: this.#cancelled };
+    const found = await candidates?.find(search);
+    if (found === undefined || this.#over) return request;
+    step.restrict?.(partition, found.lists);
+    this.#searched.set(partition, found.rows);
+    return found.ranks;
   }
 
   async #aggregate(request: AggregateRequest, step: BackendStep): Promise<StepReply> {

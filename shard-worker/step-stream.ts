@@ -11,6 +11,7 @@ import { ENDED_STEPS_REMEMBERED } from '../shared/limits.js';
 import type { Logger } from '../shared/log.js';
 import type { WorkerMetrics } from '../shared/metrics.js';
 import type { Backend } from './backends/backend.js';
+import type { CandidateSearch } from './candidates/candidate-search.js';
 import type { PartitionStore } from './partition-store.js';
 import type { StepAdmission } from './step-admission.js';
 import { decodeOpen } from './step-messages.js';
@@ -19,6 +20,8 @@ import { failureOf, StepSession } from './step-session.js';
 export interface StepStreamSettings {
   readonly store: PartitionStore;
   readonly backend: Backend;
+  /** absent = proxies are always scanned */
+  readonly candidates?: CandidateSearch | undefined;
   readonly admission: StepAdmission;
   readonly metrics: WorkerMetrics;
   readonly log: Logger;
@@ -80,7 +83,7 @@ export class StepStream {
   }
 
   #open(id: number, open: OpenStep__Output): void {
-    const { store, backend, admission, metrics, draining, log } = this.#settings;
+    const { store, backend, candidates, admission, metrics, draining, log } = this.#settings;
     this.#failed.delete(id);
     try {
       if (draining.aborted) throw new GolddiffError('DRAINING', 'The worker is stopping and opens no more steps');
@@ -93,6 +96,8 @@ export class StepStream {
         opening,
         present,
         backend,
+        shape,
+        candidates,
         send: (reply) => this.#send({ stepId: id, ...reply }),
         onEnd: (outcome, failure) => {
           leave();

@@ -22,6 +22,10 @@ interface Definition {
 export const DURATION_BUCKETS_SECONDS = [0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60] as const;
 /** Rows: a handful at low noise, the whole of a large data set at high noise. */
 const ROW_BUCKETS = [1, 3, 10, 30, 100, 300, 1e3, 3e3, 1e4, 3e4, 1e5, 3e5, 1e6, 1e7] as const;
+/** Recall: from useless to perfect. */
+const RECALL_BUCKETS = [0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999, 1] as const;
+/** Builds of an index take from a second to the better part of an hour. */
+const BUILD_BUCKETS_SECONDS = [1, 3, 10, 30, 100, 300, 1000, 3000] as const;
 /** Mass: from below what a float32 sum can show up to all of it. */
 const MASS_BUCKETS = [0, 1e-12, 1e-9, 1e-6, 1e-4, 1e-3, 1e-2, 0.1, 0.5, 1] as const;
 
@@ -117,6 +121,28 @@ export const WORKER_METRICS = {
     help: 'Partitions assigned but not served, such as for a wrong checksum.',
   },
   openSteps: { name: 'golddiff_worker_open_steps', type: 'gauge', labels: [], help: 'Steps that are open on the worker now.' },
+  proxySearches: {
+    name: 'golddiff_worker_proxy_searches_total',
+    type: 'counter',
+    labels: ['method', 'reason'],
+    help: 'Queries whose candidates were found in one partition, by method (scan, hnsw) and reason (asked, faster, slower, noisy, not_ready, labels, too_many, unsupported).',
+  },
+  indexRecall: {
+    name: 'golddiff_worker_index_recall_ratio',
+    type: 'histogram',
+    labels: [],
+    buckets: RECALL_BUCKETS,
+    help: 'Share of the rows nearest by proxy that a search of an index found, for a sample of the queries, against the scan.',
+  },
+  indexBuildSeconds: {
+    name: 'golddiff_worker_index_build_duration_seconds',
+    type: 'histogram',
+    labels: [],
+    buckets: BUILD_BUCKETS_SECONDS,
+    help: 'Wall time of building the index of one partition in the background.',
+  },
+  indexBytes: { name: 'golddiff_worker_index_bytes', type: 'gauge', labels: [], help: 'Bytes of the indexes that are held, loaded or built.' },
+  indexesReady: { name: 'golddiff_worker_indexes_ready', type: 'gauge', labels: [], help: 'Indexes that take part in searches.' },
 } as const satisfies Record<string, Definition>;
 
 type MetricOf<D extends Definition> = D['type'] extends 'counter'

@@ -9,7 +9,16 @@ import { hostPort, integer, oneOf, real, text, type Parser } from '../../shared/
 import { argumentError } from '../../shared/errors.js';
 import { BATCH_ROWS_DEFAULT, BATCH_ROWS_MAX, DATA_SET_ROWS_MAX, EMBEDDED_SHARDS_MAX, PROXY_RESOLUTION_MAX } from '../../shared/limits.js';
 import type { RetrievalChoice } from '../retrieval.js';
-import { DENOISERS, GOLDEN_VARIANTS, PRESAMPLES, type Denoiser, type GoldenVariantWord, type PresampleWord } from '../vocabulary.js';
+import {
+  DENOISERS,
+  GOLDEN_VARIANTS,
+  PRESAMPLES,
+  SEARCHES,
+  type Denoiser,
+  type GoldenVariantWord,
+  type PresampleWord,
+  type SearchWord,
+} from '../vocabulary.js';
 import type { ClientTarget } from '../with-client.js';
 
 /** @param shown as commander writes it: `--count <N>` */
@@ -68,6 +77,7 @@ export function addPosteriorFlags(command: Command): Command {
     .addOption(clientFlag('--candidate-pool <auto|ROWS>', 'golden: rows that pass the proxy (default auto)', integerOr('auto', 1, DATA_SET_ROWS_MAX)))
     .addOption(clientFlag('--proxy-resolution <PIXELS>', 'golden: pixels along H after pooling', integer(1, PROXY_RESOLUTION_MAX)))
     .addOption(clientFlag('--presample <auto|all>', 'golden, released: how many rows are pre-sampled (default auto)', wordOf(PRESAMPLES)))
+    .addOption(clientFlag('--search <NAME>', 'golden, paper: how the pool is found: auto | scan | hnsw (default auto)', wordOf(SEARCHES)))
     .addOption(clientFlag('--mask-threshold <SHARE>', 'pca: mask entries below this share of the largest are 0', real(0, 1)))
     .addOption(clientFlag('--labels <CLASSES>', 'posterior over rows of these classes: one for all, or one for each image', labelList))
     .addOption(clientFlag('--temperature <T>', 'divides the logits (default 1)', real(0, Infinity, true)))
@@ -85,6 +95,7 @@ export interface PosteriorFlags {
   readonly candidatePool?: number | 'auto';
   readonly proxyResolution?: number;
   readonly presample?: PresampleWord;
+  readonly search?: SearchWord;
   readonly maskThreshold?: number;
   readonly labels?: readonly number[];
   readonly temperature?: number;
@@ -96,9 +107,11 @@ export interface PosteriorFlags {
 export function readRetrieval(flags: PosteriorFlags): RetrievalChoice {
   // The threshold itself has no field in the API yet: a server that lacks pca refuses the request, one that has it uses the data set's own.
   if (flags.maskThreshold !== undefined && flags.denoiser !== 'pca') throw argumentError('--mask-threshold', '--denoiser pca', flags.denoiser);
-  const { goldenVariant, kMin, kMax, k, candidatePool, proxyResolution, presample } = flags;
-  const golden = { variant: goldenVariant, kMin, kMax, k, candidatePool, proxyResolution, presample };
+  const { goldenVariant, kMin, kMax, k, candidatePool, proxyResolution, presample, search } = flags;
+  const golden = { variant: goldenVariant, kMin, kMax, k, candidatePool, proxyResolution, presample, search };
   const given = Object.entries(golden).filter(([, value]) => value !== undefined);
+  if (search === 'hnsw' && goldenVariant === 'released')
+    throw argumentError('--search', 'auto or scan, since --golden-variant released chooses among random rows, which no index holds,', search);
   if (flags.retrieval === 'golden') return { kind: 'golden', ...Object.fromEntries(given) };
   if (given.length > 0) {
     const name = given[0]?.[0] === 'variant' ? 'goldenVariant' : (given[0]?.[0] ?? '');

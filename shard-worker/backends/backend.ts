@@ -76,6 +76,9 @@ export type RankRequest =
   | { readonly kind: 'fraction'; /** [B] in [0, 1]; 0 = no key of that query */ readonly fraction: Float64Array }
   | { readonly kind: 'windows'; /** of this partition */ readonly windows: readonly { query: number; firstRank: number; count: number }[] };
 
+/** [B] rows by their index in the partition, ascending, without repeats; undefined = every row. */
+export type CandidateLists = readonly (Uint32Array | undefined)[];
+
 /** Keys of consecutive ranks among the eligible rows of one partition; see proto ScreenPart. */
 export interface PartitionScreen {
   readonly queries: Uint32Array;
@@ -114,6 +117,11 @@ export interface LogitHistogram {
 
 /** One open step. Calls for different partitions may be under way at once. After close every pending call rejects with CANCELLED. */
 export interface BackendStep {
+  /**
+   * From now on only these rows of the partition are eligible, in every stage and in scalars and sums; labels narrow them further. Called at most once for
+   * a partition, before anything else is asked of it in this step; the lists are left alone from then on. A backend that lacks it is given no candidates.
+   */
+  restrict?(partition: number, candidates: CandidateLists): void;
   screen(partition: number, stage: ScreenStage, cuts: StageCuts, ranks: RankRequest): Promise<PartitionScreen>;
   scalars(partition: number, cuts: StageCuts): Promise<PosteriorScalars>;
   sums(partition: number, cuts: StageCuts, global: GlobalScalars, negligibleShare: number, histogram: boolean): Promise<PartitionSums>;

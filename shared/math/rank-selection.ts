@@ -38,6 +38,8 @@ export interface ScreenKeys {
   readonly count: ArrayLike<number>;
   readonly keys: Float64Array;
   readonly rowIds: Uint32Array;
+  /** rows of the partition that an index found the eligible ones among; absent = no index was used */
+  readonly searchedRows?: number;
 }
 
 export interface RankWindow extends RankRange {

@@ -145,6 +145,7 @@ function* repliesTo(step: BruteForceStep, request: StepRequest__Output, random: 
         count: [],
         keys: Buffer.alloc(0),
         rowIds: Buffer.alloc(0),
+        searchedRows: 0,
       };
       const keys: number[] = [];
       const ids: number[] = [];

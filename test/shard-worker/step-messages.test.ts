@@ -22,6 +22,7 @@ const open: Parameters<typeof decodeOpen>[0] = {
   presampleStep: 1,
   queryIds: [4, 5],
   timeoutMs: 1000,
+  search: 'SEARCH_UNSPECIFIED',
 };
 const opening = decodeOpen(open, SHAPE);
 const cut = (stage: 'PRESAMPLE_HASH' | 'PROXY_DISTANCE' | 'FULL_DISTANCE' | 'SCREEN_STAGE_UNSPECIFIED') => ({
@@ -132,7 +133,8 @@ test('a large answer is split between queries and holds the same keys', () => {
     rowIds: Uint32Array.of(10, 20, 30, 40, 50),
   };
   assert.equal(encodeScreen(7, screen).length, 1);
-  const parts = encodeScreen(7, screen, 36);
+  assert.deepEqual([encodeScreen(7, screen)[0]?.searchedRows, encodeScreen(7, screen, 500)[0]?.searchedRows], [0, 500]);
+  const parts = encodeScreen(7, screen, 0, 36);
   assert.deepEqual(
     parts.map((part) => part.queries),
     [[0], [1, 2]],

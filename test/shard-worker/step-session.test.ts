@@ -30,13 +30,22 @@ interface Running {
 }
 
 function start(held: readonly number[], wish: { timeoutMs?: number; x?: boolean } = {}): Running {
-  const opening: StepOpening = { partitions: held, xDtype: 'F64', batch: 3, rowValues: D, timeoutMs: wish.timeoutMs ?? 60_000, queries };
+  const opening: StepOpening = {
+    partitions: held,
+    xDtype: 'F64',
+    batch: 3,
+    rowValues: D,
+    timeoutMs: wish.timeoutMs ?? 60_000,
+    search: 'auto',
+    queries,
+  };
   const replies: StepReply[] = [];
   const ended: Running['ended'] = [];
   const session = new StepSession({
     opening,
     present: PRESENT,
     backend,
+    shape: SHAPE,
     send: async (reply) => void replies.push(reply),
     onEnd: (outcome, failure) => ended.push({ outcome, code: failure?.code }),
   });

@@ -42,6 +42,7 @@ const OPEN: Body = {
     presampleStep: 0,
     queryIds: [],
     timeoutMs: 10_000,
+    search: 'SEARCH_UNSPECIFIED',
   },
   body: 'open',
 };

@@ -2,7 +2,17 @@
 
 import type { ErrorCode, ErrorData } from '../../../shared/errors.js';
 import type { PosteriorScalars } from '../../../shared/math/partial-posterior.js';
-import type { GlobalScalars, PartitionRows, PartitionScreen, PartitionSums, RankRequest, ScreenStage, StageCuts, StepQueries } from '../backend.js';
+import type {
+  CandidateLists,
+  GlobalScalars,
+  PartitionRows,
+  PartitionScreen,
+  PartitionSums,
+  RankRequest,
+  ScreenStage,
+  StageCuts,
+  StepQueries,
+} from '../backend.js';
 
 export interface ThreadSettings {
   readonly stepStateBytesMax: number;
@@ -28,6 +38,7 @@ export type ToThread =
   | { readonly kind: 'unload'; readonly key: string }
   /** `cancelled` turns 1 when the step is closed; looked at while computing */
   | { readonly kind: 'open'; readonly step: number; readonly queries: StepQueries; readonly cancelled: Int32Array }
+  | { readonly kind: 'restrict'; readonly step: number; readonly key: string; readonly candidates: CandidateLists }
   | { readonly kind: 'task'; readonly task: number; readonly step: number; readonly key: string; readonly operation: StepOperation }
   | { readonly kind: 'close'; readonly step: number };
 

@@ -2,7 +2,7 @@
 
 import { parentPort, workerData, type TransferListItem } from 'node:worker_threads';
 import { asGolddiffError, GolddiffError, invariant } from '../../../shared/errors.js';
-import type { StepQueries } from '../backend.js';
+import type { CandidateLists, StepQueries } from '../backend.js';
 import type { FromThread, StepOperation, StepResult, ThreadSettings, ToThread } from './compute-messages.js';
 import { PartitionStep } from './partition-step.js';
 import { ResidentPartition } from './resident-partition.js';
@@ -12,6 +12,8 @@ interface OpenStep {
   readonly queries: StepQueries;
   readonly cancelled: Int32Array;
   readonly partitions: Map<string, PartitionStep>;
+  /** by partition, where they came before its first request */
+  readonly candidates: Map<string, CandidateLists>;
 }
 
 invariant(parentPort !== null, 'a compute thread is started as a worker thread');
@@ -36,7 +38,7 @@ function compute(step: number, key: string, operation: StepOperation): StepResul
   checkpoint();
   let state = open.partitions.get(key);
   if (!state) {
-    state = new PartitionStep(partition, open.queries, memory, checkpoint);
+    state = new PartitionStep(partition, open.queries, memory, checkpoint, open.candidates.get(key));
     open.partitions.set(key, state);
   }
   const before = partition.proxyBytes;
@@ -70,7 +72,10 @@ port.on('message', (message: ToThread) => {
       }
       break;
     case 'open':
-      steps.set(message.step, { queries: message.queries, cancelled: message.cancelled, partitions: new Map() });
+      steps.set(message.step, { queries: message.queries, cancelled: message.cancelled, partitions: new Map(), candidates: new Map() });
+      break;
+    case 'restrict':
+      steps.get(message.step)?.candidates.set(message.key, message.candidates);
       break;
     case 'close':
       for (const partition of steps.get(message.step)?.partitions.values() ?? []) partition.free();

@@ -11,7 +11,17 @@ import type { PosteriorScalars } from '../../../shared/math/partial-posterior.js
 import { proxyGeometry } from '../../../shared/math/proxy.js';
 import { presampleHasher } from '../../../shared/math/counter-noise.js';
 import { rankWindow } from '../../../shared/math/rank-selection.js';
-import type { Cut, GlobalScalars, PartitionScreen, PartitionSums, RankRequest, ScreenStage, StageCuts, StepQueries } from '../backend.js';
+import type {
+  CandidateLists,
+  Cut,
+  GlobalScalars,
+  PartitionScreen,
+  PartitionSums,
+  RankRequest,
+  ScreenStage,
+  StageCuts,
+  StepQueries,
+} from '../backend.js';
 import { rankedKeys } from './ranked-keys.js';
 import type { ResidentPartition } from './resident-partition.js';
 import { rowDistances, type RowList } from './row-distances.js';
@@ -42,16 +52,21 @@ export class PartitionStep {
   readonly #memory: StepMemory;
   readonly #checkpoint: () => void;
   readonly #divisors: Float64Array;
+  readonly #candidates: CandidateLists | undefined;
   readonly #all: readonly number[];
   #root: Selection | undefined;
   #pooled: Float64Array | undefined;
 
-  /** `checkpoint` is called every millisecond or so of compute and throws to leave the request. */
-  constructor(partition: ResidentPartition, queries: StepQueries, memory: StepMemory, checkpoint: () => void) {
+  /**
+   * @param checkpoint called every millisecond or so of compute; throws to leave the request
+   * @param candidates [B] the only eligible rows, see BackendStep.restrict
+   */
+  constructor(partition: ResidentPartition, queries: StepQueries, memory: StepMemory, checkpoint: () => void, candidates?: CandidateLists) {
     this.#partition = partition;
     this.#queries = queries;
     this.#memory = memory;
     this.#checkpoint = checkpoint;
+    this.#candidates = candidates;
     this.#divisors = logitDivisors(queries.sigma, queries.temperature);
     this.#all = Array.from({ length: queries.batch }, (_, b) => b);
   }
@@ -110,7 +125,7 @@ export class PartitionStep {
 
   /** The rows that pass all cuts. */
   #after(cuts: StageCuts): Selection {
-    this.#root ??= this.#labelled();
+    this.#root ??= this.#eligible();
     let selection = this.#root;
     for (const stage of STAGES) {
       const cut = cuts[stage];
@@ -129,11 +144,14 @@ export class PartitionStep {
     return selection;
   }
 
-  #labelled(): Selection {
+  /** The rows of each query's label among its candidates. */
+  #eligible(): Selection {
     const { labels, rows } = this.#partition;
     const ofLabel = new Map<number, RowList>([[-1, undefined]]);
     const lists = this.#all.map((b) => {
       const label = this.#queries.labels?.[b] ?? -1;
+      const candidates = this.#candidates?.[b];
+      if (candidates !== undefined) return label === -1 ? candidates : candidates.filter((row) => labels[row] === label);
       if (!ofLabel.has(label)) {
         const list = new Uint32Array(rows);
         let n = 0;

@@ -11,6 +11,7 @@ import { proxyGeometry } from '../../../shared/math/proxy.js';
 import type {
   Backend,
   BackendStep,
+  CandidateLists,
   GlobalScalars,
   PartitionRef,
   PartitionRows,
@@ -154,6 +155,11 @@ class ReferenceStep implements BackendStep {
     readonly onClose: () => void,
   ) {}
 
+  restrict(partition: number, candidates: CandidateLists): void {
+    if (this.#closed) return;
+    this.#opened(partition).post({ kind: 'restrict', step: this.id, key: partitionKey(this.queries.dataSet, partition), candidates });
+  }
+
   screen(partition: number, stage: ScreenStage, cuts: StageCuts, ranks: RankRequest): Promise<PartitionScreen> {
     return this.#run<PartitionScreen>(partition, { kind: 'screen', stage, cuts, ranks });
   }
@@ -176,13 +182,19 @@ class ReferenceStep implements BackendStep {
     this.onClose();
   }
 
-  async #run<T extends StepResult>(partition: number, operation: StepOperation): Promise<T> {
-    if (this.#closed) throw new GolddiffError('CANCELLED', 'The step was closed');
+  /** The thread of a partition, which knows of this step. */
+  #opened(partition: number): ComputeThread {
     const thread = this.threadOf(partition);
     if (!this.#threads.has(thread)) {
       this.#threads.add(thread);
       thread.post({ kind: 'open', step: this.id, queries: this.queries, cancelled: this.#cancelled });
     }
+    return thread;
+  }
+
+  async #run<T extends StepResult>(partition: number, operation: StepOperation): Promise<T> {
+    if (this.#closed) throw new GolddiffError('CANCELLED', 'The step was closed');
+    const thread = this.#opened(partition);
     return new Promise<T>((resolve, reject) => {
       this.#pending.add(reject);
       thread.run(this.id, partitionKey(this.queries.dataSet, partition), operation).then(
