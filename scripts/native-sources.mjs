@@ -7,8 +7,10 @@ import { root } from './stamps.mjs';
 
 export const nativeFolder = path.join(root, 'shard-worker/native');
 
-/** No contraction: a product and a sum round the same way wherever they stand, unless a kernel says fma. */
-const COMMON_FLAGS = ['-std=c++17', '-O3', '-ffp-contract=off', '-fvisibility=hidden', '-fno-math-errno', '-Wall', '-Wextra'];
+const COMMON_FLAGS = ['-std=c++17', '-O3', '-fvisibility=hidden', '-fno-math-errno', '-Wall', '-Wextra', '-Wno-psabi'];
+/** What the engine itself rounds is the same on every machine; the kernels of an instruction set use its fused multiply-add. */
+const EXACT = ['-ffp-contract=off'];
+const FUSED = ['-ffp-contract=fast'];
 
 /** Code of one instruction set never shares a file with another's: the compiler may use what it is allowed to anywhere in a file. */
 const GROUPS = {
@@ -16,21 +18,34 @@ const GROUPS = {
     files: [
       'kernels/dot_scalar.cpp',
       'kernels/real_scalar.cpp',
-      'kernels/statistics.cpp',
       'engine/thread_pool.cpp',
       'engine/partition.cpp',
       'engine/step.cpp',
-      'engine/selection.cpp',
+      'engine/queries.cpp',
+      'engine/ranks.cpp',
+      'engine/statistics.cpp',
       'engine/random.cpp',
     ],
-    flags: [],
+    flags: [...EXACT],
   },
-  avx2: { files: ['kernels/dot_avx2.cpp', 'kernels/real_avx2.cpp'], flags: ['-mavx2', '-mfma'] },
+  avx2: { files: ['kernels/dot_avx2.cpp', 'kernels/real_avx2.cpp'], flags: ['-mavx2', '-mfma', ...FUSED] },
   avx512: {
     files: ['kernels/dot_avx512.cpp', 'kernels/real_avx512.cpp'],
-    flags: ['-mavx512f', '-mavx512bw', '-mavx512vl', '-mavx512dq', '-mavx512vnni'],
+    // GCC 12 warns of its own headers (_mm512_undefined_epi32 and its like, its bug 105593).
+    flags: [
+      '-mavx512f',
+      '-mavx512bw',
+      '-mavx512vl',
+      '-mavx512dq',
+      '-mavx512vnni',
+      '-mfma',
+      '-mprefer-vector-width=512',
+      ...FUSED,
+      '-Wno-uninitialized',
+      '-Wno-maybe-uninitialized',
+    ],
   },
-  addon: { files: ['addon/addon.cpp'], flags: [] },
+  addon: { files: ['addon/addon.cpp'], flags: [...EXACT] },
 };
 
 /** Files from the native folder's root, and all flags, of one group. Other processors than x86-64 build the baseline alone. */

@@ -1,0 +1,189 @@
+#include "partition.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <cstring>
+
+#include "error.h"
+
+namespace golddiff {
+
+namespace {
+constexpr size_t ROWS_PER_TASK = 1024;
+
+size_t tasks(size_t n) { return (n + ROWS_PER_TASK - 1) / ROWS_PER_TASK; }
+
+void for_rows(ThreadPool &pool, size_t n, const std::function<void(size_t, size_t)> &body) {
+  pool.parallel(tasks(n), [&](size_t t) { body(t * ROWS_PER_TASK, std::min(n, (t + 1) * ROWS_PER_TASK)); });
+}
+}  // namespace
+
+PixelRows::PixelRows(const uint8_t *values, size_t n, size_t dim, ThreadPool &pool) : n_(n), dim_(dim), divisor_(127.5) {
+  const size_t unsafe = std::min(n, (GD_DOT_SLACK + dim - 1) / dim);
+  Plane plane{values, {}, {}, n - unsafe};
+  plane.last.assign(unsafe * dim + GD_DOT_SLACK, 0);
+  if (unsafe > 0) std::memcpy(plane.last.data(), values + (n - unsafe) * dim, unsafe * dim);
+  planes_.push_back(std::move(plane));
+  measure(pool);
+}
+
+PixelRows::PixelRows(std::vector<std::vector<uint8_t>> planes, size_t n, size_t dim, double divisor, ThreadPool &pool)
+    : n_(n), dim_(dim), divisor_(divisor) {
+  for (auto &bytes : planes) {
+    planes_.push_back(Plane{nullptr, std::move(bytes), {}, n});
+    planes_.back().rows = planes_.back().owned.data();
+  }
+  measure(pool);
+}
+
+void PixelRows::measure(ThreadPool &pool) {
+  sum_.resize(n_);
+  sum_sq_.resize(n_);
+  for_rows(pool, n_, [&](size_t from, size_t to) {
+    for (size_t i = from; i < to; i++) {
+      int64_t sum = 0;
+      int64_t square = 0;
+      if (planes_.size() == 1) {
+        const uint8_t *u = planes_[0].rows + i * dim_;
+        uint32_t s = 0;
+        for (size_t p = 0; p < dim_;) {
+          /* 65,536 squares of 255 fit in 32 bits. */
+          const size_t end = std::min(dim_, p + 65536);
+          uint32_t q = 0;
+          for (; p < end; p++) {
+            s += u[p];
+            q += static_cast<uint32_t>(u[p]) * u[p];
+          }
+          square += q;
+        }
+        sum = s;
+      } else {
+        for (size_t p = 0; p < dim_; p++) {
+          int64_t v = 0;
+          for (size_t k = planes_.size(); k-- > 0;) v = v * 256 + planes_[k].rows[i * dim_ + p];
+          sum += v;
+          square += v * v;
+        }
+      }
+      sum_[i] = static_cast<double>(sum);
+      sum_sq_[i] = static_cast<double>(square);
+    }
+  });
+  double largest = 0;
+  for (double square : sum_sq_) largest = std::max(largest, square);
+  norm_max_ = std::sqrt(largest);
+}
+
+size_t PixelRows::bytes() const {
+  size_t total = sum_.size() * sizeof(sum_[0]) + sum_sq_.size() * sizeof(sum_sq_[0]);
+  for (const auto &plane : planes_) total += plane.owned.size() + plane.last.size();
+  return total;
+}
+
+double PixelRows::distance(const double *q, size_t row, double scale) const {
+  double total = 0;
+  for (size_t p = 0; p < dim_; p++) {
+    int32_t v = 0;
+    for (size_t k = planes_.size(); k-- > 0;) v = v * 256 + planes_[k].rows[row * dim_ + p];
+    const double d = q[p] - scale * v;
+    total += d * d;
+  }
+  return total;
+}
+
+void PixelRows::dot(const gd_kernels &kernels, size_t plane, size_t from, size_t to, const void *packed, size_t columns, int32_t *out) const {
+  const Plane &p = planes_[plane];
+  const size_t middle = std::max(from, std::min(to, p.safe));
+  if (middle > from) kernels.dot_u8s8(p.rows + from * dim_, dim_, middle - from, dim_, packed, columns, out);
+  if (to > middle)
+    kernels.dot_u8s8(p.last.data() + (middle - p.safe) * dim_, dim_, to - middle, dim_, packed, columns, out + (middle - from) * columns);
+}
+
+Partition::Partition(const Shape &shape, const uint8_t *pixels, const float *floats, const int32_t *labels, const uint32_t *row_ids,
+                     const gd_kernels &kernels, ThreadPool &pool)
+    : shape_(shape), labels_(labels), row_ids_(row_ids), kernels_(kernels), pool_(pool) {
+  if (pixels != nullptr) {
+    if (shape.dim() > GD_DOT_DIM_MAX)
+      throw EngineError("ARGUMENT_INVALID", "Expected at most " + std::to_string(GD_DOT_DIM_MAX) + " values in a row of pixels but received " +
+                                                std::to_string(shape.dim()));
+    full_.pixels = std::make_unique<PixelRows>(pixels, shape.rows, shape.dim(), pool);
+  } else {
+    full_.floats = std::make_unique<FloatRows>();
+    full_.floats->values = floats;
+    full_.floats->n = shape.rows;
+    full_.floats->dim = shape.dim();
+  }
+}
+
+const RowSet &Partition::proxies(size_t factor) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  auto known = proxies_.find(factor);
+  if (known == proxies_.end()) known = proxies_.emplace(factor, make_proxies(factor)).first;
+  return known->second;
+}
+
+RowSet Partition::make_proxies(size_t factor) {
+  const size_t n = shape_.rows;
+  const size_t h = shape_.height / factor, w = shape_.width / factor;
+  const size_t d = shape_.channels * h * w;
+  const double area = static_cast<double>(factor * factor);
+  RowSet out;
+  if (full_.floats) {
+    out.floats = std::make_unique<FloatRows>();
+    out.floats->owned.resize(n * d);
+    out.floats->values = out.floats->owned.data();
+    out.floats->n = n;
+    out.floats->dim = d;
+  }
+  const size_t planes = factor == 1 ? 1 : factor <= 16 ? 2 : 3;
+  std::vector<std::vector<uint8_t>> bytes;
+  if (full_.pixels) bytes.assign(planes, std::vector<uint8_t>(n * d + GD_DOT_SLACK, 0));
+  for_rows(pool_, n, [&](size_t from, size_t to) {
+    for (size_t i = from; i < to; i++) {
+      for (size_t c = 0; c < shape_.channels; c++)
+        for (size_t y = 0; y < h; y++)
+          for (size_t x = 0; x < w; x++) {
+            const size_t at = i * d + (c * h + y) * w + x;
+            const size_t corner = (c * shape_.height + y * factor) * shape_.width + x * factor;
+            if (full_.pixels) {
+              const uint8_t *row = full_.pixels->row(i) + corner;
+              uint32_t sum = 0;
+              for (size_t a = 0; a < factor; a++)
+                for (size_t b = 0; b < factor; b++) sum += row[a * shape_.width + b];
+              for (size_t k = 0; k < planes; k++) bytes[k][at] = static_cast<uint8_t>(sum >> (8 * k));
+            } else {
+              const float *row = full_.floats->row(i) + corner;
+              double sum = 0;
+              for (size_t a = 0; a < factor; a++)
+                for (size_t b = 0; b < factor; b++) sum += row[a * shape_.width + b];
+              out.floats->owned[at] = static_cast<float>(sum / area);
+            }
+          }
+    }
+  });
+  if (full_.pixels) out.pixels = std::make_unique<PixelRows>(std::move(bytes), n, d, 127.5 * area, pool_);
+  return out;
+}
+
+size_t Partition::bytes() {
+  std::lock_guard<std::mutex> lock(mutex_);
+  size_t total = full_.pixels ? full_.pixels->bytes() : 0;
+  for (const auto &entry : proxies_) total += entry.second.pixels ? entry.second.pixels->bytes() : entry.second.floats->owned.size() * sizeof(float);
+  return total;
+}
+
+void pool_doubles(const double *row, const Partition::Shape &shape, size_t factor, double *out) {
+  const size_t h = shape.height / factor, w = shape.width / factor;
+  const double area = static_cast<double>(factor * factor);
+  for (size_t c = 0; c < shape.channels; c++)
+    for (size_t y = 0; y < h; y++)
+      for (size_t x = 0; x < w; x++) {
+        double sum = 0;
+        for (size_t a = 0; a < factor; a++)
+          for (size_t b = 0; b < factor; b++) sum += row[(c * shape.height + y * factor + a) * shape.width + x * factor + b];
+        out[(c * h + y) * w + x] = sum / area;
+      }
+}
+
+}  // namespace golddiff

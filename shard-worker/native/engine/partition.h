@@ -1,0 +1,116 @@
+/*
+ * Rows of one partition as the kernels see them, and pooled proxies made of them.
+ *
+ * Legend: n rows, D values in a row, d values in a proxy row; u stored integers with y = u / divisor - 1.
+ */
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "../include/kernels.h"
+#include "thread_pool.h"
+
+namespace golddiff {
+
+/*
+ * Integer rows in planes of 8 bits (u = sum_k 256^k plane_k), so that one kernel serves pixels and pooled sums. Plane rows may be read GD_DOT_SLACK bytes
+ * beyond their end: the last rows live in a copy with room behind them.
+ */
+class PixelRows {
+ public:
+  /* Pixels owned by somebody else, kept by reference. */
+  PixelRows(const uint8_t *values, size_t n, size_t dim, ThreadPool &pool);
+  /* Sums of squares of pixels: planes are moved in, each with slack. */
+  PixelRows(std::vector<std::vector<uint8_t>> planes, size_t n, size_t dim, double divisor, ThreadPool &pool);
+
+  size_t n() const { return n_; }
+  size_t dim() const { return dim_; }
+  double divisor() const { return divisor_; }
+  size_t planes() const { return planes_.size(); }
+  double sum(size_t row) const { return sum_[row]; }
+  double sum_sq(size_t row) const { return sum_sq_[row]; }
+  /* Largest Euclidean norm of an integer row: what bounds the error of a rounded query. */
+  double norm_max() const { return norm_max_; }
+  const uint8_t *row(size_t row) const { return planes_[0].rows + row * dim_; }
+  size_t bytes() const;
+  /* sum_p (q_p - scale * u_p)^2 of one row over all planes, in double, one by one. */
+  double distance(const double *q, size_t row, double scale) const;
+  /* out[(i - from) * C + c], i in [from, to), of one plane. */
+  void dot(const gd_kernels &kernels, size_t plane, size_t from, size_t to, const void *packed, size_t columns, int32_t *out) const;
+
+ private:
+  void measure(ThreadPool &pool);
+  struct Plane {
+    const uint8_t *rows;
+    std::vector<uint8_t> owned;
+    /* copy of rows [safe, n) with slack behind */
+    std::vector<uint8_t> last;
+    size_t safe;
+  };
+  size_t n_;
+  size_t dim_;
+  double divisor_;
+  std::vector<Plane> planes_;
+  std::vector<double> sum_;
+  std::vector<double> sum_sq_;
+  double norm_max_ = 0;
+};
+
+/* Float rows: the values themselves, y = v. */
+struct FloatRows {
+  const float *values = nullptr;
+  size_t n = 0;
+  size_t dim = 0;
+  std::vector<float> owned;
+  const float *row(size_t i) const { return values + i * dim; }
+};
+
+/* Rows of one kind: pixels or floats. */
+struct RowSet {
+  std::unique_ptr<PixelRows> pixels;
+  std::unique_ptr<FloatRows> floats;
+  size_t dim() const { return pixels ? pixels->dim() : floats->dim; }
+};
+
+class Partition {
+ public:
+  struct Shape {
+    size_t rows, channels, height, width;
+    size_t dim() const { return channels * height * width; }
+  };
+  /* The arrays must outlive the partition. */
+  Partition(const Shape &shape, const uint8_t *pixels, const float *floats, const int32_t *labels, const uint32_t *row_ids, const gd_kernels &kernels,
+            ThreadPool &pool);
+
+  const Shape &shape() const { return shape_; }
+  size_t n() const { return shape_.rows; }
+  const RowSet &full() const { return full_; }
+  /* Average-pooled rows, made at first use. */
+  const RowSet &proxies(size_t factor);
+  const int32_t *labels() const { return labels_; }
+  const uint32_t *row_ids() const { return row_ids_; }
+  const gd_kernels &kernels() const { return kernels_; }
+  ThreadPool &pool() { return pool_; }
+  /* Bytes beside the rows. */
+  size_t bytes();
+
+ private:
+  RowSet make_proxies(size_t factor);
+  Shape shape_;
+  RowSet full_;
+  const int32_t *labels_;
+  const uint32_t *row_ids_;
+  const gd_kernels &kernels_;
+  ThreadPool &pool_;
+  std::mutex mutex_;
+  std::map<size_t, RowSet> proxies_;
+};
+
+/* Mean of each factor x factor square of one row of doubles, [C, H, W] -> [C, H/f, W/f]. */
+void pool_doubles(const double *row, const Partition::Shape &shape, size_t factor, double *out);
+
+}  // namespace golddiff

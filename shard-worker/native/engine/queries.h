@@ -1,0 +1,83 @@
+/*
+ * Queries as 8-bit limbs. x_p = delta * Q_p + e_p with Q = sum_l 256^l q_l, q_l in [-128, 127]: pixels times limbs are exact integers, and the one error of a
+ * distance is the rounding e, bounded by Cauchy-Schwarz: |2 a / divisor * sum e_p u_p| <= 2 a / divisor * |e| * |u|.
+ */
+#pragma once
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "partition.h"
+
+namespace golddiff {
+
+constexpr size_t LIMBS_MAX = 4;
+
+/* One query against one kind of rows, rounded to `limbs` limbs. */
+struct QueryLimbs {
+  size_t limbs = 0;
+  double delta = 0;
+  /* |e| */
+  double error_norm = 0;
+  /* [limbs, dim] */
+  std::vector<int8_t> q;
+};
+
+/* A query in double against one kind of rows. */
+struct QueryValues {
+  std::vector<double> x;
+  /* sum x^2, sum x */
+  double square = 0, sum = 0;
+};
+
+struct LimbedQuery {
+  size_t query;
+  size_t limbs;
+  bool operator==(const LimbedQuery &o) const { return query == o.query && limbs == o.limbs; }
+};
+
+struct AlignedBytes {
+  explicit AlignedBytes(size_t bytes);
+  ~AlignedBytes();
+  AlignedBytes(const AlignedBytes &) = delete;
+  AlignedBytes &operator=(const AlignedBytes &) = delete;
+  void *data;
+};
+
+struct Queries {
+  size_t batch = 0;
+  size_t dim = 0;
+  std::vector<double> x; /* [B, D] */
+  std::vector<double> alpha, sigma;
+  double temperature = 1;
+
+  Queries() = default;
+  Queries(Queries &&other) noexcept;
+
+  /* 2 sigma^2 T: logit = -distance / divisor */
+  double divisor(size_t b) const { return 2 * sigma[b] * sigma[b] * temperature; }
+  /* Values against rows pooled by `factor`; 0 = the rows themselves. */
+  const QueryValues &values(size_t b, size_t factor, const Partition::Shape &shape);
+  const QueryLimbs &limbs(size_t b, size_t count, size_t factor, const Partition::Shape &shape);
+  /* The columns packed for dot_u8s8, limb by limb in the order given; kept for the next partition. */
+  std::shared_ptr<AlignedBytes> packed(const gd_kernels &kernels, const std::vector<LimbedQuery> &columns, size_t factor, const Partition::Shape &shape);
+
+ private:
+  const QueryValues &values_locked(size_t b, size_t factor, const Partition::Shape &shape);
+  const QueryLimbs &limbs_locked(size_t b, size_t count, size_t factor, const Partition::Shape &shape);
+  std::mutex mutex_;
+  std::map<std::pair<size_t, size_t>, QueryValues> values_;
+  std::map<std::array<size_t, 3>, QueryLimbs> limbs_;
+  struct PackedColumns {
+    std::vector<LimbedQuery> columns;
+    size_t factor;
+    std::shared_ptr<AlignedBytes> bytes;
+  };
+  std::vector<PackedColumns> packed_;
+};
+
+}  // namespace golddiff

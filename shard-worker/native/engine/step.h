@@ -1,0 +1,123 @@
+/*
+ * One step of one batch of queries over partitions: keys near a global cut, softmax statistics, weighted sums. backends/backend.ts is the contract.
+ *
+ * Legend: B queries, n rows of a partition, D values in a row. A query's answer depends on the query and the rows alone: not on the batch, not on threads.
+ */
+#pragma once
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "partition.h"
+#include "queries.h"
+
+namespace golddiff {
+
+enum Stage { PRESAMPLE = 0, PROXY = 1, FULL = 2 };
+
+/* Last key inside a selection, [B] each; an infinite key lets every row pass. Empty = no cut. */
+struct Cut {
+  std::vector<double> key;
+  std::vector<uint32_t> row_id;
+  bool present() const { return !key.empty(); }
+  bool operator==(const Cut &other) const { return key == other.key && row_id == other.row_id; }
+};
+using Cuts = std::array<Cut, 3>;
+
+struct RankWindow {
+  uint32_t query, first_rank, count;
+};
+
+struct ScreenReply {
+  std::vector<uint32_t> queries, eligible, first_rank, count;
+  std::vector<double> keys;
+  std::vector<uint32_t> row_ids;
+};
+
+struct Scalars {
+  std::vector<double> max_logit, mass, mass_sq, rows;
+};
+
+struct SumsReply {
+  std::vector<uint32_t> queries;
+  std::vector<float> sums;
+  std::vector<double> skipped_share;
+  std::vector<uint32_t> histogram_rows;
+  std::vector<double> histogram_mass;
+};
+
+struct StepSettings {
+  std::vector<int32_t> labels; /* empty = all rows */
+  /* share of a partition's mass that may be left out as proven irrelevant */
+  double tolerance = 5.9604644775390625e-8;
+  size_t factor = 0;
+  uint64_t presample_seed = 0;
+  uint32_t presample_step = 0;
+  std::vector<uint32_t> query_ids;
+};
+
+class Step {
+ public:
+  Step(Queries queries, StepSettings settings) : queries_(std::move(queries)), settings_(std::move(settings)) {}
+
+  /* `fraction` [B], or else `windows`. */
+  ScreenReply screen(Partition &partition, Stage stage, const Cuts &cuts, const std::vector<double> *fraction, const std::vector<RankWindow> &windows);
+  Scalars scalars(Partition &partition, const Cuts &cuts);
+  SumsReply sums(Partition &partition, const Cuts &cuts, const std::vector<double> &max_logit, const std::vector<double> &mass, double negligible_share,
+                 bool histogram);
+  void close() { closed_ = true; }
+  size_t batch() const { return queries_.batch; }
+
+ private:
+  /* Rows of one query by index, ascending. */
+  struct Rows {
+    bool all = true;
+    std::vector<uint32_t> list;
+    size_t size(size_t n) const { return all ? n : list.size(); }
+    uint32_t at(size_t i) const { return all ? static_cast<uint32_t>(i) : list[i]; }
+  };
+  struct Selection {
+    std::vector<Rows> rows;
+    /* by stage, then by query: keys of the rows; empty = not computed (or no rows) */
+    std::array<std::vector<std::vector<double>>, 3> keys;
+  };
+  /* What the statistics of one query are made of: rows with exact distances, and a bound on what was proven not to matter. */
+  struct Scored {
+    Rows rows;
+    std::vector<double> distance;
+    /* sum of bounds on exp(logit - max) of the rows left out */
+    double tail = 0;
+    size_t rows_total = 0;
+  };
+  struct Part {
+    std::mutex mutex;
+    std::vector<Selection> chain; /* after 0, 1, .. of the cuts that are present */
+    Cuts cuts;
+    std::vector<Scored> scored;
+    Scalars scalars;
+    bool has_scalars = false;
+  };
+
+  Part &part(Partition &partition);
+  void check() const;
+  Selection &after(Part &part, Partition &partition, const Cuts &cuts);
+  void ensure_keys(Partition &partition, Selection &selection, Stage stage, const std::vector<size_t> &wanted);
+  std::vector<std::vector<double>> distances(Partition &partition, const RowSet &set, const std::vector<Rows> &rows, const std::vector<size_t> &wanted);
+  void dense(Partition &partition, const PixelRows &pixels, const std::vector<LimbedQuery> &columns, std::vector<std::vector<double>> &out);
+  void score_exact(Partition &partition, std::vector<Scored> &scored);
+  void score(Part &part, Partition &partition, const Cuts &cuts);
+  const Scalars &scalars_of(Part &part, Partition &partition, const Cuts &cuts);
+
+  Queries queries_;
+  StepSettings settings_;
+  std::atomic<bool> closed_{false};
+  std::mutex mutex_;
+  std::map<Partition *, std::unique_ptr<Part>> parts_;
+};
+
+}  // namespace golddiff

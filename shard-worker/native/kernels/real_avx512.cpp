@@ -1,0 +1,24 @@
+#include <immintrin.h>
+
+#include <cstdint>
+
+#define GD_ISA avx512
+#define GD_ISA_NAME "avx512"
+#define GD_BYTES 64
+
+namespace golddiff {
+namespace {
+typedef double vd __attribute__((vector_size(GD_BYTES)));
+typedef int64_t vi __attribute__((vector_size(GD_BYTES)));
+typedef float vf __attribute__((vector_size(GD_BYTES)));
+static inline vd pixels_d(const uint8_t *v) { return (vd)_mm512_cvtepi32_pd(_mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i *>(v)))); }
+static inline vf pixels_f(const uint8_t *v) { return (vf)_mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i *>(v)))); }
+}  // namespace
+}  // namespace golddiff
+
+#include "real_kernels.inc"
+
+extern "C" const gd_kernels *gd_kernels_avx512(void) {
+  return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
+         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vnni") ? &golddiff::TABLE : nullptr;
+}

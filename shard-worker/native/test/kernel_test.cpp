@@ -1,0 +1,186 @@
+/*
+ * Every kernel of every instruction set of this machine against plain loops, at shapes around the widths of vectors and tiles, in buffers that end where
+ * their last value does. Built with sanitizers by scripts/native-sanitizers.mjs. Prints the largest error of each kind and "N checks, N failed".
+ */
+
+#include <cmath>
+#include <cstring>
+#include <vector>
+
+#include "../include/kernels.h"
+#include "check.h"
+
+using golddiff_test::Buffer;
+using golddiff_test::Random;
+
+namespace golddiff_test {
+void engine_tests(const gd_kernels *kernels);
+}
+
+namespace {
+
+/* Around 16 and 64, primes, and more than a strip or a tile. */
+const size_t DIMS[] = {1, 2, 15, 16, 17, 31, 63, 64, 65, 101, 127, 128, 784};
+const size_t ROWS[] = {0, 1, 3, 4, 5, 11, 12, 13, 15, 16, 17, 63, 64, 65, 191, 193, 211};
+const size_t COLUMNS[] = {1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 47, 48, 49, 64, 65};
+
+void products(const gd_kernels *k) {
+  Random random(1);
+  for (const size_t dim : DIMS)
+    for (const size_t columns : COLUMNS) {
+      const size_t n = ROWS[random.below(sizeof ROWS / sizeof *ROWS)];
+      Buffer<uint8_t> rows(n * dim + GD_DOT_SLACK);
+      Buffer<int8_t> q(columns * dim);
+      const bool extreme = random.below(4) == 0;
+      for (size_t i = 0; i < rows.size(); i++) rows[i] = extreme ? 255 : static_cast<uint8_t>(random.bits());
+      for (size_t i = 0; i < q.size(); i++) q[i] = extreme ? (random.below(2) ? -128 : 127) : static_cast<int8_t>(random.bits());
+      Buffer<uint8_t> packed(k->packed_bytes(dim, columns));
+      k->pack(q.data(), dim, columns, packed.data());
+      Buffer<int32_t> out(n * columns);
+      k->dot_u8s8(rows.data(), dim, n, dim, packed.data(), columns, out.data());
+      for (size_t r = 0; r < n; r++)
+        for (size_t c = 0; c < columns; c++) {
+          int64_t want = 0;
+          for (size_t p = 0; p < dim; p++) want += static_cast<int64_t>(rows[r * dim + p]) * q[c * dim + p];
+          CHECK(out[r * columns + c] == want, "%s n=%zu D=%zu C=%zu row %zu column %zu", k->isa, n, dim, columns, r, c);
+        }
+    }
+  /* The longest row that is promised, all at their extremes: the sum stays within 32 bits. */
+  const size_t dim = GD_DOT_DIM_MAX;
+  for (const size_t columns : {size_t{1}, size_t{17}}) {
+    Buffer<uint8_t> rows(dim + GD_DOT_SLACK);
+    Buffer<int8_t> q(columns * dim);
+    std::memset(rows.data(), 255, rows.size());
+    std::memset(q.data(), -128, q.size());
+    Buffer<uint8_t> packed(k->packed_bytes(dim, columns));
+    k->pack(q.data(), dim, columns, packed.data());
+    Buffer<int32_t> out(columns);
+    k->dot_u8s8(rows.data(), dim, 1, dim, packed.data(), columns, out.data());
+    for (size_t c = 0; c < columns; c++) CHECK(out[c] == -static_cast<int64_t>(dim) * 255 * 128, "%s C=%zu column %zu is %d", k->isa, columns, c, out[c]);
+  }
+}
+
+void exponential(const gd_kernels *k) {
+  Random random(2);
+  double worst = 0;
+  for (int round = 0; round < 400; round++) {
+    const size_t n = static_cast<size_t>(round < 40 ? round : 503);
+    Buffer<double> x(n), out(n);
+    for (size_t i = 0; i < n; i++) x[i] = round % 3 == 0 ? -random.uniform() : round % 3 == 1 ? random.between(-708, 0) : -std::pow(2, random.between(-60, 9.4));
+    if (n > 3) x[0] = 0, x[1] = -0.0, x[2] = -708;
+    k->exp_nonpositive(x.data(), out.data(), n);
+    for (size_t i = 0; i < n; i++) {
+      const long double want = expl(static_cast<long double>(x[i]));
+      const double ulp = std::nextafter(static_cast<double>(want), INFINITY) - static_cast<double>(want);
+      const double error = static_cast<double>(fabsl(static_cast<long double>(out[i]) - want)) / ulp;
+      if (error > worst) worst = error;
+      CHECK(error <= 2, "%s exp(%.17g) is %.17g, off by %.2f ulp", k->isa, x[i], out[i], error);
+    }
+  }
+  std::printf("%s: exp off by at most %.3f ulp\n", k->isa, worst);
+  double low[] = {-708.5, -745, -1e6, -INFINITY, 0, -1e300};
+  k->exp_nonpositive(low, low, 6);
+  for (const size_t i : {0, 1, 2, 3, 5}) CHECK(low[i] == 0, "%s exp far below is %g", k->isa, low[i]);
+  CHECK(low[4] == 1, "%s exp(0) is %.17g", k->isa, low[4]);
+}
+
+void distances(const gd_kernels *k) {
+  Random random(3);
+  double worst = 0;
+  for (const size_t dim : DIMS)
+    for (int round = 0; round < 8; round++) {
+      Buffer<double> q(dim);
+      Buffer<uint8_t> u(dim);
+      Buffer<float> f(dim);
+      const double scale = random.between(0.001, 2);
+      long double want_u = 0, want_f = 0;
+      for (size_t p = 0; p < dim; p++) {
+        q[p] = random.between(-3, 3);
+        u[p] = static_cast<uint8_t>(random.bits());
+        f[p] = static_cast<float>(random.between(-1, 1));
+        const long double du = q[p] - static_cast<long double>(scale) * u[p];
+        const long double df = q[p] - static_cast<long double>(scale) * f[p];
+        want_u += du * du;
+        want_f += df * df;
+      }
+      const double error_u = static_cast<double>(fabsl(k->distance_u8(q.data(), u.data(), scale, dim) - want_u) / want_u);
+      const double error_f = static_cast<double>(fabsl(k->distance_f32(q.data(), f.data(), scale, dim) - want_f) / want_f);
+      worst = std::fmax(worst, std::fmax(error_u, error_f));
+      /* Each value by half an ulp three times, its square by twice that, and few sums of many. */
+      CHECK(error_u < 1e-13 && error_f < 1e-13, "%s D=%zu distance off by %g and %g", k->isa, dim, error_u, error_f);
+    }
+  std::printf("%s: distances off by at most %.2g, relative\n", k->isa, worst);
+}
+
+template <typename Value, typename Kernel>
+void weighted(const gd_kernels *k, Kernel kernel, const char *what) {
+  Random random(4);
+  double worst = 0;
+  for (const size_t dim : DIMS)
+    for (const size_t queries : {1, 2, 3, 4, 5, 9}) {
+      const size_t n = ROWS[random.below(sizeof ROWS / sizeof *ROWS)];
+      const size_t from = random.below(2) ? 0 : random.below(dim), to = random.below(2) ? dim : from + random.below(dim - from + 1);
+      Buffer<Value> v(n * dim);
+      Buffer<float> w(queries * n);
+      Buffer<double> sums(queries * dim);
+      for (size_t i = 0; i < v.size(); i++) v[i] = sizeof(Value) == 1 ? static_cast<Value>(random.bits() & 255) : static_cast<Value>(random.between(-1, 1));
+      for (size_t i = 0; i < w.size(); i++) w[i] = static_cast<float>(random.uniform());
+      for (size_t i = 0; i < sums.size(); i++) sums[i] = static_cast<double>(i);
+      kernel(v.data(), dim, n, w.data(), n, queries, from, to, sums.data(), dim);
+      for (size_t b = 0; b < queries; b++)
+        for (size_t p = 0; p < dim; p++) {
+          double want = static_cast<double>(b * dim + p), size = 0;
+          for (size_t r = 0; r < n && p >= from && p < to; r++) {
+            want += static_cast<double>(w[b * n + r]) * static_cast<double>(v[r * dim + p]);
+            size += static_cast<double>(w[b * n + r]) * std::fabs(static_cast<double>(v[r * dim + p]));
+          }
+          const double error = std::fabs(sums[b * dim + p] - want);
+          if (size > 0) worst = std::fmax(worst, error / size);
+          /* At most 64 float additions, each half an ulp of what it has. */
+          CHECK(error <= size * 64 * 0x1p-24 + 1e-12 * want, "%s %s n=%zu D=%zu [%zu, %zu) query %zu of %zu value %zu off by %g", k->isa, what, n, dim, from, to,
+                b, queries, p, error);
+        }
+    }
+  std::printf("%s: weighted sums of %s off by at most %.2g of the sum of magnitudes\n", k->isa, what, worst);
+}
+
+void products_of_matrices(const gd_kernels *k) {
+  Random random(5);
+  for (const size_t m : {1, 3, 4, 5, 17})
+    for (const size_t n : {1, 4, 7, 16, 33})
+      for (const size_t depth : {0, 1, 7, 8, 9, 64, 67}) {
+        Buffer<double> a(m * depth), b(n * depth), c(m * n);
+        std::vector<double> want(m * n);
+        for (size_t i = 0; i < a.size(); i++) a[i] = random.between(-1, 1);
+        for (size_t i = 0; i < b.size(); i++) b[i] = random.between(-1, 1);
+        for (size_t i = 0; i < c.size(); i++) want[i] = c[i] = random.between(-1, 1);
+        k->gemm_nt_minus(a.data(), depth, b.data(), depth, c.data(), n, m, n, depth);
+        for (size_t i = 0; i < m; i++)
+          for (size_t j = 0; j < n; j++) {
+            for (size_t p = 0; p < depth; p++) want[i * n + j] -= a[i * depth + p] * b[j * depth + p];
+            CHECK(std::fabs(c[i * n + j] - want[i * n + j]) < 1e-13, "%s %zu x %zu x %zu at (%zu, %zu)", k->isa, m, n, depth, i, j);
+          }
+      }
+}
+
+}  // namespace
+
+int main() {
+  const gd_kernels *all[] = {gd_kernels_scalar(),
+#if defined(__x86_64__)
+                             gd_kernels_avx2(), gd_kernels_avx512()
+#endif
+  };
+  for (const gd_kernels *k : all) {
+    if (k == nullptr) continue;
+    products(k);
+    exponential(k);
+    distances(k);
+    weighted<uint8_t>(k, k->weighted_u8, "8-bit rows");
+    weighted<float>(k, k->weighted_f32, "float rows");
+    products_of_matrices(k);
+    golddiff_test::engine_tests(k);
+  }
+  std::printf("%ld checks, %ld failed\n", golddiff_test::checks, golddiff_test::failures);
+  return golddiff_test::failures == 0 && golddiff_test::checks > 0 ? 0 : 1;
+}
