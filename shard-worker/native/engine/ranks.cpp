@@ -20,7 +20,7 @@ RankWindow rank_window(uint32_t query, double fraction, size_t eligible) {
   return {query, static_cast<uint32_t>(first), static_cast<uint32_t>(end - first)};
 }
 
-void ranked_keys(const std::vector<double> &keys, const uint32_t *rows, const uint32_t *row_ids, const RankWindow &window, double *out_keys,
+void ranked_keys(const Doubles &keys, const uint32_t *rows, const uint32_t *row_ids, const RankWindow &window, double *out_keys,
                  uint32_t *out_ids) {
   struct Ranked {
     double key;

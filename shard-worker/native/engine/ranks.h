@@ -12,7 +12,7 @@ namespace golddiff {
 RankWindow rank_window(uint32_t query, double fraction, size_t eligible);
 
 /* Keys and row ids of the window's ranks, ascending. `rows` = nullptr: all rows. O(n + c log c) for a window of c. */
-void ranked_keys(const std::vector<double> &keys, const uint32_t *rows, const uint32_t *row_ids, const RankWindow &window, double *out_keys,
+void ranked_keys(const Doubles &keys, const uint32_t *rows, const uint32_t *row_ids, const RankWindow &window, double *out_keys,
                  uint32_t *out_ids);
 
 }  // namespace golddiff

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <type_traits>
 
 #include "error.h"
 #include "random.h"
@@ -12,8 +13,8 @@ namespace golddiff {
 
 namespace {
 constexpr double INF = std::numeric_limits<double>::infinity();
-/* Error of a logit that needs no second look, in nats; a tenth of what the conformance suite allows. */
-constexpr double LOGIT_ERROR_NATS = 1e-4;
+/* Error of a logit that needs no second look, in nats; a fifth of what the conformance suite allows. */
+constexpr double LOGIT_ERROR_NATS = 2e-4;
 /* Beyond three limbs (24 bits) rows that matter are few, and looking at them in double is cheaper than a fourth limb for all. */
 constexpr size_t LIMBS_PRECISE_MAX = 3;
 constexpr size_t LIMBS_COARSE = 2;
@@ -23,10 +24,24 @@ constexpr size_t ROWS_PER_TASK = 1024;
 constexpr size_t DOT_BYTES = 256 * 1024;
 /* Rows further below the global mass than tolerance / 2^20 are left out of weighted sums; each is counted at that bound. */
 constexpr double SKIP_SPREAD = 1048576.0;
+constexpr double FAR_NATS = 60;
 constexpr size_t HISTOGRAM_BINS = 1280;
 constexpr double HISTOGRAM_BINS_PER_NAT = 32;
 constexpr double SKIPPED_SHARE_QUANTUM = 1.3234889800848443e-23; /* 2^-76 */
 constexpr size_t SUM_BLOCK = 1024;
+/* Rows of one task of a weighted sum; tasks are added in order. */
+constexpr size_t SUM_TASK_ROWS = 2048;
+
+/* The loop over limbs with its length known to the compiler. */
+template <typename Body>
+void with_limbs(size_t limbs, const Body &body) {
+  switch (limbs) {
+    case 1: return body(std::integral_constant<size_t, 1>{});
+    case 2: return body(std::integral_constant<size_t, 2>{});
+    case 3: return body(std::integral_constant<size_t, 3>{});
+    default: return body(std::integral_constant<size_t, 4>{});
+  }
+}
 
 double rescale(double from, double to) { return from == -INF ? 0 : std::exp(from - to); }
 }  // namespace
@@ -43,7 +58,7 @@ Step::Part &Step::part(Partition &partition) {
 }
 
 /* Distances of some queries to all rows by integer products. */
-void Step::dense(Partition &partition, const PixelRows &pixels, const std::vector<LimbedQuery> &columns, std::vector<std::vector<double>> &out) {
+void Step::dense(Partition &partition, const PixelRows &pixels, const std::vector<LimbedQuery> &columns, std::vector<Doubles> &out) {
   const size_t factor = &pixels == partition.full().pixels.get() ? 0 : settings_.factor;
   const auto &shape = partition.shape();
   const size_t n = pixels.n();
@@ -78,17 +93,31 @@ void Step::dense(Partition &partition, const PixelRows &pixels, const std::vecto
       for (size_t k = 0; k < plan.size(); k++) {
         const Column &c = plan[k];
         double *distance = out[k].data();
-        for (size_t i = from; i < to; i++) {
+        const auto finish = [&](size_t i, int64_t value) {
+          /* The small terms first: the large ones cancel. */
+          const double found = (c.square * pixels.sum_sq(i) + c.cross * static_cast<double>(value)) + (c.linear * pixels.sum(i) + c.constant);
+          distance[i] = found > 0 ? found : 0;
+        };
+        const int32_t *product = products.data() + c.first;
+        if (pixels.planes() == 1) {
+          with_limbs(c.limbs, [&](auto limbs) {
+            for (size_t i = from; i < to; i++, product += total) {
+              int64_t value = product[limbs - 1];
+              for (size_t l = limbs - 1; l-- > 0;) value = value * 256 + product[l];
+              finish(i, value);
+            }
+          });
+          continue;
+        }
+        for (size_t i = from; i < to; i++, product += total) {
           int64_t value = 0;
           for (size_t plane = pixels.planes(); plane-- > 0;) {
-            const int32_t *limb = products.data() + plane * inner * total + (i - from) * total + c.first;
+            const int32_t *limb = product + plane * inner * total;
             int64_t sum = 0;
             for (size_t l = c.limbs; l-- > 0;) sum = sum * 256 + limb[l];
             value = value * 256 + sum;
           }
-          /* The small terms first: the large ones cancel. */
-          const double found = (c.square * pixels.sum_sq(i) + c.cross * static_cast<double>(value)) + (c.linear * pixels.sum(i) + c.constant);
-          distance[i] = found > 0 ? found : 0;
+          finish(i, value);
         }
       }
     }
@@ -96,11 +125,11 @@ void Step::dense(Partition &partition, const PixelRows &pixels, const std::vecto
 }
 
 /* Squared distances of each wanted query to its rows. A query takes one way or the other by its own rows alone. */
-std::vector<std::vector<double>> Step::distances(Partition &partition, const RowSet &set, const std::vector<Rows> &rows,
+std::vector<Doubles> Step::distances(Partition &partition, const RowSet &set, const std::vector<Rows> &rows,
                                                  const std::vector<size_t> &wanted) {
   const size_t n = partition.n();
   const size_t factor = &set == &partition.full() ? 0 : settings_.factor;
-  std::vector<std::vector<double>> out(wanted.size());
+  std::vector<Doubles> out(wanted.size());
   std::vector<LimbedQuery> columns;
   std::vector<size_t> columns_of;
   std::vector<std::pair<size_t, size_t>> direct;
@@ -115,7 +144,7 @@ std::vector<std::vector<double>> Step::distances(Partition &partition, const Row
     }
   }
   if (!columns.empty()) {
-    std::vector<std::vector<double>> all;
+    std::vector<Doubles> all;
     dense(partition, *set.pixels, columns, all);
     partition.pool().parallel(columns.size(), [&](size_t c) {
       const size_t k = columns_of[c];
@@ -166,7 +195,7 @@ void Step::ensure_keys(Partition &partition, Selection &selection, Stage stage, 
       const size_t b = missing[k];
       const PresampleHash hash(settings_.presample_seed, settings_.presample_step, settings_.query_ids[b]);
       const Rows &rows = selection.rows[b];
-      std::vector<double> own(rows.size(partition.n()));
+      Doubles own(rows.size(partition.n()));
       for (size_t i = 0; i < own.size(); i++) own[i] = hash(partition.row_ids()[rows.at(i)]);
       keys[b] = std::move(own);
     });
@@ -319,7 +348,7 @@ void Step::score_exact(Partition &partition, std::vector<Scored> &scored) {
     error[b] = error_of(limbs);
     columns.push_back({b, limbs});
   }
-  std::vector<std::vector<double>> found;
+  std::vector<Doubles> found;
   dense(partition, pixels, columns, found);
   const gd_kernels &kernels = partition.kernels();
   partition.pool().parallel(queries_.batch, [&](size_t b) {
@@ -332,7 +361,7 @@ void Step::score_exact(Partition &partition, std::vector<Scored> &scored) {
     }
     const double divisor = queries_.divisor(b);
     const auto &distance = found[b];
-    const double nearest = *std::min_element(distance.begin(), distance.end());
+    const double nearest = kernels.smallest(distance.data(), n);
     /* Rows beyond this are below tolerance / n of the heaviest, whichever way both were rounded. */
     const double beyond = nearest + divisor * (2 * error[b] + std::log(static_cast<double>(n) / settings_.tolerance));
     own.rows.all = false;
@@ -347,9 +376,11 @@ void Step::score_exact(Partition &partition, std::vector<Scored> &scored) {
       own.distance[i] = kernels.distance_u8(q.data(), pixels.row(own.rows.list[i]), a / pixels.divisor(), pixels.dim());
     }
     const double exact = *std::min_element(own.distance.begin(), own.distance.end());
-    double tail = 0;
+    /* Nearly all are so far that one bound for each will do. */
+    const double far = exact + divisor * (error[b] + FAR_NATS);
+    double tail = static_cast<double>(n - own.rows.list.size()) * std::exp(-FAR_NATS);
     for (size_t i = 0; i < n; i++)
-      if (distance[i] > beyond) tail += std::exp(std::min(0.0, (exact - distance[i]) / divisor + error[b]));
+      if (distance[i] > beyond && distance[i] < far) tail += std::exp(std::min(0.0, (exact - distance[i]) / divisor + error[b]));
     own.tail = tail;
   });
 }
@@ -390,21 +421,10 @@ const Scalars &Step::scalars_of(Part &part, Partition &partition, const Cuts &cu
     const auto &distance = part.scored[b].distance;
     if (distance.empty()) return;
     const double divisor = queries_.divisor(b);
-    const double nearest = *std::min_element(distance.begin(), distance.end());
+    const double nearest = kernels.smallest(distance.data(), distance.size());
     double mass = 0, mass_sq = 0;
-    double w[SUM_BLOCK];
-    for (size_t from = 0; from < distance.size(); from += SUM_BLOCK) {
-      const size_t count = std::min(SUM_BLOCK, distance.size() - from);
-      for (size_t i = 0; i < count; i++) w[i] = (nearest - distance[from + i]) / divisor;
-      kernels.exp_nonpositive(w, w, count);
-      double s = 0, q = 0;
-      for (size_t i = 0; i < count; i++) {
-        s += w[i];
-        q += w[i] * w[i];
-      }
-      mass += s;
-      mass_sq += q;
-    }
+    for (size_t from = 0; from < distance.size(); from += SUM_BLOCK)
+      kernels.softmax_mass(distance.data() + from, std::min(SUM_BLOCK, distance.size() - from), nearest, 1 / divisor, &mass, &mass_sq);
     out.max_logit[b] = 0 - nearest / divisor;
     out.mass[b] = mass;
     out.mass_sq[b] = mass_sq;
@@ -479,22 +499,24 @@ SumsReply Step::sums(Partition &partition, const Cuts &cuts, const std::vector<d
   if (!dense_queries.empty()) {
     const size_t m = dense_queries.size();
     std::vector<float> w(m * n, 0);
-    std::vector<double> dense_totals(m * D, 0);
     partition.pool().parallel(m, [&](size_t j) {
       const Weighted &from = weighted[dense_queries[j]];
       for (size_t i = 0; i < from.rows.size(); i++) w[j * n + from.rows[i]] = from.weights[i];
     });
-    constexpr size_t COLUMNS = 64;
-    partition.pool().parallel((D + COLUMNS - 1) / COLUMNS, [&](size_t task) {
-      const size_t from = task * COLUMNS, to = std::min(D, from + COLUMNS);
-      for (size_t row = 0; row < n; row += ROWS_PER_TASK) {
-        check();
-        const size_t count = std::min(ROWS_PER_TASK, n - row);
-        if (full.pixels) kernels.weighted_u8(full.pixels->row(row), D, count, w.data() + row, n, m, from, to, dense_totals.data(), D);
-        else kernels.weighted_f32(full.floats->row(row), D, count, w.data() + row, n, m, from, to, dense_totals.data(), D);
-      }
+    const size_t tasks = (n + SUM_TASK_ROWS - 1) / SUM_TASK_ROWS;
+    std::vector<std::vector<double>> parts(tasks);
+    partition.pool().parallel(tasks, [&](size_t task) {
+      check();
+      const size_t row = task * SUM_TASK_ROWS, count = std::min(SUM_TASK_ROWS, n - row);
+      parts[task].assign(m * D, 0);
+      if (full.pixels) kernels.weighted_u8(full.pixels->row(row), D, count, w.data() + row, n, m, parts[task].data(), D);
+      else kernels.weighted_f32(full.floats->row(row), D, count, w.data() + row, n, m, parts[task].data(), D);
     });
-    for (size_t j = 0; j < m; j++) std::copy_n(dense_totals.data() + j * D, D, totals.data() + dense_queries[j] * D);
+    partition.pool().parallel(m, [&](size_t j) {
+      double *sum = totals.data() + dense_queries[j] * D;
+      for (const auto &part : parts)
+        for (size_t p = 0; p < D; p++) sum[p] += part[j * D + p];
+    });
   }
   partition.pool().parallel(sparse_queries.size(), [&](size_t task) {
     const size_t k = sparse_queries[task];
@@ -508,8 +530,8 @@ SumsReply Step::sums(Partition &partition, const Cuts &cuts, const std::vector<d
         if (full.pixels) std::copy_n(full.pixels->row(from.rows[first + i]), D, pixels.data() + i * D);
         else std::copy_n(full.floats->row(from.rows[first + i]), D, floats.data() + i * D);
       }
-      if (full.pixels) kernels.weighted_u8(pixels.data(), D, count, from.weights.data() + first, count, 1, 0, D, totals.data() + k * D, D);
-      else kernels.weighted_f32(floats.data(), D, count, from.weights.data() + first, count, 1, 0, D, totals.data() + k * D, D);
+      if (full.pixels) kernels.weighted_u8(pixels.data(), D, count, from.weights.data() + first, count, 1, totals.data() + k * D, D);
+      else kernels.weighted_f32(floats.data(), D, count, from.weights.data() + first, count, 1, totals.data() + k * D, D);
     }
   });
   reply.sums.resize(K * D);

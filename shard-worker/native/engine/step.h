@@ -13,6 +13,7 @@
 #include <mutex>
 #include <vector>
 
+#include "doubles.h"
 #include "partition.h"
 #include "queries.h"
 
@@ -84,12 +85,12 @@ class Step {
   struct Selection {
     std::vector<Rows> rows;
     /* by stage, then by query: keys of the rows; empty = not computed (or no rows) */
-    std::array<std::vector<std::vector<double>>, 3> keys;
+    std::array<std::vector<Doubles>, 3> keys;
   };
   /* What the statistics of one query are made of: rows with exact distances, and a bound on what was proven not to matter. */
   struct Scored {
     Rows rows;
-    std::vector<double> distance;
+    Doubles distance;
     /* sum of bounds on exp(logit - max) of the rows left out */
     double tail = 0;
     size_t rows_total = 0;
@@ -107,8 +108,8 @@ class Step {
   void check() const;
   Selection &after(Part &part, Partition &partition, const Cuts &cuts);
   void ensure_keys(Partition &partition, Selection &selection, Stage stage, const std::vector<size_t> &wanted);
-  std::vector<std::vector<double>> distances(Partition &partition, const RowSet &set, const std::vector<Rows> &rows, const std::vector<size_t> &wanted);
-  void dense(Partition &partition, const PixelRows &pixels, const std::vector<LimbedQuery> &columns, std::vector<std::vector<double>> &out);
+  std::vector<Doubles> distances(Partition &partition, const RowSet &set, const std::vector<Rows> &rows, const std::vector<size_t> &wanted);
+  void dense(Partition &partition, const PixelRows &pixels, const std::vector<LimbedQuery> &columns, std::vector<Doubles> &out);
   void score_exact(Partition &partition, std::vector<Scored> &scored);
   void score(Part &part, Partition &partition, const Cuts &cuts);
   const Scalars &scalars_of(Part &part, Partition &partition, const Cuts &cuts);

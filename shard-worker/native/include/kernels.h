@@ -36,13 +36,15 @@ typedef struct gd_kernels {
   /* sum_p (q[p] - scale * v[p])^2 in double, eight interleaved sums. */
   double (*distance_u8)(const double *q, const uint8_t *v, double scale, size_t dim);
   double (*distance_f32)(const double *q, const float *v, double scale, size_t dim);
-  /* sums[k * D + p] += sum_r w[k * wstride + r] * v[r * stride + p], f32 over at most GD_SUM_ROWS rows, added in double; p in [from, to). */
-  void (*weighted_u8)(const uint8_t *v, size_t stride, size_t n, const float *w, size_t wstride, size_t queries, size_t from, size_t to, double *sums,
-                      size_t dim);
-  void (*weighted_f32)(const float *v, size_t stride, size_t n, const float *w, size_t wstride, size_t queries, size_t from, size_t to, double *sums,
-                       size_t dim);
-  /* out[i] += sum_k a[i + k * n]... see statistics: C -= A B^T on tiles, all row-major doubles; m, n multiples of nothing. */
+  /* sums[k * D + p] += sum_r w[k * wstride + r] * v[r * stride + p]: in f32 over GD_SUM_ROWS rows at a time, those added in double, rows in order. */
+  void (*weighted_u8)(const uint8_t *v, size_t stride, size_t n, const float *w, size_t wstride, size_t queries, double *sums, size_t dim);
+  void (*weighted_f32)(const float *v, size_t stride, size_t n, const float *w, size_t wstride, size_t queries, double *sums, size_t dim);
+  /* C [m, n] -= A [m, k] B [n, k]^T, row-major doubles with leading dimensions. */
   void (*gemm_nt_minus)(const double *a, size_t lda, const double *b, size_t ldb, double *c, size_t ldc, size_t m, size_t n, size_t k);
+  /* Smallest of n >= 1 values, none of them NaN. */
+  double (*smallest)(const double *x, size_t n);
+  /* mass += sum exp((nearest - distance) * scale), mass_sq += sum exp(2 (nearest - distance) * scale); nearest <= every distance, scale > 0. */
+  void (*softmax_mass)(const double *distance, size_t n, double nearest, double scale, double *mass, double *mass_sq);
 } gd_kernels;
 
 /* The table of one instruction set, or NULL where this build or this machine lacks it. */
