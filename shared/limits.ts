@@ -140,12 +140,14 @@ export const ENDED_STEPS_REMEMBERED = 4_096;
 /** setTimeout takes no more; a longer step timeout is as good as none. */
 export const TIMER_MS_MAX = 2 ** 31 - 1;
 
-/** Partitions with fewer rows get no index unless a request asks for it: their proxies are scanned in a few milliseconds, less than a build ever saves. */
+/** Partitions with fewer rows get and use no index unless a request asks for it: a scan of their proxies takes a few milliseconds at most. */
 export const INDEX_ROWS_MIN = 16_384;
 /** Threads that hold and search indexes: searches of one partition are one after another, of several side by side. */
 export const INDEX_THREADS_MAX = 8;
 /** A build lets searches of the same thread through so often. */
 export const INDEX_BUILD_SLICE_MS = 5;
+/** A process that exits at once still waits so long for each index thread to leave the library: one search, or the writing of a file. */
+export const INDEX_EXIT_WAIT_MS = 2_000;
 /** Rows between two lines in the log about a build: about ten seconds. */
 export const INDEX_PROGRESS_ROWS = 50_000;
 /** Share of the searched queries whose candidates are compared with the scan's, for the recall that is reported: the scans add 1/64 of their cost. */

@@ -9,11 +9,11 @@ import { Worker } from 'node:worker_threads';
 import { GolddiffError, invariant } from '../../shared/errors.js';
 import type { Logger } from '../../shared/log.js';
 import { proxyGeometry } from '../../shared/math/proxy.js';
-import { INDEX_ROWS_MIN, INDEX_THREADS_MAX } from '../../shared/limits.js';
+import { INDEX_EXIT_WAIT_MS, INDEX_ROWS_MIN, INDEX_THREADS_MAX } from '../../shared/limits.js';
 import type { PartitionRef, PartitionRows } from '../backends/backend.js';
 import { indexFolders, type IndexIdentity } from './index-file.js';
 import { indexBytes } from './index-parameters.js';
-import type { FromIndexThread, ToIndexThread } from './index-messages.js';
+import { BUSY, STOPPING, type FromIndexThread, type IndexThreadSettings, type ToIndexThread } from './index-messages.js';
 
 /** `absent`: not asked for; `pending`: being loaded or built; `failed`: not to be had, the log says why. */
 export type IndexState = 'absent' | 'pending' | 'ready' | 'failed';
@@ -60,10 +60,12 @@ export class CandidateIndexes {
   #building: Index | undefined;
   #keys = 0;
   #idle: (() => void)[] = [];
+  readonly #onExit = (): void => this.#threads.forEach((thread) => thread.leaveLibrary());
 
   constructor(settings: CandidateIndexesSettings) {
     invariant(settings.threads >= 1, 'an index has a thread');
     this.#settings = settings;
+    process.on('exit', this.#onExit);
   }
 
   /** Takes note of a loaded partition; its rows are read, never written. One that is large gets its index now. */
@@ -142,6 +144,7 @@ export class CandidateIndexes {
     this.#held.clear();
     this.#changed();
     await Promise.all(this.#threads.map((thread) => thread.stop()));
+    process.off('exit', this.#onExit);
   }
 
   get #bytes(): number {
@@ -252,11 +255,16 @@ export class CandidateIndexes {
 class IndexThread {
   /** of the partitions whose indexes it holds */
   rows = 0;
-  readonly #worker = new Worker(new URL('./hnsw-thread.js', import.meta.url));
+  readonly #state = new Int32Array(new SharedArrayBuffer(8));
+  readonly #worker: Worker;
+  readonly #ended: Promise<unknown>;
   readonly #searches = new Map<number, { resolve: (lists: readonly Uint32Array[]) => void; reject: (error: GolddiffError) => void }>();
   #tasks = 0;
 
   constructor(onMessage: (message: Exclude<FromIndexThread, { task: number }>) => void, onLost: (cause: Error) => void) {
+    const settings: IndexThreadSettings = { state: this.#state };
+    this.#worker = new Worker(new URL('./hnsw-thread.js', import.meta.url), { workerData: settings });
+    this.#ended = new Promise((resolve) => this.#worker.once('exit', resolve));
     this.#worker.on('message', (message: FromIndexThread) => {
       if (!('task' in message)) return onMessage(message);
       const search = this.#searches.get(message.task);
@@ -283,8 +291,18 @@ class IndexThread {
     });
   }
 
+  /** Ends after the search of one query, a slice of a build or the writing of a file. */
   async stop(): Promise<void> {
-    await this.#worker.terminate();
+    this.#rejectAll(new GolddiffError('CANCELLED', 'The indexes were closed'));
+    Atomics.store(this.#state, STOPPING, 1);
+    this.post({ kind: 'stop' });
+    await this.#ended;
+  }
+
+  /** For a process that exits now. */
+  leaveLibrary(): void {
+    Atomics.store(this.#state, STOPPING, 1);
+    Atomics.wait(this.#state, BUSY, 1, INDEX_EXIT_WAIT_MS);
   }
 
   #rejectAll(error: GolddiffError): void {

@@ -4,7 +4,8 @@
  * Rows nearest to a noisy x at scale a by |pool(x) - a pool(y)| are those nearest to pool(x) / a by |pool(x) / a - pool(y)|, so one graph serves every
  * noise level. The graph is a function of the rows alone (fixed seed, rows added in order), so every replica of a partition finds the same candidates.
  *
- * Everything here is synchronous and takes as long as it takes: for index threads only.
+ * Everything here is synchronous and takes as long as it takes: for index threads only. The library's asynchronous calls are not used: one that is under
+ * way when its thread ends brings the whole process down.
  */
 
 import hnswlib from 'hnswlib-node';
@@ -42,9 +43,9 @@ export class HnswIndex {
   }
 
   /** A file that `save` wrote and whose checksum has been verified: the library follows the links of a file without looking where they lead. */
-  static async load(file: string, rows: number, proxyValues: number): Promise<HnswIndex> {
+  static load(file: string, rows: number, proxyValues: number): HnswIndex {
     const graph = new hnswlib.HierarchicalNSW('l2', proxyValues);
-    await graph.readIndex(file);
+    graph.readIndexSync(file);
     const count = graph.getCurrentCount();
     if (count !== rows) throw new Error(`it holds ${count} rows where the partition has ${rows}`);
     return new HnswIndex(graph, rows, proxyValues);
@@ -71,9 +72,9 @@ export class HnswIndex {
     return Uint32Array.from(this.#graph.searchKnn(point, Math.min(wanted, this.rows)).neighbors).sort();
   }
 
-  /** Writes the graph, off this thread; searches may go on. */
-  async save(file: string): Promise<void> {
-    await this.#graph.writeIndex(file);
+  /** Writes the graph. */
+  save(file: string): void {
+    this.#graph.writeIndexSync(file);
   }
 }
 

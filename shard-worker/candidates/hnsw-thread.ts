@@ -3,22 +3,36 @@
  * the other indexes of this thread wait for no more than one.
  */
 
-import { parentPort } from 'node:worker_threads';
+import { parentPort, workerData } from 'node:worker_threads';
 import { invariant } from '../../shared/errors.js';
 import { INDEX_BUILD_SLICE_MS, INDEX_PROGRESS_ROWS } from '../../shared/limits.js';
 import { proxyGeometry } from '../../shared/math/proxy.js';
 import type { HnswIndex, IndexedRows } from './hnsw-index.js';
 import { findIndexFile, saveIndexFile, type IndexIdentity } from './index-file.js';
-import type { FromIndexThread, ToIndexThread } from './index-messages.js';
+import { BUSY, STOPPING, type FromIndexThread, type IndexThreadSettings, type ToIndexThread } from './index-messages.js';
 
 invariant(parentPort !== null, 'an index thread is started as a worker thread');
 const port = parentPort;
+const { state } = workerData as IndexThreadSettings;
+const stops = (): boolean => Atomics.load(state, STOPPING) !== 0;
 const indexes = new Map<string, HnswIndex>();
 /** what each key stands for at present: a drop, or a new build, ends what went on before */
 const wishes = new Map<string, object>();
 
 function send(message: FromIndexThread, transfer: ArrayBuffer[] = []): void {
   port.postMessage(message, transfer);
+}
+
+/** Every call of the library goes through here; see IndexThreadSettings. */
+function inLibrary<T>(call: () => T): T {
+  Atomics.store(state, BUSY, 1);
+  try {
+    if (stops()) throw new Error('the worker stops');
+    return call();
+  } finally {
+    Atomics.store(state, BUSY, 0);
+    Atomics.notify(state, BUSY);
+  }
 }
 
 /** The addon is loaded at the first use, so that one that was not built is told like any other failure. */
@@ -32,8 +46,8 @@ async function load(key: string, identity: IndexIdentity, folders: readonly stri
   const file = await findIndexFile(folders, identity, (reason) => bad.push(reason));
   if (file !== undefined) {
     try {
-      const index = await HnswIndex.load(file, identity.rows, identity.proxyValues);
       if (wishes.get(key) !== wish) return;
+      const index = inLibrary(() => HnswIndex.load(file, identity.rows, identity.proxyValues));
       indexes.set(key, index);
       send({ kind: 'loaded', key, file });
       return;
@@ -49,21 +63,24 @@ async function build(key: string, identity: IndexIdentity, rows: IndexedRows, fo
   wishes.set(key, wish);
   const { HnswIndex, proxyPoint } = await library();
   const geometry = proxyGeometry(rows.shape, identity.resolution);
-  const index = HnswIndex.empty(rows.rows, geometry.values);
+  const index = inLibrary(() => HnswIndex.empty(rows.rows, geometry.values));
   const scratch = new Float64Array(geometry.values);
   const startedMs = performance.now();
   let told = 0;
   while (index.count < rows.rows) {
     const sliceMs = performance.now();
-    while (index.count < rows.rows && performance.now() - sliceMs < INDEX_BUILD_SLICE_MS) index.add(proxyPoint(rows, index.count, geometry, scratch));
+    while (index.count < rows.rows && performance.now() - sliceMs < INDEX_BUILD_SLICE_MS) {
+      const point = proxyPoint(rows, index.count, geometry, scratch);
+      inLibrary(() => index.add(point));
+    }
     if (index.count - told >= INDEX_PROGRESS_ROWS) send({ kind: 'progress', key, rows: (told = index.count) });
     await new Promise((resolve) => setImmediate(resolve));
-    if (wishes.get(key) !== wish) return;
+    if (stops() || wishes.get(key) !== wish) return;
   }
   indexes.set(key, index);
   send({ kind: 'built', key, seconds: (performance.now() - startedMs) / 1000 });
   try {
-    const saved = await saveIndexFile(folders, identity, (file) => index.save(file));
+    const saved = await saveIndexFile(folders, identity, (file) => inLibrary(() => index.save(file)));
     send({ kind: 'saved', key, ...saved });
   } catch (thrown) {
     send({ kind: 'failed', key, doing: 'save', message: messageOf(thrown) });
@@ -76,8 +93,9 @@ function search({ task, key, points, wanted, cancelled }: Extract<ToIndexThread,
   const d = index.proxyValues;
   const lists: Uint32Array<ArrayBuffer>[] = [];
   for (let b = 0; b < wanted.length; b++) {
-    if (Atomics.load(cancelled, 0) !== 0) return send({ kind: 'refused', task, message: 'the step was closed' });
-    lists.push(new Uint32Array(index.search([...points.subarray(b * d, (b + 1) * d)], wanted[b]!)));
+    if (stops() || Atomics.load(cancelled, 0) !== 0) return send({ kind: 'refused', task, message: 'the step was closed' });
+    const point = [...points.subarray(b * d, (b + 1) * d)];
+    lists.push(new Uint32Array(inLibrary(() => index.search(point, wanted[b]!))));
   }
   send(
     { kind: 'found', task, lists },
@@ -90,6 +108,8 @@ function messageOf(thrown: unknown): string {
 }
 
 port.on('message', (message: ToIndexThread) => {
+  if (message.kind === 'stop') return port.close();
+  if (stops()) return;
   const { kind, key } = message;
   switch (kind) {
     case 'load':

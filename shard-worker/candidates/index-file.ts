@@ -66,12 +66,8 @@ export async function findIndexFile(
 }
 
 async function faultOf(file: string, text: string, identity: IndexIdentity): Promise<string | undefined> {
-  let found: Partial<IndexNote>;
-  try {
-    found = JSON.parse(text) as Partial<IndexNote>;
-  } catch {
-    return 'its note is not JSON';
-  }
+  const found = parsedNote(text);
+  if (found === undefined) return 'its note is not a JSON object';
   const wanted: Record<string, unknown> = { ...noteOf(identity) };
   const other = Object.keys(wanted).find((key) => (found as Record<string, unknown>)[key] !== wanted[key]);
   if (other !== undefined) return `its note has another ${other}`;
@@ -82,6 +78,15 @@ async function faultOf(file: string, text: string, identity: IndexIdentity): Pro
   return undefined;
 }
 
+function parsedNote(text: string): Partial<IndexNote> | undefined {
+  try {
+    const parsed: unknown = JSON.parse(text);
+    return typeof parsed === 'object' && parsed !== null ? parsed : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
 /**
  * Saves an index in the first folder that can be written to, and says where and how many bytes.
  * @param write writes the index to the path that it is given
@@ -89,7 +94,7 @@ async function faultOf(file: string, text: string, identity: IndexIdentity): Pro
 export async function saveIndexFile(
   folders: readonly string[],
   identity: IndexIdentity,
-  write: (file: string) => Promise<void>,
+  write: (file: string) => void,
 ): Promise<{ readonly file: string; readonly bytes: number }> {
   let refused: unknown;
   for (const [i, folder] of folders.entries()) {
@@ -99,7 +104,7 @@ export async function saveIndexFile(
       if (i > 0) await ownFolder(folder);
       // The library says nothing where it cannot open the file; this does.
       await writeFile(temporary, '', { flag: 'wx', mode: 0o644 });
-      await write(temporary);
+      write(temporary);
       const { size } = await stat(temporary);
       if (size < identity.rows * identity.proxyValues * 4) throw new Error(`${file}: the disk took only ${size} bytes of the index`);
       const note: IndexNote = { ...noteOf(identity), indexBytes: size, indexSha256: await sha256Of(temporary) };

@@ -3,7 +3,20 @@
 import type { IndexedRows } from './hnsw-index.js';
 import type { IndexIdentity } from './index-file.js';
 
+/**
+ * A thread that is ended from outside while it is in the library takes the process with it. So it is asked to end, and a process that cannot wait for that
+ * waits until it is out of the library: the thread enters by BUSY = 1 and then leaves at once where STOPPING is 1.
+ */
+export interface IndexThreadSettings {
+  /** shared; the two numbers below */
+  readonly state: Int32Array;
+}
+export const STOPPING = 0;
+export const BUSY = 1;
+
 export type ToIndexThread =
+  /** ends the thread, once STOPPING is 1 */
+  | { readonly kind: 'stop' }
   /** look for a saved index; answered by `loaded` or `absent` */
   | { readonly kind: 'load'; readonly key: string; readonly identity: IndexIdentity; readonly folders: readonly string[] }
   /** answered by `progress` now and then, then `built`, and `saved` */

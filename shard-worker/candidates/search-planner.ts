@@ -3,6 +3,7 @@
  * at hand; the costs are those that `node dist/test/bench/candidate-search.js` measured on 2 cores of an AVX-512 machine.
  */
 
+import { INDEX_ROWS_MIN } from '../../shared/limits.js';
 import { searchWidth } from './index-parameters.js';
 import type { BackendName } from '../backends/backend.js';
 import type { IndexState } from './candidate-indexes.js';
@@ -73,6 +74,7 @@ export function planSearch(facts: SearchFacts): SearchPlan {
   if (wanted >= rows) return scan('too_many');
   if (wish === 'hnsw') return facts.index === 'ready' ? { method: 'hnsw', reason: 'asked' } : scan('not_ready');
   if (facts.noise > AUTO_NOISE_MAX) return scan('noisy');
+  if (rows < INDEX_ROWS_MIN) return scan('slower');
   if (hnswNs(facts) * MARGIN >= scanNs(facts)) return scan('slower');
   return facts.index === 'ready' ? { method: 'hnsw', reason: 'faster' } : scan('not_ready');
 }

@@ -12,6 +12,14 @@ test('the words for "decide yourself" go as 0', () => {
   assert.deepEqual([encoded.kFixed, encoded.candidatePool, encoded.variant, encoded.presample], [0, 0, 'PAPER', 'PRESAMPLE_AUTO']);
 });
 
+test('the search goes by its name, and another word is refused', () => {
+  const searches = (['auto', 'scan', 'hnsw'] as const).map((search) => encodeRetrieval({ kind: 'golden', search }).search);
+  assert.deepEqual([...searches, encodeRetrieval({ kind: 'golden' }).search], ['SEARCH_AUTO', 'SEARCH_SCAN', 'SEARCH_HNSW', 'SEARCH_AUTO']);
+  assert.throws(() => encodeRetrieval({ kind: 'golden', search: 'faiss' as never }), {
+    message: 'Expected one of auto, scan, hnsw for retrieval.search but received "faiss"',
+  });
+});
+
 test('sizes and counters go as they are', () => {
   const encoded = encodeRetrieval({
     kind: 'golden',

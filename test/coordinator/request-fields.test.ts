@@ -46,6 +46,8 @@ test('what is out of range is refused with its field', () => {
     () => fields.checkDenoiser(77 as never),
     () => fields.checkRetrieval({ kind: 7 } as unknown as Retrieval__Output),
     () => fields.checkRetrieval({ kind: 'GOLDEN', variant: 7 } as unknown as Retrieval__Output),
+    () => fields.checkRetrieval({ kind: 'GOLDEN', search: 9 } as unknown as Retrieval__Output),
+    () => fields.checkRetrieval({ kind: 'GOLDEN', variant: 'RELEASED', search: 'SEARCH_HNSW' } as unknown as Retrieval__Output),
     () => fields.checkMagnitude('field', Float64Array.of(0, 0, 1e31, 0), 2),
   ]) {
     assert.throws(refused, { code: 'ARGUMENT_INVALID' });

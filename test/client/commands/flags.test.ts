@@ -37,6 +37,7 @@ test('the golden flags of the design are read as they are written', () => {
     presample: 'all',
   });
   assert.deepEqual(readRetrieval(parse('--retrieval', 'golden')), { kind: 'golden' });
+  assert.deepEqual(readRetrieval(parse('--retrieval', 'golden', '--search', 'hnsw')), { kind: 'golden', search: 'hnsw' });
   assert.deepEqual(readRetrieval(parse()), { kind: 'exact' });
 });
 
@@ -44,6 +45,11 @@ test('a flag that would have no effect is refused', () => {
   assert.throws(() => readRetrieval(parse('--k-min', '5')), { message: 'Expected --retrieval golden for --k-min but received "exact"' });
   assert.throws(() => readRetrieval(parse('--golden-variant', 'paper')), {
     message: 'Expected --retrieval golden for --golden-variant but received "exact"',
+  });
+  assert.throws(() => readRetrieval(parse('--search', 'scan')), { message: 'Expected --retrieval golden for --search but received "exact"' });
+  assert.throws(() => readRetrieval(parse('--retrieval', 'golden', '--golden-variant', 'released', '--search', 'hnsw')), {
+    message:
+      'Expected auto or scan, since --golden-variant released chooses among random rows, which no index holds, for --search but received "hnsw"',
   });
   assert.throws(() => readRetrieval(parse('--mask-threshold', '.02')), {
     message: 'Expected --denoiser pca for --mask-threshold but received "optimal"',
@@ -56,6 +62,7 @@ test('bad values are refused with what was expected', () => {
     [['--denoiser', 'best'], 'Expected one of optimal, wiener, patch, patch-equivariant, pca for --denoiser but received "best"'],
     [['--k', 'many'], 'Expected dynamic or a whole number from 1 to 4294967295 for --k but received "many"'],
     [['--candidate-pool', '0'], 'Expected auto or a whole number from 1 to 4294967295 for --candidate-pool but received "0"'],
+    [['--search', 'faiss'], 'Expected one of auto, scan, hnsw for --search but received "faiss"'],
     [['--batch-rows', '257'], 'Expected a whole number from 1 to 256 for --batch-rows but received "257"'],
     [['--temperature', '0'], 'Expected a number above 0 for --temperature but received "0"'],
     [['--endpoint', 'here'], 'Expected HOST:PORT for --endpoint but received "here"'],
