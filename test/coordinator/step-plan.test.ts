@@ -34,6 +34,12 @@ test('sizes follow the noise and the eligible rows of each query', () => {
   assert.equal(plan.proxyResolution, 4);
 });
 
+test('the search is the one asked for, and a scan where random rows are chosen first', () => {
+  const searchOf = (more: Partial<Retrieval__Output>) => planGolden(manifest, golden(more), counters, Float64Array.of(100), ...levels(0.5))!.search;
+  assert.equal(searchOf({ search: 'SEARCH_HNSW' }), 'SEARCH_HNSW');
+  assert.equal(searchOf({ search: 'SEARCH_AUTO', variant: 'RELEASED' }), 'SEARCH_SCAN');
+});
+
 test('sizes that do not fit are refused with their field', () => {
   for (const [wish, field] of [
     [{ kMax: 101 }, 'retrieval.k_max'],
