@@ -86,6 +86,19 @@ test('stages that let every row pass are not asked for', async () => {
   assert.ok(Number.isNaN(all.subset.eligible[0]));
 });
 
+test('rows that an index searched count as eligible, not only the candidates that it found', async () => {
+  const asked: string[] = [];
+  const worker = workerOf(0, keys, asked);
+  const searched = { partitions: [0], screen: async (...args: Parameters<WorkerStep['screen']>) => (await worker.screen(...args)).map(fewer) };
+  const fewer = (part: ScreenKeys): ScreenKeys => ({ ...part, eligible: [500], searchedRows: 1_000 });
+  const subset = await findGoldenSubset(planFor(1_000, 1_000, 300, 40), (fn) => Promise.all([fn(searched as unknown as WorkerStep)]));
+  assert.equal(subset.eligible[0], 1_000);
+  assert.deepEqual(
+    subset.cuts.map((cut) => cut.key![0]),
+    [299, 39],
+  );
+});
+
 test('where the pool is the subset the last stage still finds its farthest row', async () => {
   const { subset } = await search(planFor(1_000, 1_000, 40, 40), (key) => key % 3);
   assert.equal(subset.cuts[1]!.key![0], Infinity);

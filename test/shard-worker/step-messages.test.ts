@@ -123,6 +123,12 @@ test('an aggregate asks for scalars or for sums, and each field that is wrong is
   for (const [wrong, field] of cases) assert.throws(() => decodeAggregate({ ...sums, ...wrong }, opening), refuses(field));
 });
 
+test('the search is one of the enumeration, and nothing is auto', () => {
+  const searchOf = (search: typeof open.search) => decodeOpen({ ...open, search }, SHAPE).search;
+  assert.deepEqual((['SEARCH_UNSPECIFIED', 'SEARCH_AUTO', 'SEARCH_SCAN', 'SEARCH_HNSW'] as const).map(searchOf), ['auto', 'auto', 'scan', 'hnsw']);
+  assert.throws(() => searchOf(9 as never), refuses('open.search'));
+});
+
 test('a large answer is split between queries and holds the same keys', () => {
   const screen = {
     queries: Uint32Array.of(0, 1, 2),

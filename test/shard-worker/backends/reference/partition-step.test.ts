@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { PartitionScreen } from '../../../../shard-worker/backends/backend.js';
 import { PartitionStep } from '../../../../shard-worker/backends/reference/partition-step.js';
 import { ResidentPartition } from '../../../../shard-worker/backends/reference/resident-partition.js';
 import { StepMemory } from '../../../../shard-worker/backends/reference/step-memory.js';
@@ -29,6 +30,35 @@ test('keys that are kept are not computed again, and all is given back at the en
   step.free();
   assert.equal(memory.usedBytes, 0);
 });
+
+test('candidates are the only eligible rows, label by label, in every stage', () => {
+  const lists = [Uint32Array.of(3, 50, 51, 299), Uint32Array.from({ length: 150 }, (_, i) => i * 2), undefined];
+  const step = new PartitionStep(partition, queries, new StepMemory(2 ** 24), () => {}, lists);
+  const whole = new PartitionStep(partition, queries, new StepMemory(2 ** 24), () => {});
+  const all = { kind: 'fraction', fraction: new Float64Array(3).fill(1) } as const;
+  const eligible = [4, lists[1]!.filter((row) => rows.labels[row] === 0).length, rows.labels.filter((label) => label === 1).length];
+  for (const stage of ['presample', 'proxy', 'full'] as const) {
+    assert.deepEqual([...step.screen(stage, {}, all).eligible], eligible);
+    const window = windowOf(2, eligible[2]!);
+    assert.deepEqual(step.screen(stage, {}, window), whole.screen(stage, {}, window), 'no list is every row');
+  }
+  const ids = [...keysOf(step.screen('proxy', {}, windowOf(0, 4))).keys()].sort((a, b) => a - b);
+  assert.deepEqual(
+    ids,
+    [...lists[0]!].map((row) => rows.rowIds[row]!).sort((a, b) => a - b),
+  );
+  const everyKey = keysOf(whole.screen('proxy', {}, windowOf(0, 300)));
+  for (const [id, key] of keysOf(step.screen('proxy', {}, windowOf(0, 4)))) assert.equal(key, everyKey.get(id), 'keys are the true ones');
+  assert.deepEqual([...step.scalars({}).rows], eligible);
+  assert.ok(step.scalars(cut(2)).rows[0]! <= 4);
+});
+
+function windowOf(query: number, count: number) {
+  return { kind: 'windows', windows: [{ query, firstRank: 0, count }] } as const;
+}
+function keysOf({ keys, rowIds }: PartitionScreen): Map<number, number> {
+  return new Map([...rowIds].map((id, i) => [id, keys[i]!]));
+}
 
 test('without memory for state every answer is the same', () => {
   const rich = new PartitionStep(partition, queries, new StepMemory(2 ** 24), () => {});
