@@ -155,7 +155,10 @@ Napi::Value load_partition(const Napi::CallbackInfo &info) {
   const Napi::Uint32Array ids = rows.Get("rowIds").As<Napi::Uint32Array>();
   if (values.ElementLength() != shape.rows * shape.dim() || labels.ElementLength() != shape.rows || ids.ElementLength() != shape.rows)
     throw Napi::Error::New(env, "The arrays of a partition do not have its shape");
-  const uint8_t *pixels = values.TypedArrayType() == napi_uint8_array ? values.As<Napi::Uint8Array>().Data() : nullptr;
+  /* An empty array has no address; its kind still counts. */
+  static const uint8_t none = 0;
+  const uint8_t *pixels = nullptr;
+  if (values.TypedArrayType() == napi_uint8_array) pixels = values.ElementLength() == 0 ? &none : values.As<Napi::Uint8Array>().Data();
   const float *floats = pixels == nullptr ? values.As<Napi::Float32Array>().Data() : nullptr;
   auto held = std::make_shared<HeldPartition *>(new HeldPartition{engine, nullptr, {}});
   for (const char *name : {"values", "labels", "rowIds"}) (*held)->arrays.push_back(Napi::Persistent(rows.Get(name).As<Napi::Object>()));

@@ -104,10 +104,8 @@ Partition::Partition(const Shape &shape, const uint8_t *pixels, const float *flo
                      const gd_kernels &kernels, ThreadPool &pool)
     : shape_(shape), labels_(labels), row_ids_(row_ids), kernels_(kernels), pool_(pool) {
   if (pixels != nullptr) {
-    if (shape.dim() > GD_DOT_DIM_MAX)
-      throw EngineError("ARGUMENT_INVALID", "Expected at most " + std::to_string(GD_DOT_DIM_MAX) + " values in a row of pixels but received " +
-                                                std::to_string(shape.dim()));
     full_.pixels = std::make_unique<PixelRows>(pixels, shape.rows, shape.dim(), pool);
+    bytes_ = full_.pixels->bytes();
   } else {
     full_.floats = std::make_unique<FloatRows>();
     full_.floats->values = floats;
@@ -119,7 +117,10 @@ Partition::Partition(const Shape &shape, const uint8_t *pixels, const float *flo
 const RowSet &Partition::proxies(size_t factor) {
   std::lock_guard<std::mutex> lock(mutex_);
   auto known = proxies_.find(factor);
-  if (known == proxies_.end()) known = proxies_.emplace(factor, make_proxies(factor)).first;
+  if (known == proxies_.end()) {
+    known = proxies_.emplace(factor, make_proxies(factor)).first;
+    bytes_ += known->second.pixels ? known->second.pixels->bytes() : known->second.floats->owned.size() * sizeof(float);
+  }
   return known->second;
 }
 
@@ -164,13 +165,6 @@ RowSet Partition::make_proxies(size_t factor) {
   });
   if (full_.pixels) out.pixels = std::make_unique<PixelRows>(std::move(bytes), n, d, 127.5 * area, pool_);
   return out;
-}
-
-size_t Partition::bytes() {
-  std::lock_guard<std::mutex> lock(mutex_);
-  size_t total = full_.pixels ? full_.pixels->bytes() : 0;
-  for (const auto &entry : proxies_) total += entry.second.pixels ? entry.second.pixels->bytes() : entry.second.floats->owned.size() * sizeof(float);
-  return total;
 }
 
 void pool_doubles(const double *row, const Partition::Shape &shape, size_t factor, double *out) {

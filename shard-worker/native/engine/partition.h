@@ -4,6 +4,7 @@
  * Legend: n rows, D values in a row, d values in a proxy row; u stored integers with y = u / divisor - 1.
  */
 #pragma once
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <map>
@@ -33,6 +34,8 @@ class PixelRows {
   size_t planes() const { return planes_.size(); }
   double sum(size_t row) const { return sum_[row]; }
   double sum_sq(size_t row) const { return sum_sq_[row]; }
+  /* Whether dot_u8s8 takes rows of this length; longer ones are compared in double, value by value. */
+  bool has_products() const { return dim_ <= GD_DOT_DIM_MAX; }
   /* Largest Euclidean norm of an integer row: what bounds the error of a rounded query. */
   double norm_max() const { return norm_max_; }
   const uint8_t *row(size_t row) const { return planes_[0].rows + row * dim_; }
@@ -96,7 +99,7 @@ class Partition {
   const gd_kernels &kernels() const { return kernels_; }
   ThreadPool &pool() { return pool_; }
   /* Bytes beside the rows. */
-  size_t bytes();
+  size_t bytes() const { return bytes_; }
 
  private:
   RowSet make_proxies(size_t factor);
@@ -108,6 +111,8 @@ class Partition {
   ThreadPool &pool_;
   std::mutex mutex_;
   std::map<size_t, RowSet> proxies_;
+  /* Read on the JavaScript thread, which never waits for proxies under way. */
+  std::atomic<size_t> bytes_{0};
 };
 
 /* Mean of each factor x factor square of one row of doubles, [C, H, W] -> [C, H/f, W/f]. */

@@ -54,6 +54,9 @@ Covariance sample_covariance(const std::vector<Partition *> &partitions, const g
   for (const auto *partition : partitions) N += static_cast<double>(partition->n());
   if (N < 2) throw EngineError("ARGUMENT_INVALID", "Expected at least 2 rows for a covariance but received " + std::to_string(static_cast<size_t>(N)));
   const bool pixels = partitions[0]->full().pixels != nullptr;
+  for (const auto *partition : partitions)
+    if (partition->shape().dim() != D || (partition->full().pixels != nullptr) != pixels)
+      throw EngineError("ARGUMENT_INVALID", "Expected partitions of one kind of rows for a covariance");
   Covariance out;
   out.mean.assign(D, 0);
   out.covariance.assign(D * D, 0);

@@ -13,8 +13,14 @@ namespace golddiff {
 
 namespace {
 constexpr double INF = std::numeric_limits<double>::infinity();
-/* Error of a logit that needs no second look, in nats; a fifth of what the conformance suite allows. */
-constexpr double LOGIT_ERROR_NATS = 2e-4;
+/*
+ * Proven error of a logit that needs no second look, in nats; a fifth of what the conformance suite allows. The proof is Cauchy-Schwarz, but the query's
+ * rounding knows nothing of the pixels: what happens is smaller by about sqrt(D), so that short rows are held to less for the same error of x0hat.
+ */
+constexpr double LOGIT_ERROR_NATS_MAX = 2e-4;
+constexpr double LOGIT_ERROR_NATS_TYPICAL = 4e-6;
+/* Of the terms of a distance in double, each rounded a few times. */
+constexpr double ROUNDING = 16 * 1.1102230246251565e-16;
 /* Beyond three limbs (24 bits) rows that matter are few, and looking at them in double is cheaper than a fourth limb for all. */
 constexpr size_t LIMBS_PRECISE_MAX = 3;
 constexpr size_t LIMBS_COARSE = 2;
@@ -135,7 +141,7 @@ std::vector<Doubles> Step::distances(Partition &partition, const RowSet &set, co
   std::vector<std::pair<size_t, size_t>> direct;
   for (size_t k = 0; k < wanted.size(); k++) {
     const size_t size = rows[wanted[k]].size(n);
-    if (set.pixels && static_cast<double>(size) > DENSE_SHARE * static_cast<double>(n)) {
+    if (set.pixels && set.pixels->has_products() && static_cast<double>(size) > DENSE_SHARE * static_cast<double>(n)) {
       columns.push_back({wanted[k], LIMBS_MAX});
       columns_of.push_back(k);
     } else {
@@ -201,7 +207,7 @@ void Step::ensure_keys(Partition &partition, Selection &selection, Stage stage, 
     });
     return;
   }
-  const RowSet &set = stage == PROXY ? partition.proxies(settings_.factor) : partition.full();
+  const RowSet &set = stage == PROXY && settings_.factor > 1 ? partition.proxies(settings_.factor) : partition.full();
   auto found = distances(partition, set, selection.rows, missing);
   for (size_t k = 0; k < missing.size(); k++) keys[missing[k]] = std::move(found[k]);
 }
@@ -325,45 +331,50 @@ ScreenReply Step::screen(Partition &partition, Stage stage, const Cuts &cuts, co
 }
 
 /*
- * Every row of the partition, as few limbs as the noise level allows. Where three limbs leave an error, two find the rows that can matter, and those are
+ * Every row of the partition for the queries wanted, as few limbs as the noise level allows. Where three limbs leave an error, two find the rows that can matter, and those are
  * looked at again in double: the rest has a proven bound.
  */
-void Step::score_exact(Partition &partition, std::vector<Scored> &scored) {
+void Step::score_exact(Partition &partition, const std::vector<size_t> &wanted, std::vector<Scored> &scored) {
   const size_t n = partition.n();
   const PixelRows &pixels = *partition.full().pixels;
   std::vector<LimbedQuery> columns;
-  std::vector<double> error(queries_.batch, 0);
-  std::vector<bool> coarse(queries_.batch, false);
-  for (size_t b = 0; b < queries_.batch; b++) {
+  std::vector<double> error(wanted.size(), 0);
+  std::vector<char> coarse(wanted.size(), 0);
+  const double allowed = std::min(LOGIT_ERROR_NATS_MAX, LOGIT_ERROR_NATS_TYPICAL * std::sqrt(static_cast<double>(pixels.dim())));
+  for (size_t k = 0; k < wanted.size(); k++) {
+    const size_t b = wanted[k];
     const auto error_of = [&](size_t limbs) {
       const auto &q = queries_.limbs(b, limbs, 0, partition.shape());
-      return 2 * queries_.alpha[b] / pixels.divisor() * q.error_norm * pixels.norm_max() / queries_.divisor(b);
+      const double row = queries_.alpha[b] / pixels.divisor() * pixels.norm_max();
+      const double query = std::sqrt(queries_.values(b, 0, partition.shape()).square) + queries_.alpha[b] * std::sqrt(static_cast<double>(pixels.dim()));
+      return (2 * row * q.error_norm + ROUNDING * (row + query) * (row + query)) / queries_.divisor(b);
     };
     size_t limbs = 1;
-    while (limbs < LIMBS_PRECISE_MAX && error_of(limbs) > LOGIT_ERROR_NATS) limbs++;
-    if (error_of(limbs) > LOGIT_ERROR_NATS) {
-      coarse[b] = true;
+    while (limbs < LIMBS_PRECISE_MAX && error_of(limbs) > allowed) limbs++;
+    if (error_of(limbs) > allowed) {
+      coarse[k] = 1;
       limbs = LIMBS_COARSE;
     }
-    error[b] = error_of(limbs);
+    error[k] = error_of(limbs);
     columns.push_back({b, limbs});
   }
   std::vector<Doubles> found;
   dense(partition, pixels, columns, found);
   const gd_kernels &kernels = partition.kernels();
-  partition.pool().parallel(queries_.batch, [&](size_t b) {
+  partition.pool().parallel(wanted.size(), [&](size_t k) {
     check();
+    const size_t b = wanted[k];
     Scored &own = scored[b];
     own.rows_total = n;
-    if (!coarse[b]) {
-      own.distance = std::move(found[b]);
+    if (coarse[k] == 0) {
+      own.distance = std::move(found[k]);
       return;
     }
     const double divisor = queries_.divisor(b);
-    const auto &distance = found[b];
+    const auto &distance = found[k];
     const double nearest = kernels.smallest(distance.data(), n);
     /* Rows beyond this are below tolerance / n of the heaviest, whichever way both were rounded. */
-    const double beyond = nearest + divisor * (2 * error[b] + std::log(static_cast<double>(n) / settings_.tolerance));
+    const double beyond = nearest + divisor * (2 * error[k] + std::log(static_cast<double>(n) / settings_.tolerance));
     own.rows.all = false;
     for (size_t i = 0; i < n; i++)
       if (distance[i] <= beyond) own.rows.list.push_back(static_cast<uint32_t>(i));
@@ -377,10 +388,10 @@ void Step::score_exact(Partition &partition, std::vector<Scored> &scored) {
     }
     const double exact = *std::min_element(own.distance.begin(), own.distance.end());
     /* Nearly all are so far that one bound for each will do. */
-    const double far = exact + divisor * (error[b] + FAR_NATS);
+    const double far = exact + divisor * (error[k] + FAR_NATS);
     double tail = static_cast<double>(n - own.rows.list.size()) * std::exp(-FAR_NATS);
     for (size_t i = 0; i < n; i++)
-      if (distance[i] > beyond && distance[i] < far) tail += std::exp(std::min(0.0, (exact - distance[i]) / divisor + error[b]));
+      if (distance[i] > beyond && distance[i] < far) tail += std::exp(std::min(0.0, (exact - distance[i]) / divisor + error[k]));
     own.tail = tail;
   });
 }
@@ -389,16 +400,14 @@ void Step::score(Part &part, Partition &partition, const Cuts &cuts) {
   Selection &selection = after(part, partition, cuts);
   const size_t n = partition.n();
   part.scored.assign(queries_.batch, Scored{});
-  bool everything = n > 0 && partition.full().pixels != nullptr && part.chain.size() == 1;
-  for (const auto &rows : selection.rows) everything = everything && rows.all;
-  if (everything && (selection.keys[FULL].empty() || selection.keys[FULL][0].empty())) {
-    score_exact(partition, part.scored);
-    return;
-  }
-  std::vector<size_t> every(queries_.batch);
-  for (size_t b = 0; b < queries_.batch; b++) every[b] = b;
-  ensure_keys(partition, selection, FULL, every);
-  for (size_t b = 0; b < queries_.batch; b++) {
+  /* By the query's own rows alone, whatever its neighbours ask for and whatever has been computed before. */
+  const bool products = n > 0 && partition.full().pixels != nullptr && partition.full().pixels->has_products();
+  std::vector<size_t> everything, some;
+  for (size_t b = 0; b < queries_.batch; b++) (products && selection.rows[b].all ? everything : some).push_back(b);
+  if (!everything.empty()) score_exact(partition, everything, part.scored);
+  if (some.empty()) return;
+  ensure_keys(partition, selection, FULL, some);
+  for (size_t b : some) {
     part.scored[b].rows = selection.rows[b];
     part.scored[b].distance = selection.keys[FULL][b];
     part.scored[b].rows_total = part.scored[b].distance.size();

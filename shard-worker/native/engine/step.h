@@ -110,7 +110,7 @@ class Step {
   void ensure_keys(Partition &partition, Selection &selection, Stage stage, const std::vector<size_t> &wanted);
   std::vector<Doubles> distances(Partition &partition, const RowSet &set, const std::vector<Rows> &rows, const std::vector<size_t> &wanted);
   void dense(Partition &partition, const PixelRows &pixels, const std::vector<LimbedQuery> &columns, std::vector<Doubles> &out);
-  void score_exact(Partition &partition, std::vector<Scored> &scored);
+  void score_exact(Partition &partition, const std::vector<size_t> &wanted, std::vector<Scored> &scored);
   void score(Part &part, Partition &partition, const Cuts &cuts);
   const Scalars &scalars_of(Part &part, Partition &partition, const Cuts &cuts);
 

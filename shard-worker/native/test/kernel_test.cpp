@@ -119,29 +119,50 @@ void weighted(const gd_kernels *k, Kernel kernel, const char *what) {
   for (const size_t dim : DIMS)
     for (const size_t queries : {1, 2, 3, 4, 5, 9}) {
       const size_t n = ROWS[random.below(sizeof ROWS / sizeof *ROWS)];
-      const size_t from = random.below(2) ? 0 : random.below(dim), to = random.below(2) ? dim : from + random.below(dim - from + 1);
       Buffer<Value> v(n * dim);
       Buffer<float> w(queries * n);
       Buffer<double> sums(queries * dim);
       for (size_t i = 0; i < v.size(); i++) v[i] = sizeof(Value) == 1 ? static_cast<Value>(random.bits() & 255) : static_cast<Value>(random.between(-1, 1));
       for (size_t i = 0; i < w.size(); i++) w[i] = static_cast<float>(random.uniform());
       for (size_t i = 0; i < sums.size(); i++) sums[i] = static_cast<double>(i);
-      kernel(v.data(), dim, n, w.data(), n, queries, from, to, sums.data(), dim);
+      kernel(v.data(), dim, n, w.data(), n, queries, sums.data(), dim);
       for (size_t b = 0; b < queries; b++)
         for (size_t p = 0; p < dim; p++) {
           double want = static_cast<double>(b * dim + p), size = 0;
-          for (size_t r = 0; r < n && p >= from && p < to; r++) {
+          for (size_t r = 0; r < n; r++) {
             want += static_cast<double>(w[b * n + r]) * static_cast<double>(v[r * dim + p]);
             size += static_cast<double>(w[b * n + r]) * std::fabs(static_cast<double>(v[r * dim + p]));
           }
           const double error = std::fabs(sums[b * dim + p] - want);
           if (size > 0) worst = std::fmax(worst, error / size);
           /* At most 64 float additions, each half an ulp of what it has. */
-          CHECK(error <= size * 64 * 0x1p-24 + 1e-12 * want, "%s %s n=%zu D=%zu [%zu, %zu) query %zu of %zu value %zu off by %g", k->isa, what, n, dim, from, to,
-                b, queries, p, error);
+          CHECK(error <= size * 64 * 0x1p-24 + 1e-12 * want, "%s %s n=%zu D=%zu query %zu of %zu value %zu off by %g", k->isa, what, n, dim, b, queries, p, error);
         }
     }
   std::printf("%s: weighted sums of %s off by at most %.2g of the sum of magnitudes\n", k->isa, what, worst);
+}
+
+void softmax(const gd_kernels *k) {
+  Random random(6);
+  double worst = 0;
+  for (size_t n = 1; n < 200; n += n < 70 ? 1 : 13) {
+    Buffer<double> distance(n);
+    const double scale = std::pow(10, random.between(-3, 4));
+    double nearest = INFINITY;
+    for (size_t i = 0; i < n; i++) nearest = std::fmin(nearest, distance[i] = 50 + random.between(0, 30) / scale);
+    CHECK(k->smallest(distance.data(), n) == nearest, "%s smallest of %zu", k->isa, n);
+    long double want = 0, want_sq = 0;
+    for (size_t i = 0; i < n; i++) {
+      const long double w = expl(static_cast<long double>((nearest - distance[i]) * scale));
+      want += w, want_sq += w * w;
+    }
+    double mass = 3, mass_sq = 5;
+    k->softmax_mass(distance.data(), n, nearest, scale, &mass, &mass_sq);
+    const double error = std::fmax(std::fabs(static_cast<double>((mass - 3 - want) / want)), std::fabs(static_cast<double>((mass_sq - 5 - want_sq) / want_sq)));
+    worst = std::fmax(worst, error);
+    CHECK(error < 1e-14 * (10 + static_cast<double>(n)), "%s mass of %zu rows off by %g", k->isa, n, error);
+  }
+  std::printf("%s: masses off by at most %.2g, relative\n", k->isa, worst);
 }
 
 void products_of_matrices(const gd_kernels *k) {
@@ -178,6 +199,7 @@ int main() {
     distances(k);
     weighted<uint8_t>(k, k->weighted_u8, "8-bit rows");
     weighted<float>(k, k->weighted_f32, "float rows");
+    softmax(k);
     products_of_matrices(k);
     golddiff_test::engine_tests(k);
   }
