@@ -64,7 +64,9 @@ function reasonOf(thrown: unknown): string {
   const text = thrown instanceof Error ? thrown.message : String(thrown);
   if (/NODE_MODULE_VERSION|napi_register_module|Module did not self-register|undefined symbol/.test(text))
     return `the native engine was built for another Node than ${process.version}`;
-  if (/invalid ELF header|wrong ELF class|not a mach-o|incompatible architecture|cannot open shared object|file too short|not a valid Win32/i.test(text))
+  if (
+    /invalid ELF header|wrong ELF class|not a mach-o|incompatible architecture|cannot open shared object|file too short|not a valid Win32/i.test(text)
+  )
     return `the native engine was built for another platform than ${process.platform} ${process.arch}`;
   return `the native engine does not load (${text.split('\n')[0]!.slice(0, 200)})`;
 }

@@ -22,7 +22,15 @@ import type {
   StepQueries,
 } from '../backend.js';
 import { engineError } from './engine-error.js';
-import { NATIVE_STAGE, type Isa, type NativeAddon, type NativeCuts, type NativeEngine, type NativePartition, type NativeStep } from './native-addon.js';
+import {
+  NATIVE_STAGE,
+  type Isa,
+  type NativeAddon,
+  type NativeCuts,
+  type NativeEngine,
+  type NativePartition,
+  type NativeStep,
+} from './native-addon.js';
 import { expectedExtraBytes } from './resident-bytes.js';
 
 export interface NativeBackendSettings {
@@ -156,7 +164,7 @@ class OpenStep implements BackendStep {
 
   async screen(partition: number, stage: ScreenStage, cuts: StageCuts, ranks: RankRequest): Promise<PartitionScreen> {
     const { batch } = this.queries;
-    const nativeCuts = cutsOf(cuts, batch);
+    const nativeCuts = cutsOf(cuts, this.queries);
     invariant(stage === 'full' || this.queries.golden !== undefined, 'a step with candidate stages has golden settings');
     const fraction = ranks.kind === 'fraction' ? ranks.fraction : undefined;
     invariant(fraction === undefined || fraction.length === batch, 'a screen by fraction has one for each query');
@@ -166,13 +174,13 @@ class OpenStep implements BackendStep {
   }
 
   async scalars(partition: number, cuts: StageCuts): Promise<PosteriorScalars> {
-    const nativeCuts = cutsOf(cuts, this.queries.batch);
+    const nativeCuts = cutsOf(cuts, this.queries);
     return this.#run(partition, (step, native) => this.addon.scalars(step, native, nativeCuts));
   }
 
   async sums(partition: number, cuts: StageCuts, global: GlobalScalars, negligibleShare: number, histogram: boolean): Promise<PartitionSums> {
     const { batch } = this.queries;
-    const nativeCuts = cutsOf(cuts, batch);
+    const nativeCuts = cutsOf(cuts, this.queries);
     invariant(global.maxLogit.length === batch && global.mass.length === batch, 'global scalars have one value for each query');
     const found = await this.#run(partition, (step, native) =>
       this.addon.sums(step, native, nativeCuts, global.maxLogit, global.mass, negligibleShare, histogram),
@@ -254,7 +262,8 @@ function nativeQueries(queries: StepQueries, shape: PartitionRows['shape']): Par
   };
 }
 
-function cutsOf(cuts: StageCuts, batch: number): NativeCuts {
+function cutsOf(cuts: StageCuts, { batch, golden }: StepQueries): NativeCuts {
+  invariant(golden !== undefined || (cuts.presample === undefined && cuts.proxy === undefined), 'a step with candidate stages has golden settings');
   const checked = (cut: Cut | undefined): Cut | undefined => {
     invariant(cut === undefined || (cut.key.length === batch && cut.rowId.length === batch), 'a cut has one entry for each query');
     return cut;

@@ -1,14 +1,22 @@
-/** Bytes that the native engine keeps beside the rows of a partition. */
+/** Bytes that the native engine keeps beside the rows of a partition; partition.cpp allocates them. */
 
 import { proxyGeometry } from '../../../shared/math/proxy.js';
 
-/** Sum of the values and sum of their squares, 8 bytes each. */
+/** Of 8-bit rows: sum of the values and sum of their squares, 8 bytes each. */
 const NORM_BYTES = 16;
+/** Read behind the last row (GD_DOT_SLACK). */
+const SLACK_BYTES = 64;
 
-/** Norms, and proxies at the resolution that is used where none is asked for: exact block sums in 16 bits where they fit, as in the reference backend. */
+/**
+ * Norms, and proxies at the resolution that is used where none is asked for. Proxies of 8-bit rows are exact block sums in planes of 8 bits with norms of
+ * their own: two planes where f^2 * 255 fits in 16 bits, else three. Float rows have no norms, and float proxies.
+ */
 export function expectedExtraBytes(eightBit: boolean, rows: number, shape: readonly [number, number, number]): number {
-  const geometry = proxyGeometry(shape, 0);
-  if (geometry.factor === 1) return rows * NORM_BYTES;
-  const valueBytes = !eightBit ? 4 : geometry.factor ** 2 * 255 <= 0xffff ? 2 : 4;
-  return rows * (NORM_BYTES + geometry.values * valueBytes);
+  const dim = shape[0] * shape[1] * shape[2];
+  const { factor, values } = proxyGeometry(shape, 0);
+  if (!eightBit) return factor === 1 ? 0 : rows * values * 4;
+  const copiedRows = Math.min(rows, Math.ceil(SLACK_BYTES / dim));
+  const full = rows * NORM_BYTES + copiedRows * dim + SLACK_BYTES;
+  const planes = factor <= 16 ? 2 : 3;
+  return factor === 1 ? full : full + rows * NORM_BYTES + planes * (rows * values + SLACK_BYTES);
 }

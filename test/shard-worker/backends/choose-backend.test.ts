@@ -11,7 +11,11 @@ test('auto takes the fastest that is available and says so', () => {
 });
 
 test('a named backend is taken where it is available', () => {
-  assert.deepEqual(chooseBackend('reference', { available: ['reference', 'cuda'] }), { name: 'reference', reason: 'asked for' });
+  assert.deepEqual(chooseBackend('reference', { available: ['reference', 'cuda'] }), {
+    name: 'reference',
+    reason: 'asked for',
+    degraded: false,
+  });
 });
 
 test('a named backend that is missing is refused with the next step', () => {
@@ -21,4 +25,13 @@ test('a named backend that is missing is refused with the next step', () => {
       (error: GolddiffError) => error.code === 'BACKEND_MISSING' && error.message.includes(wish) && error.message.includes('--backend reference'),
     );
   }
+});
+
+test('a faster backend that should be there and is not makes the choice a degraded one, with its reason', () => {
+  const missing = { native: 'the addon does not load' };
+  const choice = chooseBackend('auto', { available: ['reference'], missing });
+  assert.equal(choice.degraded, true);
+  assert.match(choice.reason, /native is missing: the addon does not load$/);
+  assert.equal(chooseBackend('auto', { available: ['cuda', 'reference'], missing }).degraded, false, 'a slower one that is missing does not matter');
+  assert.throws(() => chooseBackend('native', { available: ['reference'], missing }), /\(the addon does not load\)/);
 });

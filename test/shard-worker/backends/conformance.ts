@@ -26,6 +26,11 @@ export interface ConformanceSubject {
   readonly threadCounts: readonly number[];
   create(options: { computeThreads: number; deviceMemoryBytes?: number; stepStateBytesMax?: number }): Backend;
   readonly tolerances: ConformanceTolerances;
+  /** beside those that every backend is tried with */
+  readonly shapes?: readonly (readonly [number, number, number])[];
+  readonly rows?: readonly number[];
+  /** from the start of a long request to its cancelling: short of the request's end; 20 where nothing is said */
+  readonly closeAfterMs?: number;
 }
 
 export interface ConformanceTolerances {
@@ -35,6 +40,14 @@ export interface ConformanceTolerances {
   readonly mass: number;
   /** of a weighted sum, absolute, relative to the mass: half an ulp of float32 and what comes before it */
   readonly sums: number;
+  /** of a logit, absolute, in nats, beside what `distance` gives; 0 where nothing is said */
+  readonly logit?: number;
+  /** share of the mass that may be missing from mass and sums, counted in skippedShare; 0 where nothing is said */
+  readonly leftOut?: number;
+  /** of a distance between float proxies; as `distance` where nothing is said */
+  readonly floatProxy?: number;
+  /** of the mass of a histogram against the whole, relative; 1e-12 where nothing is said: sums of doubles in two orders */
+  readonly histogram?: number;
 }
 
 const SHAPES: readonly (readonly [number, number, number])[] = [
@@ -108,8 +121,9 @@ function checkScalars(
       continue;
     }
     const nats = distanceScale(queries, b, D) / (2 * queries.sigma[b]! ** 2 * queries.temperature);
-    largest.see('maxLogit', Math.abs(got.maxLogit[b]! - want.maxLogit), nats * subject.tolerances.distance + 1e-300, where);
-    const massBound = 1e-13 + nats * subject.tolerances.mass;
+    const { logit = 0, leftOut = 0 } = subject.tolerances;
+    largest.see('maxLogit', Math.abs(got.maxLogit[b]! - want.maxLogit), nats * subject.tolerances.distance + logit + 1e-300, where);
+    const massBound = 1e-13 + nats * subject.tolerances.mass + 2 * logit + leftOut;
     largest.see('mass', Math.abs(got.mass[b]! - want.mass) / want.mass, massBound, where);
     largest.see('massSq', Math.abs(got.massSq[b]! - want.massSq) / want.massSq, massBound * 2, where);
   }
@@ -134,9 +148,9 @@ export function backendConformance(subject: ConformanceSubject): void {
       await withBackend(subject.create({ computeThreads: 1 }), async (backend) => {
         let id = 0;
         for (const dtype of ['u8', 'f32'] as const)
-          for (const shape of SHAPES)
-            for (const rows of ROWS) {
-              if (rows > 200 && shape[1] === 28 && dtype === 'f32') continue;
+          for (const shape of [...SHAPES, ...(subject.shapes ?? [])])
+            for (const rows of [...ROWS, ...(subject.rows ?? [])]) {
+              if (rows > 200 && shape[1] >= 28 && dtype === 'f32') continue;
               const D = shape[0] * shape[1] * shape[2];
               const partition = generatePartition({ partition: id++, rows, shape, dtype, seed: rows * 31 + D });
               await backend.load(partition);
@@ -154,7 +168,12 @@ export function backendConformance(subject: ConformanceSubject): void {
                 const nats = distanceScale(queries, b, D) / (2 * queries.sigma[b]! ** 2);
                 for (let p = 0; p < D; p++) {
                   const error = Math.abs(sums.sums[k * D + p]! - want[p]!) / scalars.mass[b]!;
-                  largest.see('sums', error, subject.tolerances.sums + nats * subject.tolerances.mass, `${where} query ${b}`);
+                  largest.see(
+                    'sums',
+                    error,
+                    subject.tolerances.sums + nats * subject.tolerances.mass + (subject.tolerances.leftOut ?? 0),
+                    `${where} query ${b}`,
+                  );
                 }
               });
               step.close();
@@ -201,7 +220,9 @@ export function backendConformance(subject: ConformanceSubject): void {
                   `${stage} of query ${b}`,
                 );
                 want.forEach((row, i) => {
-                  const bound = stage === 'presample' ? 1e-300 : distanceScale(queries, b, 24) * subject.tolerances.distance;
+                  const { distance, floatProxy = distance } = subject.tolerances;
+                  const relative = stage === 'proxy' && dtype === 'f32' ? floatProxy : distance;
+                  const bound = stage === 'presample' ? 1e-300 : distanceScale(queries, b, 24) * relative;
                   largest.see(`${stage} key`, Math.abs(keys[i]! - row.key), bound, `query ${b}`);
                 });
                 const rank = Math.floor(n * 0.6);
@@ -344,7 +365,7 @@ export function backendConformance(subject: ConformanceSubject): void {
         const rows = sums.histogram!.rows.subarray(2 * HISTOGRAM_BINS, 3 * HISTOGRAM_BINS).reduce((sum, n) => sum + n, 0);
         const mass = sums.histogram!.mass.subarray(2 * HISTOGRAM_BINS, 3 * HISTOGRAM_BINS).reduce((sum, n) => sum + n, 0);
         assert.equal(rows, 50);
-        assert.ok(Math.abs(mass / own.mass[2]! - 1) < 1e-12, 'sums of 50 doubles in two orders');
+        assert.ok(Math.abs(mass / own.mass[2]! - 1) < (subject.tolerances.histogram ?? 1e-12), 'sums of 50 doubles in two orders');
         assert.equal(sums.histogram!.rows[2 * HISTOGRAM_BINS]! >= 1, true, 'the heaviest row is in the first bin');
         step.close();
       });
@@ -358,7 +379,8 @@ export function backendConformance(subject: ConformanceSubject): void {
         const step = backend.openStep(queries);
         const own = await step.scalars(0, {});
         const sums = await step.sums(0, {}, own, 2 ** -40, false);
-        assert.ok(sums.skippedShare[0]! > 0 && sums.skippedShare[0]! <= 300 * Math.exp(-60) + SKIPPED_SHARE_QUANTUM);
+        const allowed = 300 * Math.exp(-60) + (subject.tolerances.leftOut ?? 0) + SKIPPED_SHARE_QUANTUM;
+        assert.ok(sums.skippedShare[0]! > 0 && sums.skippedShare[0]! <= allowed, `${sums.skippedShare[0]} of ${allowed}`);
         assert.equal(own.mass[0], 1);
         step.close();
       });
@@ -372,7 +394,7 @@ export function backendConformance(subject: ConformanceSubject): void {
         const step = backend.openStep(queries);
         const pending = step.scalars(0, {});
         const checked = assert.rejects(pending, (error: GolddiffError) => error.code === 'CANCELLED');
-        await new Promise((resolve) => setTimeout(resolve, 20));
+        await new Promise((resolve) => setTimeout(resolve, subject.closeAfterMs ?? 20));
         step.close();
         step.close();
         await checked;
