@@ -15,6 +15,7 @@ const FUNCTIONS = [
   'loadPartition',
   'partitionBytes',
   'openStep',
+  'restrict',
   'screen',
   'scalars',
   'sums',

@@ -107,6 +107,11 @@ export interface NativeAddon {
   /** Bytes beside `values`: norms, and proxies built so far. */
   partitionBytes(partition: NativePartition): number;
   openStep(engine: NativeEngine, queries: NativeQueries): NativeStep;
+  /**
+   * [B] rows by their index, ascending; undefined = every row: from now on only these are eligible. Before anything else is asked of the partition.
+   * Throws where a row is not there.
+   */
+  restrict(step: NativeStep, partition: NativePartition, candidates: readonly (Uint32Array | undefined)[]): void;
   /** Either `fraction` [B] or `windows` [3 m] = (query, firstRank, count) each. */
   screen(
     step: NativeStep,

@@ -10,6 +10,7 @@ import { proxyGeometry } from '../../../shared/math/proxy.js';
 import type {
   Backend,
   BackendStep,
+  CandidateLists,
   Cut,
   GlobalScalars,
   PartitionRef,
@@ -151,6 +152,8 @@ export class NativeBackend implements Backend {
 
 class OpenStep implements BackendStep {
   readonly #pending = new Set<(error: GolddiffError) => void>();
+  /** of partitions that nothing has been asked of yet */
+  readonly #candidates = new Map<number, CandidateLists>();
   #native: NativeStep | undefined;
   #closed = false;
 
@@ -161,6 +164,11 @@ class OpenStep implements BackendStep {
     readonly heldOf: (partition: number) => Held,
     readonly onClose: () => void,
   ) {}
+
+  restrict(partition: number, candidates: CandidateLists): void {
+    invariant(candidates.length === this.queries.batch, 'candidates are given for each query');
+    this.#candidates.set(partition, candidates);
+  }
 
   async screen(partition: number, stage: ScreenStage, cuts: StageCuts, ranks: RankRequest): Promise<PartitionScreen> {
     const { batch } = this.queries;
@@ -214,6 +222,11 @@ class OpenStep implements BackendStep {
       const native = await held.native;
       this.#checkOpen();
       this.#native ??= this.addon.openStep(this.engine, nativeQueries(this.queries, held.shape));
+      const candidates = this.#candidates.get(partition);
+      if (candidates !== undefined) {
+        this.#candidates.delete(partition);
+        this.addon.restrict(this.#native, native, candidates);
+      }
       return operation(this.#native, native);
     };
     try {

@@ -267,6 +267,23 @@ Napi::Value screen(const Napi::CallbackInfo &info) {
   return start(info.Env(), target.engine, std::move(call));
 }
 
+Napi::Value restrict_step(const Napi::CallbackInfo &info) {
+  const Target target(info);
+  const Napi::Array lists = info[2].As<Napi::Array>();
+  std::vector<Candidates> candidates(target.step->batch());
+  if (lists.Length() != candidates.size()) throw Napi::Error::New(info.Env(), "Expected one list of candidates for each query");
+  for (uint32_t b = 0; b < lists.Length(); b++) {
+    const Napi::Value list = lists[b];
+    if (given(list)) candidates[b] = {false, words(list)};
+  }
+  try {
+    target.step->restrict(*target.partition, std::move(candidates));
+  } catch (const EngineError &error) {
+    throw Napi::Error::New(info.Env(), error.what());
+  }
+  return info.Env().Undefined();
+}
+
 Napi::Value scalars(const Napi::CallbackInfo &info) {
   const Target target(info);
   auto call = target.call(info);
@@ -356,6 +373,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("partitionBytes", Napi::Function::New(env, partition_bytes));
   exports.Set("openStep", Napi::Function::New(env, open_step));
   exports.Set("closeStep", Napi::Function::New(env, close_step));
+  exports.Set("restrict", Napi::Function::New(env, restrict_step));
   exports.Set("screen", Napi::Function::New(env, screen));
   exports.Set("scalars", Napi::Function::New(env, scalars));
   exports.Set("sums", Napi::Function::New(env, sums));

@@ -63,6 +63,18 @@ Step::Part &Step::part(Partition &partition) {
   return *found;
 }
 
+void Step::restrict(Partition &partition, std::vector<Candidates> candidates) {
+  for (const auto &own : candidates)
+    for (size_t k = 0; k < own.rows.size(); k++)
+      if (own.rows[k] >= partition.n() || (k > 0 && own.rows[k] <= own.rows[k - 1]))
+        throw EngineError("ARGUMENT_INVALID", "Expected candidates to ascend below " + std::to_string(partition.n()) + " but received row " +
+                                                  std::to_string(own.rows[k]));
+  Part &own = part(partition);
+  std::lock_guard<std::mutex> lock(own.mutex);
+  if (!own.chain.empty()) throw EngineError("ARGUMENT_INVALID", "Expected candidates before anything else is asked of a partition");
+  own.candidates = std::move(candidates);
+}
+
 /* Distances of some queries to all rows by integer products. */
 void Step::dense(Partition &partition, const PixelRows &pixels, const std::vector<LimbedQuery> &columns, std::vector<Doubles> &out) {
   const size_t factor = &pixels == partition.full().pixels.get() ? 0 : settings_.factor;
@@ -218,12 +230,17 @@ Step::Selection &Step::after(Part &part, Partition &partition, const Cuts &cuts)
   if (part.chain.empty()) {
     Selection root;
     root.rows.resize(queries_.batch);
-    for (size_t b = 0; b < queries_.batch && !settings_.labels.empty(); b++) {
-      const int32_t label = settings_.labels[b];
-      if (label < 0) continue;
-      root.rows[b].all = false;
-      for (size_t i = 0; i < n; i++)
-        if (partition.labels()[i] == label) root.rows[b].list.push_back(static_cast<uint32_t>(i));
+    for (size_t b = 0; b < queries_.batch; b++) {
+      const int32_t label = settings_.labels.empty() ? -1 : settings_.labels[b];
+      const bool every = part.candidates.empty() || part.candidates[b].all;
+      Rows &rows = root.rows[b];
+      rows.all = every && label < 0;
+      if (rows.all) continue;
+      const size_t size = every ? n : part.candidates[b].rows.size();
+      for (size_t k = 0; k < size; k++) {
+        const uint32_t i = every ? static_cast<uint32_t>(k) : part.candidates[b].rows[k];
+        if (label < 0 || partition.labels()[i] == label) rows.list.push_back(i);
+      }
     }
     part.chain.push_back(std::move(root));
   }

@@ -62,10 +62,18 @@ struct StepSettings {
   std::vector<uint32_t> query_ids;
 };
 
+/* Rows of one query that an index found, ascending; `all` = no such list. */
+struct Candidates {
+  bool all = true;
+  std::vector<uint32_t> rows;
+};
+
 class Step {
  public:
   Step(Queries queries, StepSettings settings) : queries_(std::move(queries)), settings_(std::move(settings)) {}
 
+  /* [B]: from now on only these rows of the partition are eligible. Before anything else is asked of the partition. ARGUMENT_INVALID for rows it has not. */
+  void restrict(Partition &partition, std::vector<Candidates> candidates);
   /* `fraction` [B], or else `windows`. */
   ScreenReply screen(Partition &partition, Stage stage, const Cuts &cuts, const std::vector<double> *fraction, const std::vector<RankWindow> &windows);
   Scalars scalars(Partition &partition, const Cuts &cuts);
@@ -97,6 +105,7 @@ class Step {
   };
   struct Part {
     std::mutex mutex;
+    std::vector<Candidates> candidates; /* empty = every row of every query */
     std::vector<Selection> chain; /* after 0, 1, .. of the cuts that are present */
     Cuts cuts;
     std::vector<Scored> scored;
