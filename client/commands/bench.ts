@@ -9,6 +9,7 @@ import { runProgram } from './service.js';
 
 const BENCHMARKS = {
   'data-plane': 'one step of a batch between a coordinator and workers that answer at once, against an echo of the same bytes',
+  engine: 'the compute of a step against rivals and against what the machine allows',
 } as const;
 
 export function benchCommand(): Command {

@@ -8,7 +8,7 @@ import { benchCommand, benchmarkProgram } from '../../../client/commands/bench.j
 
 test('every benchmark that is named is a program of the build', () => {
   const names = benchCommand().commands.map((command) => command.name());
-  assert.deepEqual(names, ['data-plane']);
+  assert.deepEqual(names, ['data-plane', 'engine']);
   for (const name of names) assert.ok(existsSync(benchmarkProgram(name)), `${name} is built`);
 });
 
@@ -22,4 +22,13 @@ test('the data-plane benchmark runs and reports one JSON line', async () => {
     [1, 2],
   );
   assert.ok(report.results.every((r) => r.link.median > 0));
+});
+
+test('the engine benchmark refuses a name that it does not have, in one sentence', async () => {
+  const failed = promisify(execFile)(process.execPath, [benchmarkProgram('engine'), 'everything']);
+  await assert.rejects(failed, (error: { code?: number; stderr?: string }) => {
+    assert.equal(error.code, 2);
+    assert.match(error.stderr ?? '', /Expected one of exact, golden, statistics, local-workers, scaling for names but received "?everything/);
+    return true;
+  });
 });

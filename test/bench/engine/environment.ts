@@ -1,0 +1,40 @@
+/** What a figure was measured on and by. */
+
+import { execFileSync } from 'node:child_process';
+import { cpus, totalmem } from 'node:os';
+
+import { packageRoot } from '../../../shared/package-root.js';
+
+export interface Environment {
+  readonly machine: string;
+  readonly cores: number;
+  readonly memoryGiB: number;
+  readonly node: string;
+  /** with + where the tree has changes */
+  readonly commit: string;
+  readonly date: string;
+  readonly command: string;
+}
+
+export function environment(args: readonly string[]): Environment {
+  return {
+    machine: cpus()[0]?.model.trim() ?? 'unknown',
+    cores: cpus().length,
+    memoryGiB: Math.round(totalmem() / 2 ** 30),
+    node: process.version,
+    commit: commit(),
+    date: new Date().toISOString().slice(0, 16) + 'Z',
+    command: ['golddiff bench engine', ...args].join(' '),
+  };
+}
+
+function commit(): string {
+  try {
+    const git = (...args: string[]): string =>
+      execFileSync('git', args, { cwd: packageRoot, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim();
+    return git('rev-parse', '--short', 'HEAD') + (git('status', '--porcelain', '--untracked-files=no') === '' ? '' : '+');
+  } catch {
+    // A copy without version control has no commit to name.
+    return 'unknown';
+  }
+}

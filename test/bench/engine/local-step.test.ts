@@ -1,0 +1,45 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+
+import { ReferenceBackend } from '../../../shard-worker/backends/reference/reference-backend.js';
+import { resolveGolden } from '../../../shared/math/golden-schedule.js';
+import { bruteForce } from './brute-force-of.js';
+import { exactStep, goldenStep } from './local-step.js';
+import { generatePartition, generateQueries } from '../../shard-worker/backends/generated-partition.js';
+
+const SHAPE = [1, 4, 4] as const;
+
+test('exact and golden steps over two partitions are those of plain loops', async (t) => {
+  const backend = new ReferenceBackend({ computeThreads: 1, deviceMemoryBytes: Infinity });
+  try {
+    const partitions = [0, 1].map((partition) =>
+      generatePartition({ rows: 50 + partition, shape: SHAPE, dtype: 'u8', seed: partition + 1, partition }),
+    );
+    for (const partition of partitions) await backend.load(partition);
+    const held = { partitions: [0, 1], rows: 101 };
+    const queries = generateQueries(partitions[0]!, { batch: 3, seed: 5, alpha: 0.8, sigma: 0.6 });
+
+    const exact = await exactStep(backend, held, { ...queries, golden: undefined }, true);
+    const wanted = bruteForce(partitions, queries);
+    let worst = 0;
+    exact.x0hat.forEach((value, i) => (worst = Math.max(worst, Math.abs(value - wanted.x0hat[i]!))));
+    t.diagnostic(`largest difference ${worst.toExponential(1)}`);
+    // Weighted sums are merged in float32.
+    assert.ok(worst < 1e-6);
+    assert.deepEqual(Object.keys(exact.phases), ['logits', 'weighted sums', 'merge']);
+    assert.ok(
+      exact.rowsThatMatter?.every((rows, b) => Math.abs(rows - wanted.rowsWithin[b]!) <= 2),
+      'rows of one bin may go either way',
+    );
+
+    const settings = resolveGolden({ kMin: 5, kMax: 10 }, held.rows);
+    const golden = await goldenStep(backend, held, queries, settings);
+    assert.ok(golden.sizes.subset < golden.sizes.pool && golden.sizes.pool < held.rows);
+    assert.equal(golden.x0hat.length, exact.x0hat.length);
+    assert.deepEqual(Object.keys(golden.phases), ['screen proxy', 'screen full', 'logits', 'weighted sums', 'merge']);
+    const all = await goldenStep(backend, held, queries, resolveGolden({ kFixed: 101, kMax: 101 }, held.rows));
+    assert.deepEqual(all.x0hat, exact.x0hat, 'a subset of all rows is exact');
+  } finally {
+    await backend.close();
+  }
+});

@@ -1,0 +1,167 @@
+/**
+ * One step of a batch over a backend in this process: what a coordinator and its workers do together (coordinator/step-attempt, golden-search), without
+ * anything between them. Each phase runs over all partitions at once and is timed by the clock on the wall.
+ */
+
+import type {
+  Backend,
+  BackendStep,
+  Cut,
+  PartitionScreen,
+  RankRequest,
+  ScreenStage,
+  StageCuts,
+  StepQueries,
+} from '../../../shard-worker/backends/backend.js';
+import { HISTOGRAM_BINS, HISTOGRAM_BINS_PER_NAT, NEGLIGIBLE_SHARE } from '../../../shared/limits.js';
+import { goldenSizes, type GoldenSettings, type GoldenSizes } from '../../../shared/math/golden-schedule.js';
+import { mergeUp, nodeKey, rootLevel } from '../../../shared/math/merge-tree.js';
+import { mergeScalars, mergeSums, type PosteriorScalars, type PosteriorSums } from '../../../shared/math/partial-posterior.js';
+import { RankSearch, type RankWindow } from '../../../shared/math/rank-selection.js';
+
+export type Phase = 'screen proxy' | 'screen full' | 'logits' | 'weighted sums' | 'merge';
+export type Phases = Partial<Record<Phase, number>>;
+
+export interface LocalRows {
+  readonly partitions: readonly number[];
+  /** N */
+  readonly rows: number;
+}
+
+export interface LocalAnswer {
+  /** [B, D] */
+  readonly x0hat: Float64Array;
+  /** [B] rows within 2^-24 of the heaviest, where a histogram was wanted */
+  readonly rowsThatMatter: number[] | undefined;
+  /** milliseconds */
+  readonly phases: Phases;
+}
+
+/** ln 2^24: a row further below the maximum is under the default tolerance. */
+const TOLERANCE_NATS = 24 * Math.LN2;
+
+/** The optimal denoiser over every row. */
+export async function exactStep(backend: Backend, held: LocalRows, queries: StepQueries, histogram = false): Promise<LocalAnswer> {
+  const step = backend.openStep(queries);
+  try {
+    return await aggregate(step, held, queries, {}, {}, histogram);
+  } finally {
+    step.close();
+  }
+}
+
+/** GoldDiff, variant paper: the pool by proxy distance, the subset of it by full distance, softmax over that. */
+export async function goldenStep(
+  backend: Backend,
+  held: LocalRows,
+  queries: StepQueries,
+  settings: GoldenSettings,
+): Promise<LocalAnswer & { sizes: GoldenSizes }> {
+  const sizes = goldenSizes(settings, held.rows, { alpha: queries.alpha[0]!, sigma: queries.sigma[0]! });
+  const step = backend.openStep(queries);
+  const phases: Phases = {};
+  try {
+    const cuts: StageCuts = {};
+    const proxy = await timedInto(phases, 'screen proxy', () => findCut(step, held, queries.batch, 'proxy', cuts, sizes.pool, held.rows));
+    if (proxy !== undefined) cuts.proxy = proxy;
+    const reaching = sizes.subset < held.rows ? Math.max(sizes.pool, sizes.subset + 1) : held.rows;
+    const full = await timedInto(phases, 'screen full', () => findCut(step, held, queries.batch, 'full', cuts, sizes.subset, reaching));
+    if (full !== undefined) cuts.full = full;
+    return { ...(await aggregate(step, held, queries, cuts, phases, false)), sizes };
+  } finally {
+    step.close();
+  }
+}
+
+/** The cut of the k nearest rows over all partitions; undefined where all pass. */
+export async function findCut(
+  step: BackendStep,
+  held: LocalRows,
+  batch: number,
+  stage: ScreenStage,
+  cuts: StageCuts,
+  wanted: number,
+  reaching: number,
+): Promise<Cut | undefined> {
+  const search = new RankSearch(new Float64Array(batch).fill(wanted), new Float64Array(batch).fill(reaching));
+  if (search.trivial) return undefined;
+  let windows: RankWindow[] | undefined;
+  do {
+    for (const [partition, part] of await screenAll(step, held, stage, cuts, search, windows)) search.add({ partition, ...part });
+    windows = search.next();
+  } while (windows.length > 0);
+  return search.cut();
+}
+
+async function screenAll(
+  step: BackendStep,
+  held: LocalRows,
+  stage: ScreenStage,
+  cuts: StageCuts,
+  search: RankSearch,
+  windows: readonly RankWindow[] | undefined,
+): Promise<[number, PartitionScreen][]> {
+  const asked = held.partitions.flatMap((partition): [number, RankRequest][] => {
+    if (windows === undefined) return [[partition, { kind: 'fraction', fraction: search.fractions }]];
+    const own = windows.filter((window) => window.partition === partition);
+    return own.length === 0 ? [] : [[partition, { kind: 'windows', windows: own }]];
+  });
+  return Promise.all(
+    asked.map(async ([partition, ranks]): Promise<[number, PartitionScreen]> => [partition, await step.screen(partition, stage, cuts, ranks)]),
+  );
+}
+
+interface Leaf {
+  readonly scalars: PosteriorScalars;
+  readonly sums: PosteriorSums;
+}
+
+async function aggregate(
+  step: BackendStep,
+  held: LocalRows,
+  queries: StepQueries,
+  cuts: StageCuts,
+  phases: Phases,
+  histogram: boolean,
+): Promise<LocalAnswer> {
+  const dim = queries.x.length / queries.batch;
+  const root = { level: rootLevel(held.partitions), index: 0 };
+  const keyOf = (partition: number): string => nodeKey({ level: 0, index: partition });
+  const scalars = await timedInto(phases, 'logits', () => Promise.all(held.partitions.map((partition) => step.scalars(partition, cuts))));
+  const own = new Map(held.partitions.map((partition, i) => [keyOf(partition), scalars[i]!]));
+  const global = mergeUp(own, root, mergeScalars)!;
+  const found = await timedInto(phases, 'weighted sums', () =>
+    Promise.all(held.partitions.map((partition) => step.sums(partition, cuts, global, NEGLIGIBLE_SHARE, histogram))),
+  );
+  const x0hat = await timedInto(phases, 'merge', async () => {
+    const leaves = new Map(held.partitions.map((partition, i): [string, Leaf] => [keyOf(partition), { scalars: scalars[i]!, sums: found[i]! }]));
+    const whole = mergeUp(leaves, root, (left, right) => ({
+      scalars: mergeScalars(left.scalars, right.scalars),
+      sums: mergeSums(left.sums, left.scalars.maxLogit, right.sums, right.scalars.maxLogit, dim),
+    }))!;
+    const out = new Float64Array(queries.batch * dim);
+    whole.sums.queries.forEach((b, k) => {
+      for (let p = 0; p < dim; p++) out[b * dim + p] = whole.sums.sums[k * dim + p]! / global.mass[b]!;
+    });
+    return out;
+  });
+  const histograms = found.map((part) => part.histogram);
+  return { x0hat, rowsThatMatter: histogram ? rowsWithin(histograms, queries.batch) : undefined, phases };
+}
+
+function rowsWithin(histograms: readonly ({ rows: Uint32Array } | undefined)[], batch: number): number[] {
+  const bins = Math.ceil(TOLERANCE_NATS * HISTOGRAM_BINS_PER_NAT);
+  return Array.from({ length: batch }, (_, b) =>
+    histograms.reduce((sum, histogram) => {
+      for (let bin = 0; bin < bins; bin++) sum += histogram?.rows[b * HISTOGRAM_BINS + bin] ?? 0;
+      return sum;
+    }, 0),
+  );
+}
+
+async function timedInto<T>(phases: Phases, phase: Phase, work: () => Promise<T>): Promise<T> {
+  const started = performance.now();
+  const result = await work();
+  phases[phase] = (phases[phase] ?? 0) + performance.now() - started;
+  return result;
+}

@@ -1,0 +1,113 @@
+/** What it costs to spread a step over four worker processes of one machine, against one worker and against the backend in one process. */
+
+import path from 'node:path';
+
+import { importDataSet } from '../../../client/import/import-data-set.js';
+import { digits, queriesAt } from './bench-data.js';
+import { capped, interleave, loadInto, repeatsOf, type BenchContext, type Entrant } from './bench-context.js';
+import { ClusterSteps, type ClusterReply } from './cluster-steps.js';
+import { largestDifference, roundedSpread } from './exact.js';
+import type { ExactReply } from './requests.js';
+import { ratioOf, shownSpread, spread, threeDigits } from './spread.js';
+import type { Requirement, Section } from './tables.js';
+
+const BATCH = 32;
+const LEVELS = [900, 500, 100];
+const WORKERS = 4;
+/** As many as the most workers: each holds one, and one process holds the same four. */
+const PARTITIONS = 4;
+
+type Reply = (ExactReply | ClusterReply) & { readonly coordinatorMs?: number[] };
+
+export async function benchLocalWorkers(context: BenchContext): Promise<Section> {
+  const { flags, folder, contestants } = context;
+  const notes: string[] = [];
+  const rows: string[][] = [];
+  const results: object[] = [];
+  const requirements: Requirement[] = [];
+  const set = await digits(folder, capped(flags, 60_000));
+  const dataDir = path.join(folder, 'four-partitions');
+  await importDataSet({ source: `npy:${set.file}`, out: dataDir, partitions: PARTITIONS, name: 'bench' }).catch((error: unknown) => {
+    if (!String(error).includes('exists')) throw error;
+  });
+  await loadInto([contestants.engine], { ...set, name: 'bench', file: dataDir }, 0);
+  const clusters: { name: string; steps: ClusterSteps }[] = [];
+  try {
+    for (const shards of [1, WORKERS]) {
+      const computeThreads = Math.max(1, Math.floor(flags.threads / shards));
+      const steps = await ClusterSteps.start({ dataDir, shards, computeThreads, backend: flags.backend });
+      clusters.push({
+        name: `${shards} ${shards === 1 ? 'worker' : 'workers'} of ${computeThreads} ${computeThreads === 1 ? 'thread' : 'threads'}`,
+        steps,
+      });
+    }
+    for (const t of LEVELS) {
+      const query = await queriesAt(folder, set, t);
+      const request = { op: 'exact', set: 'bench', queries: query.file, batch: BATCH, alpha: query.alpha, sigma: query.sigma, ...repeatsOf(flags) };
+      let first = true;
+      const entrants: Entrant<Reply>[] = [
+        {
+          name: `in one process, ${flags.threads} threads`,
+          timesOf: (reply) => reply.times,
+          run: () => {
+            const asked = { ...request, wantAnswer: first };
+            first = false;
+            return contestants.engine.request<ExactReply>(asked);
+          },
+        },
+        ...clusters.map(({ name, steps }): Entrant<Reply> => ({
+          name,
+          timesOf: (reply) => reply.times,
+          run: () => steps.steps(query, BATCH, repeatsOf(flags)),
+        })),
+      ];
+      const measured = await interleave(entrants, flags.rounds, (sentence) => notes.push(sentence));
+      const [alone, one, four] = measured;
+      if (alone === undefined || one === undefined || four === undefined) continue;
+      const inProcess = spread(alone.times);
+      for (const entry of [alone, one, four]) {
+        const own = spread(entry.times);
+        const steps = entry.replies.flatMap((reply) => reply.coordinatorMs ?? []);
+        const compute = entry.replies.flatMap((reply) => ('computeMs' in reply ? reply.computeMs : []));
+        rows.push([
+          String(t),
+          entry.name,
+          shownSpread(own),
+          steps.length > 0 ? threeDigits(spread(steps).median) : '-',
+          compute.length > 0 ? threeDigits(spread(compute).median) : '-',
+          threeDigits(ratioOf(own, inProcess)),
+          threeDigits(ratioOf(own, spread(one.times))),
+        ]);
+        results.push({ t, name: entry.name, ms: roundedSpread(own), coordinatorMs: steps.length > 0 ? roundedSpread(spread(steps)) : null });
+      }
+      const coordinated = spread(four.replies.flatMap((reply) => reply.coordinatorMs ?? []));
+      requirements.push({
+        name: `4 local workers, t = ${t}, time / that of 1 worker`,
+        measured: ratioOf(spread(four.times), spread(one.times)),
+        limit: 1.15,
+        wanted: 'at most',
+      });
+      requirements.push({
+        name: `4 local workers, t = ${t}, coordinator's step / in one process`,
+        measured: ratioOf(coordinated, inProcess),
+        limit: 1.15,
+        wanted: 'at most',
+      });
+      const answer = 'last' in four.first ? [...four.first.last.x0hat] : undefined;
+      notes.push(
+        `t = ${t}: |x0hat of 4 workers - in one process| at most ${largestDifference('x0hat' in alone.first ? (alone.first as ExactReply).x0hat : undefined, answer).toExponential(0)}`,
+      );
+      context.progress(`local workers t = ${t} done`);
+    }
+  } finally {
+    for (const { steps } of clusters) await steps.stop();
+    await contestants.engine.request({ op: 'drop', set: 'bench' });
+  }
+  const headings = ['t', 'where', 'ms', "coordinator's step ms", 'busiest worker ms', '/ in one process', '/ 1 worker'];
+  return {
+    tables: [{ title: `Exact step over local workers, ${set.name}, ${PARTITIONS} partitions, B = ${BATCH}`, headings, rows }],
+    requirements,
+    notes,
+    results,
+  };
+}
