@@ -40,13 +40,15 @@ export class QueryAssembly {
     bytes.set(data, this.#rest.length);
     const count = Math.floor(bytes.length / this.#valueBytes);
     const values = this.#valueBytes === 4 ? new Float32Array(bytes.buffer, 0, count) : new Float64Array(bytes.buffer, 0, count);
+    const x = this.x;
+    const filled = this.#filled;
     for (let i = 0; i < count; i++) {
       const value = values[i]!;
       if (!(Math.abs(value) <= QUERY_VALUE_MAX)) {
         throw invalid(`x[${Math.floor((this.#filled + i) / this.#rowValues)}]`, 'finite values of at most 1e30', `${value}`);
       }
+      x[filled + i] = value;
     }
-    this.x.set(values, this.#filled);
     this.#filled += count;
     this.#rest = bytes.slice(count * this.#valueBytes);
   }

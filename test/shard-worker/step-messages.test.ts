@@ -22,6 +22,7 @@ const open: Parameters<typeof decodeOpen>[0] = {
   presampleStep: 1,
   queryIds: [4, 5],
   timeoutMs: 1000,
+  x: Buffer.alloc(0),
 };
 const opening = decodeOpen(open, SHAPE);
 const cut = (stage: 'PRESAMPLE_HASH' | 'PROXY_DISTANCE' | 'FULL_DISTANCE' | 'SCREEN_STAGE_UNSPECIFIED') => ({
@@ -107,6 +108,7 @@ test('an aggregate asks for scalars or for sums, and each field that is wrong is
     mass: [2, 0],
     negligibleShare: 0.1,
     histogram: true,
+    last: false,
   };
   assert.equal(decodeAggregate({ ...sums, stage: 'SCALARS' }, opening).stage, 'scalars');
   const got = decodeAggregate(sums, opening);
