@@ -126,7 +126,7 @@ function openRequest(plan: StepPlan, epoch: number, context: StepContext) {
 }
 
 function bytesOfQueries(plan: StepPlan): Uint8Array {
-  const values = plan.xDtype === 'F64' ? plan.x : Float32Array.from(plan.x);
+  const values = plan.xDtype === 'F64' ? plan.x : new Float32Array(plan.x);
   return new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
 }
 

@@ -30,6 +30,8 @@ export interface LinkedStep {
   next(): Promise<StepResponse__Output>;
   /** Ends the step here and tells the worker. Idempotent. */
   close(reason?: GolddiffError): void;
+  /** Ends the step here: the worker has answered the last request and knows. Idempotent, as is close after it. */
+  end(): void;
 }
 
 export class WorkerLink {
@@ -136,11 +138,17 @@ export class WorkerLink {
   }
 }
 
+function closed(): GolddiffError {
+  return new GolddiffError('CANCELLED', 'The step was closed');
+}
+
 class OpenStep implements LinkedStep {
   readonly #replies: StepResponse__Output[] = [];
-  #failure: GolddiffError | undefined;
+  /** Made when someone asks: an error gathers a stack, and most steps end without a reader. */
+  #failure: (() => GolddiffError) | undefined;
   #waiting: { resolve(reply: StepResponse__Output): void; reject(error: GolddiffError): void } | undefined;
   #onFailure: (() => void) | undefined;
+  #sent = false;
 
   constructor(
     private readonly write: (body: StepBody) => Promise<void> | undefined,
@@ -149,6 +157,7 @@ class OpenStep implements LinkedStep {
 
   async send(body: StepBody): Promise<void> {
     this.#throwIfFailed();
+    this.#sent = true;
     const full = this.write(body);
     if (full === undefined) return;
     // A worker that hangs never drains: the failure of the step must end the wait.
@@ -160,19 +169,24 @@ class OpenStep implements LinkedStep {
     invariant(this.#waiting === undefined, 'one reader a step');
     const reply = this.#replies.shift();
     if (reply !== undefined) return Promise.resolve(reply);
-    if (this.#failure) return Promise.reject(this.#failure);
+    if (this.#failure) return Promise.reject(this.#failure());
     return new Promise((resolve, reject) => (this.#waiting = { resolve, reject }));
   }
 
-  close(reason = new GolddiffError('CANCELLED', 'The step was closed')): void {
+  close(reason?: GolddiffError): void {
     if (this.#failure) return;
-    void this.write({ close: {} });
+    if (this.#sent) void this.write({ close: {} });
+    this.end(reason);
+  }
+
+  end(reason?: GolddiffError): void {
+    if (this.#failure) return;
     this.forget();
-    this.fail(reason);
+    this.#fail(reason === undefined ? closed : () => reason);
   }
 
   #throwIfFailed(): void {
-    if (this.#failure) throw this.#failure;
+    if (this.#failure) throw this.#failure();
   }
 
   deliver(reply: StepResponse__Output): void {
@@ -183,10 +197,14 @@ class OpenStep implements LinkedStep {
   }
 
   fail(error: GolddiffError): void {
-    this.#failure = error;
+    this.#fail(() => error);
+  }
+
+  #fail(failure: () => GolddiffError): void {
+    this.#failure = failure;
     this.#replies.length = 0;
     this.#onFailure?.();
-    this.#waiting?.reject(error);
+    this.#waiting?.reject(failure());
     this.#waiting = undefined;
   }
 }

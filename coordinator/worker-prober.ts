@@ -101,7 +101,9 @@ export class WorkerProber {
     const error = asGolddiffError(thrown);
     const { log, membership } = this.settings;
     log.debug({ address: target.address, workerId: target.workerId, code: error.code }, `probe failed: ${error.message}`);
-    if (error.code !== 'WORKER_LOST' || target.workerId === undefined) return false;
+    if (target.workerId === undefined) return false;
+    // Silence ends with the lease, and an answer before then saves it.
+    if (error.code !== 'WORKER_LOST') return true;
     target.refusals++;
     if (target.refusals < REFUSALS_MAX) return true;
     log.warn({ address: target.address, workerId: target.workerId }, 'worker left');

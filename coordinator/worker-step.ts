@@ -38,6 +38,8 @@ export interface WorkerStepSettings {
 export class WorkerStep {
   /** the worker's own compute time so far */
   computeMs = 0;
+  /** An Open that holds all of x waits for the first request and travels with it. */
+  #opening: OpenStep | undefined;
   readonly #held: readonly number[];
 
   /** @param partitions of this worker, ascending */
@@ -50,12 +52,18 @@ export class WorkerStep {
     this.#held = partitions;
   }
 
+  /** @param x little-endian [B, D]; left alone until the first request has been answered */
   async open(open: OpenStep, x: Uint8Array): Promise<void> {
-    await this.step.send({ open: { ...open, partitions: [...this.partitions] } });
-    for (let from = 0; from < x.length; from += DATA_PLANE_CHUNK_BYTES) {
+    const opening = { ...open, partitions: [...this.partitions], x: x.subarray(0, DATA_PLANE_CHUNK_BYTES) };
+    this.settings.countBytes('sent', x.length);
+    if (x.length <= DATA_PLANE_CHUNK_BYTES) {
+      this.#opening = opening;
+      return;
+    }
+    await this.step.send({ open: opening });
+    for (let from = DATA_PLANE_CHUNK_BYTES; from < x.length; from += DATA_PLANE_CHUNK_BYTES) {
       await this.step.send({ xChunk: { data: x.subarray(from, from + DATA_PLANE_CHUNK_BYTES) } });
     }
-    this.settings.countBytes('sent', x.length);
   }
 
   /** Keys of every partition of this worker by fraction, or of the windows given. */
@@ -65,7 +73,7 @@ export class WorkerStep {
     ranks: { fractions: Float64Array } | { windows: readonly RankWindow[] },
   ): Promise<ScreenKeys[]> {
     const how = 'fractions' in ranks ? { rankFraction: [...ranks.fractions] } : { windows: [...ranks.windows] };
-    await this.step.send({ screen: { stage, cuts: [...cuts], ...how } });
+    await this.#send({ screen: { stage, cuts: [...cuts], ...how } });
     const parts: ScreenKeys[] = [];
     for (;;) {
       const reply = await this.#next();
@@ -79,7 +87,7 @@ export class WorkerStep {
 
   /** Scalars by node of the merge tree; together they cover this worker's partitions. */
   async scalars(cuts: readonly CutVector[]): Promise<Map<string, PosteriorScalars>> {
-    await this.step.send({ aggregate: { stage: 'SCALARS', cuts: [...cuts] } });
+    await this.#send({ aggregate: { stage: 'SCALARS', cuts: [...cuts] } });
     const reply = await this.#next();
     if (!reply.scalars) throw this.#unexpected(reply);
     this.computeMs += reply.scalars.computeMs;
@@ -101,7 +109,7 @@ export class WorkerStep {
     return nodes;
   }
 
-  /** Weighted sums by node, relative to that node's own maximum. */
+  /** Weighted sums by node, relative to that node's own maximum. They end the step. */
   async sums(cuts: readonly CutVector[], global: PosteriorScalars, histogram: boolean): Promise<SumsReply> {
     const body: StepBody = {
       aggregate: {
@@ -111,21 +119,24 @@ export class WorkerStep {
         mass: [...global.mass],
         negligibleShare: NEGLIGIBLE_SHARE,
         histogram,
+        last: true,
       },
     };
-    await this.step.send(body);
+    await this.#send(body);
     const nodes = new Map<string, SumsAssembly>();
     for (;;) {
       const reply = await this.#next();
       if (reply.sumsPart) this.#addSums(nodes, reply.sumsPart);
       else if (reply.sumsDone) {
         this.computeMs += reply.sumsDone.computeMs;
+        for (const part of reply.sumsDone.parts) this.#addSums(nodes, part);
         const sums = new Map<string, PosteriorSums>();
         for (const [key, node] of nodes) {
           if (node.filledBytes !== node.sums.byteLength)
             throw this.#broken(`the sums of node ${key} end after ${node.filledBytes} of ${node.sums.byteLength} bytes`);
           sums.set(key, node);
         }
+        this.step.end();
         return { sums, histograms: this.#histogramsOf(reply.sumsDone.histograms), skippedShare: reply.sumsDone.skippedShare };
       } else throw this.#unexpected(reply);
     }
@@ -133,6 +144,12 @@ export class WorkerStep {
 
   close(reason?: GolddiffError): void {
     this.step.close(reason);
+  }
+
+  #send(body: StepBody): Promise<void> {
+    const opening = this.#opening;
+    this.#opening = undefined;
+    return this.step.send(opening === undefined ? body : { open: opening, ...body });
   }
 
   async #next(): Promise<StepResponse__Output> {

@@ -1,7 +1,7 @@
 /** The queries of a step, put together from the pieces of x as they come, straight into shared memory as doubles. */
 
 import { expectation, GolddiffError } from '../shared/errors.js';
-import { QUERY_VALUE_MAX } from '../shared/limits.js';
+import { DATA_PLANE_CHUNK_BYTES, QUERY_VALUE_MAX } from '../shared/limits.js';
 
 export class QueryAssembly {
   /** [B, D] on shared memory */
@@ -35,26 +35,41 @@ export class QueryAssembly {
   add(data: Uint8Array): void {
     const total = this.receivedBytes + data.length;
     if (total > this.expectedBytes) throw invalid('x', `${this.expectedBytes} bytes in all`, `${total} bytes`);
-    const bytes = new Uint8Array(this.#rest.length + data.length);
+    const length = this.#rest.length + data.length;
+    const bytes = alignedBytes(length);
     bytes.set(this.#rest);
     bytes.set(data, this.#rest.length);
-    const count = Math.floor(bytes.length / this.#valueBytes);
+    const count = Math.floor(length / this.#valueBytes);
     const values = this.#valueBytes === 4 ? new Float32Array(bytes.buffer, 0, count) : new Float64Array(bytes.buffer, 0, count);
+    const x = this.x;
+    const filled = this.#filled;
     for (let i = 0; i < count; i++) {
       const value = values[i]!;
       if (!(Math.abs(value) <= QUERY_VALUE_MAX)) {
         throw invalid(`x[${Math.floor((this.#filled + i) / this.#rowValues)}]`, 'finite values of at most 1e30', `${value}`);
       }
+      x[filled + i] = value;
     }
-    this.x.set(values, this.#filled);
     this.#filled += count;
-    this.#rest = bytes.slice(count * this.#valueBytes);
+    this.#rest = bytes.slice(count * this.#valueBytes, length);
   }
 
   /** @throws TENSOR_INVALID where x is not there in full */
   checkComplete(): void {
     if (!this.complete) throw invalid('x', `${this.expectedBytes} bytes before the first request of the step`, `${this.receivedBytes} bytes`);
   }
+}
+
+/** Pieces lie anywhere in a network buffer; one place for all to be aligned in, since a fresh one for each would be most of the collector's work. */
+let scratch = new Uint8Array(DATA_PLANE_CHUNK_BYTES);
+
+/** At least `length` bytes, for use until the next call. */
+function alignedBytes(length: number): Uint8Array<ArrayBuffer> {
+  if (length <= scratch.length) return scratch;
+  // A peer with other pieces; the place grows only to what our own coordinators send and the rest of one value.
+  const bytes = new Uint8Array(length);
+  if (length <= DATA_PLANE_CHUNK_BYTES + 8) scratch = bytes;
+  return bytes;
 }
 
 function invalid(field: string, expected: string, received: string): GolddiffError {

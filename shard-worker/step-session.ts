@@ -5,8 +5,10 @@
 
 import type { StepRequest__Output } from '../proto/generated/golddiff/v1/StepRequest.js';
 import type { StepResponse } from '../proto/generated/golddiff/v1/StepResponse.js';
+import type { SumsPart } from '../proto/generated/golddiff/v1/SumsPart.js';
 import { argumentError, asGolddiffError, GolddiffError, invariant } from '../shared/errors.js';
 import { DATA_PLANE_CHUNK_BYTES, TIMER_MS_MAX } from '../shared/limits.js';
+import type { TreeNode } from '../shared/math/merge-tree.js';
 import { mergeScalars, mergeSums, type PosteriorScalars, type PosteriorSums } from '../shared/math/partial-posterior.js';
 import type { Backend, BackendStep, LogitHistogram, RankRequest, StageCuts, StepQueries } from './backends/backend.js';
 import type { CandidateSearch } from './candidates/candidate-search.js';
@@ -66,6 +68,15 @@ export class StepSession {
     this.#timer = setTimeout(expire, Math.min(timeoutMs, TIMER_MS_MAX));
   }
 
+  /** Takes the piece of x that came with the open. What is wrong with it fails the step. */
+  begin(x: Uint8Array): void {
+    try {
+      this.#assembly.add(x);
+    } catch (thrown) {
+      this.fail(asGolddiffError(thrown));
+    }
+  }
+
   /** Takes a request of this step other than open and close. What is wrong with it fails the step. */
   handle(request: StepRequest__Output): void {
     if (this.#over) return;
@@ -77,8 +88,8 @@ export class StepSession {
       }
       if (this.#busy) throw argumentError('step', 'one request at a time', `${String(request.body)} before the last one was answered`);
       const { opening } = this.#settings;
-      if (request.screen) this.#run(this.#screen(decodeScreen(request.screen, opening), this.#compute()));
-      else if (request.aggregate) this.#run(this.#aggregate(decodeAggregate(request.aggregate, opening), this.#compute()));
+      if (request.screen) this.#run(this.#screen(decodeScreen(request.screen, opening), this.#compute()), false);
+      else if (request.aggregate) this.#run(this.#aggregate(decodeAggregate(request.aggregate, opening), this.#compute()), request.aggregate.last);
       else throw argumentError('step', 'x_chunk, screen, aggregate or close', request.body ?? 'nothing');
     } catch (thrown) {
       this.fail(asGolddiffError(thrown));
@@ -114,13 +125,15 @@ export class StepSession {
     return this.#step;
   }
 
-  /** `work` ends with the reply that ends the request; the next one may come as soon as that has been written. */
-  #run(work: Promise<StepReply>): void {
+  /** `work` ends with the reply that ends the request; the next one may come as soon as that has been written, or it ends the step too. */
+  #run(work: Promise<StepReply>, endsStep: boolean): void {
     this.#busy = true;
     work
-      .then((last) => {
+      .then(async (last) => {
         this.#busy = false;
-        return this.#reply(last);
+        // The step keeps its place until the peer has taken the reply: replies that nobody reads must not pile up.
+        await this.#reply(last);
+        if (endsStep) this.#end('ok');
       })
       .catch((thrown: unknown) => this.fail(asGolddiffError(thrown)));
   }
@@ -207,21 +220,21 @@ export class StepSession {
       histogram: left.histogram && right.histogram && mergeHistograms(left.histogram, right.histogram),
     });
     const nodes = await mergeLeaves(leaves, present, merge, pause);
-    for (const { node, value } of nodes) await this.#sendSums(node, value.sums);
+    const parts = nodes.flatMap(({ node, value }) => sumsParts(node, value.sums));
+    // What fits in one chunk goes with the last reply: each message costs both ends more than the bytes of small sums.
+    let first = parts.length;
+    for (let bytes = 0; first > 0 && (bytes += parts[first - 1]!.data.length) <= DATA_PLANE_CHUNK_BYTES;) first--;
+    for (const sumsPart of parts.slice(0, first)) {
+      await this.#reply({ sumsPart });
+      this.#settings.onSent?.(sumsPart.data.length);
+    }
     const histograms = nodes.flatMap(({ node, value }) =>
       value.histogram ? [{ ...node, rows: bytesOf(value.histogram.rows), mass: bytesOf(value.histogram.mass) }] : [],
     );
-    this.#settings.onSent?.(histograms.reduce((sum, h) => sum + h.rows.length + h.mass.length, 0));
-    return { sumsDone: { skippedShare: [...skippedShare], histograms, computeMs } };
-  }
-
-  async #sendSums(node: { level: number; index: number }, { queries, sums }: PosteriorSums): Promise<void> {
-    const bytes = bytesOf(sums);
-    for (let from = 0; from < bytes.length; from += DATA_PLANE_CHUNK_BYTES) {
-      const data = bytes.subarray(from, from + DATA_PLANE_CHUNK_BYTES);
-      await this.#reply({ sumsPart: { ...node, queries: from === 0 ? [...queries] : [], data } });
-      this.#settings.onSent?.(data.length);
-    }
+    const last = parts.slice(first);
+    const lastBytes = last.reduce((sum, part) => sum + part.data.length, 0) + histograms.reduce((sum, h) => sum + h.rows.length + h.mass.length, 0);
+    this.#settings.onSent?.(lastBytes);
+    return { sumsDone: { skippedShare: [...skippedShare], histograms, computeMs, parts: last } };
   }
 
   /** Scalars of every partition after the cuts, kept for the sums that follow. */
@@ -244,6 +257,17 @@ interface NodeValue {
   readonly scalars: PosteriorScalars;
   readonly sums: PosteriorSums;
   readonly histogram: LogitHistogram | undefined;
+}
+
+/** The sums of a node in pieces of at most a chunk; none where no query has sums. */
+function sumsParts(node: TreeNode, { queries, sums }: PosteriorSums): (SumsPart & { data: Buffer })[] {
+  const bytes = bytesOf(sums);
+  const parts: (SumsPart & { data: Buffer })[] = [];
+  for (let from = 0; from < bytes.length; from += DATA_PLANE_CHUNK_BYTES) {
+    const data = bytes.subarray(from, from + DATA_PLANE_CHUNK_BYTES);
+    parts.push({ ...node, queries: from === 0 ? [...queries] : [], data });
+  }
+  return parts;
 }
 
 export function failureOf(error: GolddiffError): NonNullable<StepResponse['failure']> {

@@ -67,11 +67,14 @@ export class StepStream {
 
   #take(request: StepRequest__Output): void {
     const id = request.stepId;
-    const session = this.#sessions.get(id);
     if (request.open) {
-      if (session) session.fail(argumentError('step_id', 'a number that no open step has', id));
+      const open = this.#sessions.get(id);
+      if (open) open.fail(argumentError('step_id', 'a number that no open step has', id));
       else this.#open(id, request.open);
-    } else if (request.close) {
+      if (request.body === undefined) return;
+    }
+    const session = this.#sessions.get(id);
+    if (request.close) {
       session?.close();
       this.#failed.delete(id);
     } else if (session) {
@@ -115,6 +118,8 @@ export class StepStream {
         onSent: (bytes) => metrics.dataPlaneBytes.inc({ direction: 'sent' }, bytes),
       });
       this.#sessions.set(id, session);
+      metrics.dataPlaneBytes.inc({ direction: 'received' }, open.x.length);
+      session.begin(open.x);
     } catch (thrown) {
       this.#refuse(id, asGolddiffError(thrown), open.requestId);
     }

@@ -46,7 +46,8 @@ export const DEADLINE_MARGIN_MS = 20;
 /** Loading and verifying all partitions of one worker. */
 export const ASSIGN_TIMEOUT_MS = 1_800_000;
 export const PROBE_INTERVAL_MS = 500;
-export const PROBE_TIMEOUT_MS = 2_000;
+/** Two probes in a row may time out within a lease: one slow answer must not end it. */
+export const PROBE_TIMEOUT_MS = 1_000;
 /** A worker that has not been heard of for so long is dead. Six probes: a collection pause must not kill one. */
 export const WORKER_LEASE_MS = 3_000;
 /** Attempts of one step when workers die under it. */
@@ -122,7 +123,7 @@ export const IMPORT_BUFFER_BYTES_MAX = 64 * 1024 * 1024;
 /** Rows between two checkpoints of an import: a second of work at most is lost, and the disk is made to sync rarely. */
 export const IMPORT_CHECKPOINT_BYTES = 64 * 1024 * 1024;
 
-/** A worker that refused a connection is asked again after this; refusing twice, it is gone. */
+/** A worker that refused a connection or did not answer in time is asked again after this; refusing twice, it is gone. */
 export const PROBE_AGAIN_MS = 100;
 /** At its start a coordinator waits so long for all listed workers, before it places partitions on those that came. */
 export const WORKERS_SETTLE_MS = 10_000;

@@ -26,10 +26,29 @@ export interface InProcessControlPlane extends ControlPlane {
   sweep(): void;
 }
 
+/**
+ * A clock, read at every sweep, that leaves out the time in which this process did not run: a heartbeat that waits unread while the event loop stands
+ * still, in a long collection or on a starved machine, must not count as a worker's silence.
+ *
+ * @param gapMsMax the most that passes between two looks; more than the interval of the sweep
+ */
+export function awakeClock(wallMs: () => number, gapMsMax: number): () => number {
+  let lastMs = wallMs();
+  let lostMs = 0;
+  return () => {
+    const now = wallMs();
+    lostMs += Math.max(0, now - lastMs - gapMsMax);
+    lastMs = now;
+    return now - lostMs;
+  };
+}
+
 export function createInProcessControlPlane(settings: InProcessSettings = {}): InProcessControlPlane {
-  const nowMs = settings.nowMs ?? (() => performance.now());
   const leaseMs = settings.workerLeaseMs ?? WORKER_LEASE_MS;
   invariant(leaseMs > 0, 'a lease lasts a while');
+  const intervalMs = settings.sweepIntervalMs ?? LEASE_SWEEP_INTERVAL_MS;
+  const wallMs = (): number => performance.now();
+  const nowMs = settings.nowMs ?? (intervalMs > 0 ? awakeClock(wallMs, Math.max(2 * intervalMs, leaseMs / 3)) : wallMs);
   const membership = new InProcessMembership(leaseMs, nowMs);
   const placements = new InProcessPlacements();
   const jobs = new InProcessJobs(nowMs);
@@ -39,7 +58,6 @@ export function createInProcessControlPlane(settings: InProcessSettings = {}): I
     jobs.sweep();
     artifacts.sweep();
   };
-  const intervalMs = settings.sweepIntervalMs ?? LEASE_SWEEP_INTERVAL_MS;
   const timer = intervalMs > 0 ? setInterval(sweep, intervalMs) : undefined;
   // A process with nothing else to do may end.
   timer?.unref();

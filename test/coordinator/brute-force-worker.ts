@@ -7,6 +7,7 @@ import type { OpenStep__Output } from '../../proto/generated/golddiff/v1/OpenSte
 import type { ScreenPart } from '../../proto/generated/golddiff/v1/ScreenPart.js';
 import type { ShardServiceHandlers } from '../../proto/generated/golddiff/v1/ShardService.js';
 import type { StepRequest__Output } from '../../proto/generated/golddiff/v1/StepRequest.js';
+import type { SumsPart } from '../../proto/generated/golddiff/v1/SumsPart.js';
 import type { StepResponse } from '../../proto/generated/golddiff/v1/StepResponse.js';
 import { GolddiffError, asGolddiffError } from '../../shared/errors.js';
 import { INTERNAL_MESSAGE_BYTES_MAX } from '../../shared/limits.js';
@@ -72,8 +73,8 @@ export async function startBruteForceWorker(options: BruteForceOptions): Promise
       for await (const request of requests) {
         const id = request.stepId;
         if (request.open) {
-          steps.set(id, { open: request.open, chunks: [], queue: Promise.resolve() });
-          continue;
+          steps.set(id, { open: request.open, chunks: [request.open.x], queue: Promise.resolve() });
+          if (request.body === undefined) continue;
         }
         const state = steps.get(id);
         if (!state) continue;
@@ -91,6 +92,7 @@ export async function startBruteForceWorker(options: BruteForceOptions): Promise
                 await pause();
                 if (steps.has(id)) await write({ stepId: id, ...reply });
               }
+              if (request.aggregate?.last) steps.delete(id);
             } catch (thrown) {
               const error = asGolddiffError(thrown);
               if (steps.delete(id)) await write({ stepId: id, failure: { code: error.code, message: error.message } }).catch(() => {});
@@ -186,6 +188,7 @@ function* repliesTo(step: BruteForceStep, request: StepRequest__Output, random: 
     }),
   );
   const histograms = [];
+  const parts: SumsPart[] = [];
   for (const node of shuffled(nodes, random)) {
     const value = mergeUp(leaves, node, (l, r) => ({
       own: mergeScalars(l.own, r.own),
@@ -196,11 +199,13 @@ function* repliesTo(step: BruteForceStep, request: StepRequest__Output, random: 
     const cut = Math.floor(random() * data.length);
     if (value.sums.queries.length > 0) {
       yield { sumsPart: { ...node, queries: [...value.sums.queries], data: data.subarray(0, cut) } };
-      yield { sumsPart: { ...node, queries: [], data: data.subarray(cut) } };
+      const rest = { ...node, queries: [], data: data.subarray(cut) };
+      if (random() < 0.5) parts.push(rest);
+      else yield { sumsPart: rest };
     }
     if (aggregate.histogram) histograms.push({ ...node, rows: bytesOf(Uint32Array.from(value.histogram.rows)), mass: bytesOf(value.histogram.mass) });
   }
-  yield { sumsDone: { skippedShare: [...skippedShare], histograms, computeMs: 1 } };
+  yield { sumsDone: { skippedShare: [...skippedShare], histograms, computeMs: 1, parts } };
 }
 
 function shuffled<T>(items: readonly T[], random: () => number): T[] {

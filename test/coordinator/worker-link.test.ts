@@ -69,6 +69,31 @@ test('replies find their step whatever order they come in', async (t) => {
   await assert.rejects(a.send({ close: {} }), { code: 'CANCELLED' });
 });
 
+test('a step that was closed tells the worker once, one that has ended or never began does not', async (t) => {
+  const closes: number[] = [];
+  const server = await serve(t, async (requests, write) => {
+    for await (const { stepId, close, xChunk } of requests) {
+      if (close) closes.push(stepId);
+      if (xChunk) await write({ stepId, screenDone: {} });
+    }
+  });
+  const link = linkTo(t, server.address);
+  const [closed, ended, unused, last] = [link.openStep(), link.openStep(), link.openStep(), link.openStep()];
+  await closed.send({ open: {} });
+  await ended.send({ open: {} });
+  closed.close();
+  closed.close();
+  closed.end();
+  ended.end();
+  ended.close();
+  unused.close();
+  await last.send({ xChunk: { data: Buffer.alloc(1) } });
+  await last.next();
+  assert.deepEqual(closes, [1]);
+  assert.equal(link.openSteps, 1);
+  await assert.rejects(ended.next(), { code: 'CANCELLED' });
+});
+
 test('a stream that breaks fails every open step, and the next step connects anew', async (t) => {
   const first = await serve(t, swapPairs);
   const link = linkTo(t, first.address);

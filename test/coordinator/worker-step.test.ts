@@ -9,31 +9,49 @@ import { emptyScalars } from '../../shared/math/partial-posterior.js';
 type Reply = Partial<Record<'screenPart' | 'screenDone' | 'scalars' | 'sumsPart' | 'sumsDone' | 'failure', unknown>>;
 
 /** A step whose worker has said in advance what it will answer. */
-function step(replies: Reply[], partitions = [0, 1], batch = 1, dim = 2): { worker: WorkerStep; sent: StepBody[]; bytes: Record<string, number> } {
+function step(replies: Reply[], partitions = [0, 1], batch = 1, dim = 2) {
+  const ends: string[] = [];
   const sent: StepBody[] = [];
   const bytes: Record<string, number> = { sent: 0, received: 0 };
   const linked: LinkedStep = {
     send: async (body) => void sent.push(body),
     next: async () => ({ stepId: 1, ...replies.shift() }) as StepResponse__Output,
-    close: () => {},
+    close: () => void ends.push('closed'),
+    end: () => void ends.push('ended'),
   };
   const countBytes = (direction: string, n: number): void => void (bytes[direction]! += n);
-  return { worker: new WorkerStep('w', partitions, linked, { batch, dim, present: [0, 1, 2], countBytes }), sent, bytes };
+  return { worker: new WorkerStep('w', partitions, linked, { batch, dim, present: [0, 1, 2], countBytes }), sent, bytes, ends };
 }
 const f64 = (...values: number[]): Buffer => Buffer.from(Float64Array.from(values).buffer);
 const u32 = (...values: number[]): Buffer => Buffer.from(Uint32Array.from(values).buffer);
 const f32 = (...values: number[]): Buffer => Buffer.from(Float32Array.from(values).buffer);
 const node = (level: number, index: number) => ({ level, index, maxLogit: [-1], mass: [2], massSq: [2], rows: [2] });
 
-test('queries are sent in chunks after the open', async () => {
+const bytesIn = (data: unknown): number => (data as Uint8Array).length;
+
+test('queries of more than a chunk are sent at once, the first piece with the open', async () => {
   const { worker, sent, bytes } = step([]);
-  await worker.open({ dataSet: 'd' }, new Uint8Array(DATA_PLANE_CHUNK_BYTES + 1));
+  await worker.open({ dataSet: 'd' }, new Uint8Array(DATA_PLANE_CHUNK_BYTES * 2 + 1));
   assert.deepEqual(sent[0]!.open!.partitions, [0, 1]);
+  assert.equal(bytesIn(sent[0]!.open!.x), DATA_PLANE_CHUNK_BYTES);
   assert.deepEqual(
-    sent.slice(1).map((body) => (body.xChunk!.data as Buffer).length),
+    sent.slice(1).map((body) => bytesIn(body.xChunk!.data)),
     [DATA_PLANE_CHUNK_BYTES, 1],
   );
-  assert.equal(bytes['sent'], DATA_PLANE_CHUNK_BYTES + 1);
+  assert.equal(bytes['sent'], DATA_PLANE_CHUNK_BYTES * 2 + 1);
+});
+
+test('queries of one chunk travel with the first request, and with no other', async () => {
+  const scalars = { scalars: { nodes: [node(1, 0)], computeMs: 1 } };
+  const { worker, sent } = step([scalars, scalars]);
+  await worker.open({ dataSet: 'd' }, new Uint8Array(DATA_PLANE_CHUNK_BYTES));
+  assert.equal(sent.length, 0);
+  await worker.scalars([]);
+  await worker.scalars([]);
+  assert.equal(sent.length, 2);
+  assert.equal(bytesIn(sent[0]!.open!.x), DATA_PLANE_CHUNK_BYTES);
+  assert.equal(sent[0]!.aggregate!.stage, 'SCALARS');
+  assert.equal(sent[1]!.open, undefined);
 });
 
 test('keys are read until the screen is done', async () => {
@@ -63,23 +81,31 @@ test('scalars must cover the partitions of the worker once each', async () => {
 
 test('sums come in pieces of any length and several nodes', async () => {
   const data = f32(1, 2);
-  const { worker } = step([
+  const parts = [
+    { level: 0, index: 0, queries: [], data: data.subarray(3, 7) },
+    { level: 0, index: 0, queries: [], data: data.subarray(7) },
+  ];
+  const { worker, sent, ends } = step([
     { sumsPart: { level: 0, index: 0, queries: [0], data: data.subarray(0, 3) } },
     { sumsPart: { level: 0, index: 1, queries: [0], data: f32(3, 4) } },
-    { sumsPart: { level: 0, index: 0, queries: [], data: data.subarray(3) } },
-    { sumsDone: { skippedShare: [0.5], histograms: [], computeMs: 2 } },
+    { sumsDone: { skippedShare: [0.5], histograms: [], computeMs: 2, parts } },
   ]);
   const { sums, skippedShare } = await worker.sums([], emptyScalars(1), false);
   assert.deepEqual([...sums.get('0:0')!.sums], [1, 2]);
   assert.deepEqual([...sums.get('0:1')!.sums], [3, 4]);
   assert.deepEqual(skippedShare, [0.5]);
+  assert.equal(sent[0]!.aggregate!.last, true);
+  assert.deepEqual(ends, ['ended'], 'sums are the last request of a step, and the worker was told so');
 });
 
 test('sums that are too long or end early, and histograms of another size, are a broken protocol', async () => {
-  const done = { sumsDone: { skippedShare: [0], histograms: [], computeMs: 0 } };
+  const done = { sumsDone: { skippedShare: [0], histograms: [], computeMs: 0, parts: [] as object[] } };
   const part = (data: Buffer) => ({ sumsPart: { level: 0, index: 0, queries: [0], data } });
   await assert.rejects(step([part(f32(1, 2, 3))]).worker.sums([], emptyScalars(1), false), { code: 'INTERNAL', message: /longer/ });
   await assert.rejects(step([part(f32(1)), done]).worker.sums([], emptyScalars(1), false), { code: 'INTERNAL', message: /end after 4 of 8/ });
+  const parts = [part(f32(1)).sumsPart, part(f32(1, 2)).sumsPart];
+  const long = step([{ sumsDone: { ...done.sumsDone, parts } }]).worker.sums([], emptyScalars(1), false);
+  await assert.rejects(long, { code: 'INTERNAL', message: /longer/ });
   const histograms = [{ level: 0, index: 0, rows: u32(1), mass: f64(1) }];
   await assert.rejects(step([{ sumsDone: { ...done.sumsDone, histograms } }]).worker.sums([], emptyScalars(1), true), { code: 'INTERNAL' });
   const whole = [{ level: 0, index: 0, rows: Buffer.alloc(4 * HISTOGRAM_BINS), mass: Buffer.alloc(8 * HISTOGRAM_BINS) }];

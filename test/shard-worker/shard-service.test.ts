@@ -80,7 +80,9 @@ describe('the shard service over gRPC', () => {
       assert.deepEqual([node.level, node.index], [2, 0]);
       stream.send(stepId, { aggregate: { stage: 'SUMS', maxLogit: node.maxLogit, mass: node.mass, negligibleShare: 2 ** -40, histogram: true } });
       const replies = await stream.until(stepId, 'sumsDone');
-      const data = Buffer.concat(replies.flatMap((reply) => (reply.sumsPart ? [reply.sumsPart.data] : [])));
+      const data = Buffer.concat(
+        replies.flatMap((reply) => [reply.sumsPart, ...(reply.sumsDone?.parts ?? [])].flatMap((part) => (part ? [part.data] : []))),
+      );
       const sums = new Float32Array(data.buffer.slice(data.byteOffset, data.byteOffset + data.length));
       for (let b = 0; b < 3; b++) {
         const rows = oracle.eligible(b, {});

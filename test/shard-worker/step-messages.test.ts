@@ -23,6 +23,7 @@ const open: Parameters<typeof decodeOpen>[0] = {
   queryIds: [4, 5],
   timeoutMs: 1000,
   search: 'SEARCH_UNSPECIFIED',
+  x: Buffer.alloc(0),
 };
 const opening = decodeOpen(open, SHAPE);
 const cut = (stage: 'PRESAMPLE_HASH' | 'PROXY_DISTANCE' | 'FULL_DISTANCE' | 'SCREEN_STAGE_UNSPECIFIED') => ({
@@ -108,6 +109,7 @@ test('an aggregate asks for scalars or for sums, and each field that is wrong is
     mass: [2, 0],
     negligibleShare: 0.1,
     histogram: true,
+    last: false,
   };
   assert.equal(decodeAggregate({ ...sums, stage: 'SCALARS' }, opening).stage, 'scalars');
   const got = decodeAggregate(sums, opening);

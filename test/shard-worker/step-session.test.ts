@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 import type { StepRequest__Output } from '../../proto/generated/golddiff/v1/StepRequest.js';
 import { ReferenceBackend } from '../../shard-worker/backends/reference/reference-backend.js';
+import type { SumsPart } from '../../proto/generated/golddiff/v1/SumsPart.js';
+import { DATA_PLANE_CHUNK_BYTES } from '../../shared/limits.js';
 import { StepSession, type StepReply } from '../../shard-worker/step-session.js';
 import type { StepOpening } from '../../shard-worker/step-messages.js';
 import { mergeUp, nodeKey } from '../../shared/math/merge-tree.js';
@@ -16,9 +18,9 @@ after(() => backend.close());
 const partitions = PRESENT.map((partition) => generatePartition({ partition, rows: 40, shape: SHAPE, dtype: 'u8', seed: partition + 1 }));
 await Promise.all(partitions.map((partition) => backend.load(partition)));
 const queries = generateQueries(partitions[0]!, { batch: 3, seed: 7, alpha: 1, sigma: [0.2, 2, 30], proxyResolution: 3 });
-const request = (body: Partial<StepRequest__Output>): StepRequest__Output => ({ stepId: 1, ...body });
+const request = (body: Partial<StepRequest__Output>): StepRequest__Output => ({ stepId: 1, open: null, ...body });
 const SCALARS = request({
-  aggregate: { stage: 'SCALARS', cuts: [], maxLogit: [], mass: [], negligibleShare: 0, histogram: false },
+  aggregate: { stage: 'SCALARS', cuts: [], maxLogit: [], mass: [], negligibleShare: 0, histogram: false, last: false },
   body: 'aggregate',
 });
 
@@ -90,19 +92,23 @@ async function rootOf(placement: readonly (readonly number[])[]): Promise<{ scal
       mass: [...global.mass],
       negligibleShare: 2 ** -40,
       histogram: true,
+      last: true,
     };
     worker.session.handle(request({ aggregate, body: 'aggregate' }));
     const done = (await worker.next('sumsDone')).sumsDone!;
     assert.equal(done.histograms!.length, [...worker.replies].find((reply) => reply.scalars)!.scalars!.nodes!.length);
-    for (const { sumsPart } of worker.replies) {
+    const parts = worker.replies.flatMap((reply) => [reply.sumsPart, ...(reply.sumsDone?.parts ?? [])]);
+    for (const sumsPart of parts) {
       if (!sumsPart) continue;
       const data = sumsPart.data as Buffer;
       const sums = new Float32Array(data.buffer.slice(data.byteOffset, data.byteOffset + data.length));
       const node = nodes.get(nodeKey({ level: sumsPart.level!, index: sumsPart.index! }))!;
       node.sums = { queries: Uint32Array.from(sumsPart.queries!), sums };
     }
+    await new Promise((resolve) => setImmediate(resolve));
+    assert.deepEqual(worker.ended, [{ outcome: 'ok', code: undefined }], 'the last request ends the step without a close');
     worker.session.close();
-    assert.deepEqual(worker.ended, [{ outcome: 'ok', code: undefined }]);
+    assert.equal(worker.ended.length, 1);
   }
   const merged = mergeUp(nodes, root, (left, right) => ({
     scalars: mergeScalars(left.scalars, right.scalars),
@@ -147,6 +153,30 @@ test('a screen sends a part for every partition, then that it is done', async ()
   session.close();
 });
 
+test('sums of more than a chunk come as parts before the one that is done, small ones with it', async () => {
+  const shape = [1, 256, 256] as const;
+  const values = 256 * 256;
+  const wide = generatePartition({ partition: 9, rows: 2, shape, dtype: 'u8', seed: 3 });
+  await backend.load(wide);
+  const three = generateQueries(wide, { batch: 3, seed: 7, alpha: 1, sigma: [2, 3, 30] });
+  const replies: StepReply[] = [];
+  const session = new StepSession({
+    opening: { partitions: [9], xDtype: 'F64', batch: 3, rowValues: values, timeoutMs: 60_000, queries: three },
+    present: [9],
+    backend,
+    send: async (reply) => void replies.push(reply),
+    onEnd: () => {},
+  });
+  session.begin(Buffer.from(three.x.slice().buffer));
+  const aggregate = { stage: 'SUMS' as const, cuts: [], maxLogit: [0, 0, 0], mass: [1e-300, 1e-300, 1e-300], negligibleShare: 0, histogram: false };
+  session.handle(request({ aggregate: { ...aggregate, last: true }, body: 'aggregate' }));
+  while (!replies.some((reply) => reply.sumsDone ?? reply.failure)) await new Promise((resolve) => setTimeout(resolve, 1));
+  const lengths = (parts: readonly (SumsPart | null | undefined)[]): number[] => parts.map((part) => (part!.data as Buffer).length);
+  // 3 queries of 64 Ki floats are three chunks; the last of them leaves no room for another.
+  assert.deepEqual(lengths(replies.slice(0, -1).map((reply) => reply.sumsPart)), [DATA_PLANE_CHUNK_BYTES, DATA_PLANE_CHUNK_BYTES]);
+  assert.deepEqual(lengths(replies.at(-1)!.sumsDone!.parts!), [DATA_PLANE_CHUNK_BYTES]);
+});
+
 test('each breach of the order of a step fails it once, with one sentence', async () => {
   const failing = async (running: Running, act: () => void, code: string): Promise<void> => {
     act();
@@ -162,6 +192,11 @@ test('each breach of the order of a step fails it once, with one sentence', asyn
   await failing(short, () => short.session.handle(SCALARS), 'TENSOR_INVALID');
   const long = start([0]);
   await failing(long, () => long.session.handle(request({ xChunk: { data: Buffer.alloc(1) }, body: 'xChunk' })), 'TENSOR_INVALID');
+  const longOpen = start([0], { x: false });
+  await failing(longOpen, () => longOpen.session.begin(Buffer.alloc(3 * D * 8 + 1)), 'TENSOR_INVALID');
+  const both = start([0], { x: false });
+  both.session.begin(Buffer.alloc(8));
+  await failing(both, () => both.session.handle(request({ xChunk: { data: Buffer.alloc(3 * D * 8) }, body: 'xChunk' })), 'TENSOR_INVALID');
   const late = start([0]);
   late.session.handle(SCALARS);
   await late.next('scalars');

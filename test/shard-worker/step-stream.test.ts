@@ -43,13 +43,22 @@ const OPEN: Body = {
     queryIds: [],
     timeoutMs: 10_000,
     search: 'SEARCH_UNSPECIFIED',
+    x: Buffer.alloc(0),
   },
-  body: 'open',
 };
 const X: Body = { xChunk: { data: Buffer.alloc(8) }, body: 'xChunk' };
-const SCALARS: Body = { aggregate: { stage: 'SCALARS', cuts: [], maxLogit: [], mass: [], negligibleShare: 0, histogram: false }, body: 'aggregate' };
-const SUMS: Body = { aggregate: { stage: 'SUMS', cuts: [], maxLogit: [0], mass: [1], negligibleShare: 0, histogram: false }, body: 'aggregate' };
+const SCALARS: Body = {
+  aggregate: { stage: 'SCALARS', cuts: [], maxLogit: [], mass: [], negligibleShare: 0, histogram: false, last: false },
+  body: 'aggregate',
+};
+const SUMS: Body = {
+  aggregate: { stage: 'SUMS', cuts: [], maxLogit: [0], mass: [1], negligibleShare: 0, histogram: false, last: false },
+  body: 'aggregate',
+};
 const CLOSE: Body = { close: {}, body: 'close' };
+
+/** All of x with the open, and the first request beside it. */
+const openWith = (x: Buffer, body: Body = SCALARS): Body => ({ open: { ...OPEN.open!, x }, ...body });
 
 /** A stream whose requests are pushed by hand. */
 class Driven {
@@ -72,7 +81,7 @@ class Driven {
     this.served = stream.serve(this.#requests());
   }
   send(stepId: number, ...bodies: Body[]): void {
-    this.#waiting.push(...bodies.map((body) => ({ stepId, ...body })));
+    this.#waiting.push(...bodies.map((body) => ({ stepId, open: null, ...body })));
     this.#wake?.();
   }
   end(): Promise<void> {
@@ -105,9 +114,9 @@ test('each malformed sequence gets one clear failure and the stream goes on', as
   stream.send(1, SUMS, SCALARS, X);
   stream.send(2, OPEN, SCALARS, SCALARS);
   stream.send(3, OPEN, X, X, SCALARS);
-  stream.send(4, { open: { ...OPEN.open!, batchRows: 300 }, body: 'open' }, X, SCALARS);
+  stream.send(4, { open: { ...OPEN.open!, batchRows: 300 } }, X, SCALARS);
   stream.send(5, OPEN, OPEN, X);
-  stream.send(6, { open: { ...OPEN.open!, dataSet: 'nobody' }, body: 'open' }, X);
+  stream.send(6, { open: { ...OPEN.open!, dataSet: 'nobody' } }, X);
   stream.send(7, OPEN, { xChunk: { data: Buffer.from(Float32Array.of(1, NaN).buffer) }, body: 'xChunk' }, SCALARS);
   stream.send(8, CLOSE);
   stream.send(9, OPEN, X, SCALARS);
@@ -127,6 +136,47 @@ test('each malformed sequence gets one clear failure and the stream goes on', as
   assert.equal(stream.admission.openSteps, 1);
   await stream.end();
   assert.equal(stream.admission.openSteps, 0);
+});
+
+test('x and the first request may come with the open, and what is wrong there fails the step once', async () => {
+  const stream = new Driven();
+  const [x, half, long, nan] = [Buffer.alloc(8), Buffer.alloc(4), Buffer.alloc(9), Buffer.from(Float32Array.of(1, NaN).buffer)];
+  stream.send(1, openWith(x));
+  stream.send(2, openWith(half, { xChunk: { data: half }, body: 'xChunk' }), SCALARS);
+  stream.send(3, openWith(half));
+  stream.send(4, openWith(long), CLOSE);
+  stream.send(5, openWith(half, X), SCALARS);
+  stream.send(6, openWith(nan), SCALARS);
+  stream.send(7, openWith(x, X));
+  stream.send(8, openWith(x), openWith(x));
+  stream.send(9, openWith(x, CLOSE));
+  stream.send(10, { open: { ...OPEN.open!, x, dataSet: 'nobody' }, ...SCALARS });
+  await stream.settled(1, 2);
+  const codes = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10].map((id) => stream.failures(id).join());
+  const invalid = 'TENSOR_INVALID';
+  assert.deepEqual(codes, ['', '', invalid, invalid, invalid, invalid, invalid, 'ARGUMENT_INVALID', '', 'DATA_SET_UNKNOWN']);
+  assert.equal(stream.admission.openSteps, 2);
+  await stream.end();
+});
+
+test('a step ends with the answer to its last request, once the peer has taken it', async () => {
+  const stream = new Driven();
+  const last: Body = { aggregate: { ...SCALARS.aggregate!, last: true }, body: 'aggregate' };
+  stream.send(1, openWith(Buffer.alloc(8), last));
+  await stream.settled(1);
+  assert.equal(stream.admission.openSteps, 0);
+  let release = (): void => {};
+  stream.hold = new Promise((resolve) => (release = resolve));
+  stream.send(2, openWith(Buffer.alloc(8), last));
+  await stream.settled();
+  assert.equal(stream.admission.openSteps, 1, 'answers that nobody reads keep their place');
+  release();
+  await stream.settled(2);
+  assert.equal(stream.admission.openSteps, 0);
+  stream.send(2, SUMS);
+  await stream.settled();
+  assert.deepEqual(stream.failures(2), ['ARGUMENT_INVALID'], 'nothing may follow the last request');
+  await stream.end();
 });
 
 test('steps beyond the bound are told when to come again, and find a place once others have closed', async () => {

@@ -101,13 +101,16 @@ export class StreamUnderTest {
     this.call.write({ stepId, ...body });
   }
 
-  /** Opens a step and sends x in pieces of `pieceBytes`. */
+  /** Opens a step and sends x in pieces of `pieceBytes`, the first with the open where the number is even. */
   open(stepId: number, open: OpenStep, x: Float64Array | Float32Array, pieceBytes = 1000): void {
-    this.send(stepId, {
-      open: { xDtype: x instanceof Float64Array ? 'F64' : 'F32', temperature: 1, denoiser: 'OPTIMAL', timeoutMs: 60_000, ...open },
-    });
     const bytes = Buffer.from(x.slice().buffer);
-    for (let from = 0; from < bytes.length; from += pieceBytes) this.send(stepId, { xChunk: { data: bytes.subarray(from, from + pieceBytes) } });
+    const withOpen = stepId % 2 === 0 ? pieceBytes : 0;
+    const xDtype = x instanceof Float64Array ? 'F64' : 'F32';
+    this.send(stepId, {
+      open: { xDtype, temperature: 1, denoiser: 'OPTIMAL', timeoutMs: 60_000, x: bytes.subarray(0, withOpen), ...open },
+    });
+    for (let from = withOpen; from < bytes.length; from += pieceBytes)
+      this.send(stepId, { xChunk: { data: bytes.subarray(from, from + pieceBytes) } });
   }
 
   /** The next reply of the step, taken out. */
