@@ -161,7 +161,7 @@ test('sums of more than a chunk come as parts before the one that is done, small
   const three = generateQueries(wide, { batch: 3, seed: 7, alpha: 1, sigma: [2, 3, 30] });
   const replies: StepReply[] = [];
   const session = new StepSession({
-    opening: { partitions: [9], xDtype: 'F64', batch: 3, rowValues: values, timeoutMs: 60_000, queries: three },
+    opening: { partitions: [9], xDtype: 'F64', batch: 3, rowValues: values, timeoutMs: 60_000, queries: three, search: 'scan' },
     present: [9],
     backend,
     send: async (reply) => void replies.push(reply),

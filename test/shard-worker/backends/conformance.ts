@@ -255,6 +255,41 @@ export function backendConformance(subject: ConformanceSubject): void {
         largest.report(t);
       });
 
+    test('candidates are all that is eligible in a partition, narrowed by labels, and other partitions keep their rows', async (t) => {
+      const largest = new Largest();
+      await withBackend(subject.create({ computeThreads: 2 }), async (backend) => {
+        const partition = generatePartition({ partition: 0, rows: 120, shape: [1, 4, 4], dtype: 'u8', seed: 8, classes: 2 });
+        const other = generatePartition({ partition: 1, rows: 50, shape: [1, 4, 4], dtype: 'u8', seed: 9, classes: 2 });
+        await backend.load(partition);
+        await backend.load(other);
+        const queries = generateQueries(partition, { batch: 4, seed: 2, alpha: 0.9, sigma: 0.7, labels: [-1, -1, 1, -1], proxyResolution: 2 });
+        const oracle = new Oracle(partition, queries);
+        const every = (stride: number): number[] => Array.from({ length: Math.ceil(120 / stride) }, (_, k) => k * stride);
+        const lists = [every(3), undefined, every(2), []];
+        const step = backend.openStep(queries);
+        if (step.restrict === undefined) return step.close();
+        step.restrict(
+          0,
+          lists.map((list) => list && Uint32Array.from(list)),
+        );
+        const rowsOf = (b: number): number[] => oracle.eligible(b, {}).filter((row) => lists[b]?.includes(row) ?? true);
+        for (const stage of STAGES) {
+          const windows = [0, 1, 2].map((query) => ({ query, firstRank: 0, count: rowsOf(query).length }));
+          const screen = await step.screen(0, stage, {}, { kind: 'windows', windows });
+          const want = windows.flatMap(({ query }) => oracle.ranked(stage, query, rowsOf(query)).map((row) => row.rowId));
+          assert.deepEqual([...screen.rowIds], want, stage);
+        }
+        checkScalars(largest, subject, oracle, queries, partition, rowsOf, await step.scalars(0, {}), 'candidates');
+        assert.deepEqual([...(await step.scalars(1, {})).rows].slice(0, 2), [50, 50]);
+        const cut = { key: Float64Array.of(0.2, Infinity, Infinity, Infinity), rowId: new Uint32Array(4) };
+        const after = (b: number): number[] => rowsOf(b).filter((row) => b > 0 || oracle.key('proxy', b, row) <= 0.2);
+        checkScalars(largest, subject, oracle, queries, partition, after, await step.scalars(0, { proxy: cut }), 'a cut among candidates');
+        step.close();
+        return;
+      });
+      largest.report(t);
+    });
+
     test('equal rows are told apart by row id alone', async () => {
       await withBackend(subject.create({ computeThreads: 1 }), async (backend) => {
         const partition = generatePartition({ rows: 90, shape: [1, 4, 4], dtype: 'u8', seed: 9, distinct: 3 });
