@@ -47,7 +47,7 @@ interface ScanCost {
   readonly queryNsPerRow: number;
 }
 const SCAN_COSTS: Readonly<Record<BackendName, ScanCost>> = {
-  reference: { passNsPerValue: 0.6, queryNsPerValue: 0.75, queryNsPerRow: 25 },
+  reference: { passNsPerValue: 0.6, queryNsPerValue: 0.92, queryNsPerRow: 92 },
   // 16-bit proxies at 40 GB/s, 8-bit limb products, and a selection; to be measured again with the kernels.
   native: { passNsPerValue: 0.05, queryNsPerValue: 0.01, queryNsPerRow: 2 },
   // A device reads its memory a hundred times as fast as the host follows links.
@@ -56,11 +56,11 @@ const SCAN_COSTS: Readonly<Record<BackendName, ScanCost>> = {
 };
 /** Time of one search of an index: its fixed part, and of each row looked at for itself and for each value of it. */
 const HNSW_NS = 40_000;
-const HNSW_NS_PER_ROW_SEEN = 500;
-const HNSW_NS_PER_VALUE_SEEN = 4;
+const HNSW_NS_PER_ROW_SEEN = 700;
+const HNSW_NS_PER_VALUE_SEEN = 1.6;
 /** Searches touch memory at random: the more rows, the fewer of them are in a cache. */
 const HNSW_ROWS_MEASURED = 20_000;
-const HNSW_GROWTH_PER_DOUBLING = 0.1;
+const HNSW_GROWTH_PER_DOUBLING = 0.4;
 /** Auto uses an index only where it must win clearly: the costs are of another machine than this one. */
 const MARGIN = 1.5;
 /** Above this a query lies far from every row, and the graph finds less than .99 of the nearest: t = 300 of the DDPM schedule has .78, t = 400 .90. */

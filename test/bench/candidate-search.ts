@@ -1,8 +1,8 @@
 /**
- * What the planner's costs come from (shard-worker/candidates/search-planner.ts): time and recall of searches of an index, against the reference backend's
- * scan of the same proxies, on MNIST rows noised along the DDPM schedule.
+ * What the planner's costs come from (shard-worker/candidates/search-planner.ts): time and recall of searches of an index, against a backend's scan of
+ * the same proxies, on MNIST rows noised along the DDPM schedule.
  *
- *     node dist/test/bench/candidate-search.js [rows, default 20000] [proxy resolution, default 14]
+ *     node dist/test/bench/candidate-search.js [rows, default 20000] [proxy resolution, default 14] [backend, default reference] [queries, default 16]
  *
  * Beyond the 60,000 rows of MNIST, rows are repeated shifted by some pixels. One line of JSON a run; CPU time in microseconds for a query,
  * the least of three: other work on the machine disturbs it less than the wall clock.
@@ -11,7 +11,8 @@
 import { cpus } from 'node:os';
 import { HnswIndex, proxyPoint } from '../../shard-worker/candidates/hnsw-index.js';
 import { searchWidth } from '../../shard-worker/candidates/index-parameters.js';
-import { ReferenceBackend } from '../../shard-worker/backends/reference/reference-backend.js';
+import { createBackend } from '../../shard-worker/backends/create-backend.js';
+import { createLogger } from '../../shared/log.js';
 import { fillNormals } from '../../shared/math/counter-noise.js';
 import { noiseLevelAt } from '../../shared/math/noise-schedule.js';
 import { poolRow, proxyGeometry } from '../../shared/math/proxy.js';
@@ -20,7 +21,7 @@ import { plainMnist } from '../support/data-sets.js';
 const D = 784;
 const MNIST_ROWS = 60_000;
 const SHAPE = [1, 28, 28] as const;
-const QUERIES = 16;
+const QUERIES = Number(process.argv[5] ?? 16);
 const REPEATS = 3;
 const WANTED = [16, 64, 256, 1000, 4000];
 const TIMESTEPS = [0, 100, 300, 400, 500, 900];
@@ -54,7 +55,15 @@ const geometry = proxyGeometry(SHAPE, Number(process.argv[3] ?? 14));
 const d = geometry.values;
 const values = shiftedRows(rows);
 const partition = { rows, shape: SHAPE, values };
-const report: Record<string, unknown> = { bench: 'candidate-search', cpu: cpus()[0]?.model, cores: cpus().length, rows, d, queries: QUERIES };
+const report: Record<string, unknown> = {
+  bench: 'candidate-search',
+  cpu: cpus()[0]?.model,
+  cores: cpus().length,
+  rows,
+  d,
+  queries: QUERIES,
+  backend: process.argv[4] ?? 'reference',
+};
 
 const scratch = new Float64Array(d);
 const buildUs = cpuUs();
@@ -62,7 +71,8 @@ const index = HnswIndex.empty(rows, d);
 while (index.count < rows) index.add(proxyPoint(partition, index.count, geometry, scratch));
 report.buildSeconds = Math.round((cpuUs() - buildUs) / 1e3) / 1e3;
 
-const backend = new ReferenceBackend({ computeThreads: 1, deviceMemoryBytes: Infinity });
+const wish = process.argv[4] === 'native' ? 'native' : 'reference';
+const backend = createBackend({ wish, isa: 'auto', computeThreads: 1, deviceMemoryBytes: Infinity, log: createLogger('bench', 'warn') });
 const rowIds = Uint32Array.from({ length: rows }, (_, i) => i);
 const held = { dataSet: 'bench', partition: 0, ...partition, labels: new Int32Array(rows).fill(-1), rowIds };
 await backend.load(held);

@@ -14,7 +14,7 @@ import { importMnist } from '../support/data-sets.js';
 
 const DIM = 784;
 const PARTITIONS = 8;
-/** 12,000 rows and 96 queries are about 0.9 G multiply-adds: long enough to be struck in the middle. */
+/** 12,000 rows and 96 queries are about 0.9 G multiply-adds: on the reference backend long enough to be struck in the middle. */
 const ROWS = 12_000;
 const BATCH = 96;
 /** Re-placement after a death: the lease, the next probe and a load. */
@@ -35,7 +35,7 @@ async function withCluster(
   options: { shards: number; replicas?: number; dataDir?: string },
   body: (client: GolddiffClient, cluster: EmbeddedCluster) => Promise<void>,
 ): Promise<void> {
-  const cluster = await startEmbeddedCluster({ dataDir, ...options });
+  const cluster = await startEmbeddedCluster({ dataDir, backend: 'reference', ...options });
   const client = connect(cluster.endpoint);
   try {
     await body(client, cluster);

@@ -163,6 +163,7 @@ test('sums of more than a chunk come as parts before the one that is done, small
   const session = new StepSession({
     opening: { partitions: [9], xDtype: 'F64', batch: 3, rowValues: values, timeoutMs: 60_000, queries: three, search: 'scan' },
     present: [9],
+    shape,
     backend,
     send: async (reply) => void replies.push(reply),
     onEnd: () => {},
