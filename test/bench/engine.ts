@@ -81,7 +81,7 @@ async function run(names: readonly string[], flags: EngineFlags): Promise<void> 
   }
   const { backend, threads, rounds, partitions } = flags;
   const line = JSON.stringify({ benchmark: 'engine', ...where, backend, threads, rounds, partitions, rivals: Object.fromEntries(rivals), results });
-  const heading = `${where.cores} x ${where.machine}, node ${where.node}, commit ${where.commit}, ${where.date}: ${where.command}; backend ${backend}, ${threads} threads`;
+  const heading = `${where.cores} x ${where.machine}, node ${where.node}, commit ${where.commit}, ${where.date}: ${where.command}; backend ${backend}, ${threads} threads, load average ${where.loadAverage} at the start`;
   process.stdout.write(`${[heading, ...parts].join('\n\n')}\n`);
   if (flags.save === true) {
     await appendFile(path.join(packageRoot, RESULTS_FILE), `${line}\n`);

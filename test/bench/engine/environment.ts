@@ -1,7 +1,7 @@
 /** What a figure was measured on and by. */
 
 import { execFileSync } from 'node:child_process';
-import { cpus, totalmem } from 'node:os';
+import { cpus, loadavg, totalmem } from 'node:os';
 
 import { packageRoot } from '../../../shared/package-root.js';
 
@@ -14,6 +14,8 @@ export interface Environment {
   readonly commit: string;
   readonly date: string;
   readonly command: string;
+  /** of the last minute when the run began: what else the machine did */
+  readonly loadAverage: number;
 }
 
 export function environment(args: readonly string[]): Environment {
@@ -25,6 +27,7 @@ export function environment(args: readonly string[]): Environment {
     commit: commit(),
     date: new Date().toISOString().slice(0, 16) + 'Z',
     command: ['golddiff bench engine', ...args].join(' '),
+    loadAverage: Number(loadavg()[0]!.toFixed(1)),
   };
 }
 
