@@ -13,6 +13,7 @@ import { open, readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 
+import { importDataSet } from '../../../client/import/import-data-set.js';
 import { writeNpy } from '../../../shared/dataset/npy.js';
 import { fillNormals } from '../../../shared/math/counter-noise.js';
 import { noiseLevelAt, type NoiseLevel } from '../../../shared/math/noise-schedule.js';
@@ -158,6 +159,13 @@ export async function queriesAt(folder: string, set: RowSet, t: number): Promise
   const file = path.join(folder, `${set.name}-t${t}.npy`);
   await writeNpy(file, x, [BATCH_MAX, set.dim]);
   return { t, alpha, sigma, file };
+}
+
+/** The rows of a set as an imported data set named `bench`; one that an earlier run left in the folder is taken as it is, with its indexes. */
+export async function importedOnce(folder: string, set: RowSet, partitions: number): Promise<string> {
+  const out = path.join(folder, `data-${set.name}-${partitions}`);
+  if (!existsSync(path.join(out, 'manifest.json'))) await importDataSet({ source: `npy:${set.file}`, out, partitions, name: 'bench' });
+  return out;
 }
 
 async function digitPixels(part: 'train' | 't10k'): Promise<Uint8Array> {

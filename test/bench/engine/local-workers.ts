@@ -1,9 +1,6 @@
 /** What it costs to spread a step over four worker processes of one machine, against one worker and against the backend in one process. */
 
-import path from 'node:path';
-
-import { importDataSet } from '../../../client/import/import-data-set.js';
-import { digits, queriesAt } from './bench-data.js';
+import { digits, importedOnce, queriesAt } from './bench-data.js';
 import { capped, interleave, loadInto, repeatsOf, type BenchContext, type Entrant } from './bench-context.js';
 import { ClusterSteps, type ClusterReply } from './cluster-steps.js';
 import { largestDifference, roundedSpread } from './exact.js';
@@ -26,10 +23,7 @@ export async function benchLocalWorkers(context: BenchContext): Promise<Section>
   const results: object[] = [];
   const requirements: Requirement[] = [];
   const set = await digits(folder, capped(flags, 60_000));
-  const dataDir = path.join(folder, 'four-partitions');
-  await importDataSet({ source: `npy:${set.file}`, out: dataDir, partitions: PARTITIONS, name: 'bench' }).catch((error: unknown) => {
-    if (!String(error).includes('exists')) throw error;
-  });
+  const dataDir = await importedOnce(folder, set, PARTITIONS);
   await loadInto([contestants.engine], { ...set, name: 'bench', file: dataDir }, 0);
   const clusters: { name: string; steps: ClusterSteps }[] = [];
   try {

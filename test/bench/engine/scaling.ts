@@ -1,10 +1,7 @@
 /** How the cost of a golden step grows with the rows at low noise: by scanning the proxies, and by the local index (through one worker). */
 
-import path from 'node:path';
-
-import { importDataSet } from '../../../client/import/import-data-set.js';
 import type { RetrievalChoice } from '../../../client/golddiff-client.js';
-import { queriesAt, shiftedDigits } from './bench-data.js';
+import { importedOnce, queriesAt, shiftedDigits } from './bench-data.js';
 import { interleave, repeatsOf, type BenchContext, type Entrant } from './bench-context.js';
 import { ClusterSteps, type ClusterReply } from './cluster-steps.js';
 import { roundedSpread } from './exact.js';
@@ -42,8 +39,7 @@ export async function benchScaling(context: BenchContext, sizes: readonly number
   const points: Point[] = [];
   for (const rows of [...new Set(sizes.map((size) => Math.min(size, (flags.rows ?? size) * (size / SCALING_ROWS[0]))))]) {
     const set = await shiftedDigits(folder, Math.round(rows));
-    const dataDir = path.join(folder, `data-${set.name}`);
-    await importDataSet({ source: `npy:${set.file}`, out: dataDir, partitions: PARTITIONS, name: 'bench' });
+    const dataDir = await importedOnce(folder, set, PARTITIONS);
     const worker = await ClusterSteps.start({ dataDir, shards: 1, computeThreads: flags.threads, backend: flags.backend, metrics: true });
     try {
       const indexed = await waitForIndex(worker, context, await queriesAt(folder, set, LEVELS[0]!), set.rows);
@@ -80,6 +76,7 @@ async function waitForIndex(
   rows: number,
 ): Promise<boolean> {
   const until = performance.now() + rows * BUILD_MS_PER_ROW;
+  let told = -1;
   for (;;) {
     try {
       await worker.steps(query, 1, { repeats: 1, budgetMs: 0 }, retrievalOf('hnsw'));
@@ -90,7 +87,8 @@ async function waitForIndex(
     if (ready === undefined) return false;
     if (ready >= 1) return true;
     if (performance.now() > until) return false;
-    context.progress(`index: ${(ready * 100).toFixed(0)}% of the partitions are ready`);
+    if (ready !== told) context.progress(`index of ${rows} rows: ${(ready * 100).toFixed(0)}% of the partitions are ready`);
+    told = ready;
     await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
   }
 }
