@@ -8,10 +8,25 @@
  * way when its thread ends brings the whole process down.
  */
 
-import hnswlib from 'hnswlib-node';
+import { createRequire } from 'node:module';
 import { invariant } from '../../shared/errors.js';
 import { poolRow, type ProxyGeometry } from '../../shared/math/proxy.js';
 import { HNSW_EF_CONSTRUCTION, HNSW_M, HNSW_SEED, searchWidth } from './index-parameters.js';
+
+/** What is used of hnswlib-node; it is an optional dependency, which a machine without a compiler lacks, so its own types may not be there. */
+interface Graph {
+  initIndex(options: { maxElements: number; m: number; efConstruction: number; randomSeed: number }): void;
+  addPoint(point: number[], label: number): void;
+  searchKnn(point: number[], count: number): { readonly neighbors: number[] };
+  setEf(ef: number): void;
+  getCurrentCount(): number;
+  readIndexSync(file: string): void;
+  writeIndexSync(file: string): void;
+}
+interface HnswLibrary {
+  readonly HierarchicalNSW: new (space: 'l2', values: number) => Graph;
+}
+const { HierarchicalNSW } = createRequire(import.meta.url)('hnswlib-node') as HnswLibrary;
 
 /** What is indexed: rows as PartitionRows holds them. */
 export interface IndexedRows {
@@ -24,10 +39,10 @@ export interface IndexedRows {
 }
 
 export class HnswIndex {
-  readonly #graph: hnswlib.HierarchicalNSW;
+  readonly #graph: Graph;
 
   private constructor(
-    graph: hnswlib.HierarchicalNSW,
+    graph: Graph,
     /** n, once all are added */
     readonly rows: number,
     /** d */
@@ -37,14 +52,14 @@ export class HnswIndex {
   }
 
   static empty(rows: number, proxyValues: number): HnswIndex {
-    const graph = new hnswlib.HierarchicalNSW('l2', proxyValues);
+    const graph = new HierarchicalNSW('l2', proxyValues);
     graph.initIndex({ maxElements: Math.max(1, rows), m: HNSW_M, efConstruction: HNSW_EF_CONSTRUCTION, randomSeed: HNSW_SEED });
     return new HnswIndex(graph, rows, proxyValues);
   }
 
   /** A file that `save` wrote and whose checksum has been verified: the library follows the links of a file without looking where they lead. */
   static load(file: string, rows: number, proxyValues: number): HnswIndex {
-    const graph = new hnswlib.HierarchicalNSW('l2', proxyValues);
+    const graph = new HierarchicalNSW('l2', proxyValues);
     graph.readIndexSync(file);
     const count = graph.getCurrentCount();
     if (count !== rows) throw new Error(`it holds ${count} rows where the partition has ${rows}`);

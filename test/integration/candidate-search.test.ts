@@ -30,7 +30,6 @@ before(async () => {
     dataDir,
     shards: 2,
     metrics: true,
-    backend: 'reference',
     logLevel: 'info',
     onLogLine: (line) => lines.push(line),
   });
