@@ -49,6 +49,8 @@ void with_limbs(size_t limbs, const Body &body) {
   }
 }
 
+double logit_error_allowed(size_t dim) { return std::min(LOGIT_ERROR_NATS_MAX, LOGIT_ERROR_NATS_TYPICAL * std::sqrt(static_cast<double>(dim))); }
+
 double rescale(double from, double to) { return from == -INF ? 0 : std::exp(from - to); }
 }  // namespace
 
@@ -347,6 +349,14 @@ ScreenReply Step::screen(Partition &partition, Stage stage, const Cuts &cuts, co
   return reply;
 }
 
+double Step::logit_error(const Partition &partition, size_t b, size_t limbs) {
+  const PixelRows &pixels = *partition.full().pixels;
+  const auto &q = queries_.limbs(b, limbs, 0, partition.shape());
+  const double row = queries_.alpha[b] / pixels.divisor() * pixels.norm_max();
+  const double query = std::sqrt(queries_.values(b, 0, partition.shape()).square) + queries_.alpha[b] * std::sqrt(static_cast<double>(pixels.dim()));
+  return (2 * row * q.error_norm + ROUNDING * (row + query) * (row + query)) / queries_.divisor(b);
+}
+
 /*
  * Every row of the partition for the queries wanted, as few limbs as the noise level allows. Where three limbs leave an error, two find the rows that can matter, and those are
  * looked at again in double: the rest has a proven bound.
@@ -357,22 +367,16 @@ void Step::score_exact(Partition &partition, const std::vector<size_t> &wanted, 
   std::vector<LimbedQuery> columns;
   std::vector<double> error(wanted.size(), 0);
   std::vector<char> coarse(wanted.size(), 0);
-  const double allowed = std::min(LOGIT_ERROR_NATS_MAX, LOGIT_ERROR_NATS_TYPICAL * std::sqrt(static_cast<double>(pixels.dim())));
+  const double allowed = logit_error_allowed(pixels.dim());
   for (size_t k = 0; k < wanted.size(); k++) {
     const size_t b = wanted[k];
-    const auto error_of = [&](size_t limbs) {
-      const auto &q = queries_.limbs(b, limbs, 0, partition.shape());
-      const double row = queries_.alpha[b] / pixels.divisor() * pixels.norm_max();
-      const double query = std::sqrt(queries_.values(b, 0, partition.shape()).square) + queries_.alpha[b] * std::sqrt(static_cast<double>(pixels.dim()));
-      return (2 * row * q.error_norm + ROUNDING * (row + query) * (row + query)) / queries_.divisor(b);
-    };
     size_t limbs = 1;
-    while (limbs < LIMBS_PRECISE_MAX && error_of(limbs) > allowed) limbs++;
-    if (error_of(limbs) > allowed) {
+    while (limbs < LIMBS_PRECISE_MAX && logit_error(partition, b, limbs) > allowed) limbs++;
+    if (logit_error(partition, b, limbs) > allowed) {
       coarse[k] = 1;
       limbs = LIMBS_COARSE;
     }
-    error[k] = error_of(limbs);
+    error[k] = logit_error(partition, b, limbs);
     columns.push_back({b, limbs});
   }
   std::vector<Doubles> found;
@@ -424,11 +428,29 @@ void Step::score(Part &part, Partition &partition, const Cuts &cuts) {
   if (!everything.empty()) score_exact(partition, everything, part.scored);
   if (some.empty()) return;
   ensure_keys(partition, selection, FULL, some);
-  for (size_t b : some) {
-    part.scored[b].rows = selection.rows[b];
-    part.scored[b].distance = selection.keys[FULL][b];
-    part.scored[b].rows_total = part.scored[b].distance.size();
-  }
+  const gd_kernels &kernels = partition.kernels();
+  partition.pool().parallel(some.size(), [&](size_t k) {
+    check();
+    const size_t b = some[k];
+    Scored &own = part.scored[b];
+    own.rows = selection.rows[b];
+    own.distance = selection.keys[FULL][b];
+    own.rows_total = own.distance.size();
+    /* Keys order rows; near the data even those of products are too coarse for weights. Rows with weight are then looked at in double. */
+    if (!products || own.distance.empty()) return;
+    const double error = logit_error(partition, b, LIMBS_MAX);
+    if (error <= logit_error_allowed(queries_.dim)) return;
+    const PixelRows &pixels = *partition.full().pixels;
+    const double nearest = kernels.smallest(own.distance.data(), own.distance.size());
+    const double beyond = nearest + queries_.divisor(b) * (2 * error + std::log(static_cast<double>(n) / settings_.tolerance));
+    std::vector<double> q = queries_.values(b, 0, partition.shape()).x;
+    const double a = queries_.alpha[b];
+    for (auto &value : q) value += a;
+    for (size_t i = 0; i < own.distance.size(); i++) {
+      if (i % ROWS_PER_TASK == 0) check();
+      if (own.distance[i] <= beyond) own.distance[i] = kernels.distance_u8(q.data(), pixels.row(own.rows.at(i)), a / pixels.divisor(), pixels.dim());
+    }
+  });
 }
 
 const Scalars &Step::scalars_of(Part &part, Partition &partition, const Cuts &cuts) {

@@ -119,6 +119,8 @@ class Step {
   void ensure_keys(Partition &partition, Selection &selection, Stage stage, const std::vector<size_t> &wanted);
   std::vector<Doubles> distances(Partition &partition, const RowSet &set, const std::vector<Rows> &rows, const std::vector<size_t> &wanted);
   void dense(Partition &partition, const PixelRows &pixels, const std::vector<LimbedQuery> &columns, std::vector<Doubles> &out);
+  /* Proven error of a logit by products with so many limbs, in nats. */
+  double logit_error(const Partition &partition, size_t b, size_t limbs);
   void score_exact(Partition &partition, const std::vector<size_t> &wanted, std::vector<Scored> &scored);
   void score(Part &part, Partition &partition, const Cuts &cuts);
   const Scalars &scalars_of(Part &part, Partition &partition, const Cuts &cuts);
