@@ -72,11 +72,19 @@ export class CandidateSearch {
     const windows = [...fraction].map((f, query) => ({ query, ...rankWindow(f, rows) }));
     const wanted = Uint32Array.from(windows, ({ firstRank, count }) => firstRank + count);
     const plan = this.#plan(search, rows, geometry, wanted);
-    onSearch?.(plan.method, plan.reason, queries.batch);
-    if (plan.method === 'scan') return undefined;
-
+    if (plan.method === 'scan') {
+      onSearch?.(plan.method, plan.reason, queries.batch);
+      return undefined;
+    }
     const points = pointsOf(queries, shape, geometry);
-    const found = await indexes.search(ref, geometry.resolution, points, wanted, search.cancelled);
+    const found = await indexes.search(ref, geometry.resolution, points, wanted, search.cancelled).catch((thrown: unknown) => {
+      // The partition was let go meanwhile, or its thread is gone: what can be answered without an index is.
+      if (Atomics.load(search.cancelled, 0) === 0)
+        this.#settings.log.warn({ ...ref, err: thrown }, 'a search of an index failed, the partition is scanned');
+      return undefined;
+    });
+    onSearch?.(found ? 'hnsw' : 'scan', found ? plan.reason : 'not_ready', queries.batch);
+    if (found === undefined) return undefined;
     const lists = found.map((list, b) => (wanted[b] === 0 ? undefined : list));
     this.#sampleRecall(search, rows, lists);
     return { lists, rows, ranks: { kind: 'windows', windows: windows.flatMap((window) => clipped(window, lists[window.query]?.length ?? 0)) } };

@@ -111,6 +111,28 @@ test('pools of one row and of nearly all rows, labels, auto and the released var
   await assert.rejects(score(500, 'hnsw', { variant: 'released' }), { code: 'ARGUMENT_INVALID', message: /retrieval\.search/ });
 });
 
+test('with its partitions on one worker, and indexes read from disk, the answers are the same bits', async () => {
+  const expected = valuesOf(await score(50, 'hnsw'));
+  const notReady = 'golddiff_worker_proxy_searches_total{method="scan",reason="not_ready"}';
+  const [own, others] = [await startEmbeddedCluster({ dataDir, shards: 1, metrics: true }), cluster];
+  const connection = client;
+  try {
+    cluster = own;
+    client = connect(own.endpoint);
+    const startMs = performance.now();
+    await score(50, 'hnsw');
+    while ((await metric('golddiff_worker_indexes_ready')) < PARTITIONS) assert.ok(performance.now() - startMs < READY_TIMEOUT_MS);
+    const before = await metric(notReady);
+    assert.deepEqual(valuesOf(await score(50, 'hnsw')), expected);
+    assert.equal(await metric(notReady), before);
+    assert.equal(await metric('golddiff_worker_index_build_duration_seconds_count'), 0, 'nothing was built again');
+  } finally {
+    client.close();
+    [cluster, client] = [others, connection];
+    await own.stop();
+  }
+});
+
 test('the indexes lie beside the partitions', () => {
   const names = readdirSync(dataDir).filter((name) => name.includes('.hnsw'));
   assert.equal(names.length, 2 * PARTITIONS);

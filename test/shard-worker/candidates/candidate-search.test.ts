@@ -122,6 +122,20 @@ test('a partition of another worker is scanned', async () => {
   assert.equal(await search.find(stepSearch(noisyQueries(partition, 1, 100), { partition: 44 })), undefined);
 });
 
+test('a partition whose index goes while it is searched is scanned', async () => {
+  lines.length = 0;
+  const counted: unknown[] = [];
+  const own = new CandidateIndexes({ threads: 1, memoryBytes: () => Infinity, log, rowsMin: 0 });
+  own.hold(small, temporaryFolder());
+  await own.idle();
+  const ending = new CandidateSearch({ indexes: own, backend, log, onSearch: (...search) => counted.push(search) });
+  const found = ending.find(stepSearch(noisyQueries(small, 64, 100), { partition: 1 }));
+  await own.close();
+  assert.equal(await found, undefined);
+  assert.deepEqual(counted, [['scan', 'not_ready', 64]]);
+  assert.ok(lines.some(({ msg }) => msg === 'a search of an index failed, the partition is scanned'));
+});
+
 test('only the sampled share of the searches is compared with the scan', async () => {
   const own: number[] = [];
   const rare = new CandidateSearch({ indexes, backend, log, recallSample: 0, onRecall: (recall) => own.push(recall) });
