@@ -8,6 +8,8 @@ import { enumOf, GOLDEN_VARIANTS, PRESAMPLES, SEARCHES, type GoldenVariantWord, 
 /** Every row is scored. */
 export interface ExactRetrieval {
   readonly kind: 'exact';
+  /** share of the mass that may be left out where that is proven, up to 0.5; default 2^-24. Above it the bound of the answer is 'certified' */
+  readonly tolerance?: number;
 }
 
 /** A golden subset is scored: the rows nearest to the query. Sizes left out come from the number of eligible rows. */
@@ -41,7 +43,8 @@ export type RetrievalChoice = ExactRetrieval | GoldenRetrieval;
 
 /** Throws ARGUMENT_INVALID for a word that is not one; ranges are the server's to check. */
 export function encodeRetrieval(choice: RetrievalChoice | undefined): ProtoRetrieval {
-  if (choice === undefined || choice.kind === 'exact') return { kind: 'EXACT_SCAN' };
+  if (choice === undefined) return { kind: 'EXACT_SCAN' };
+  if (choice.kind === 'exact') return { kind: 'EXACT_SCAN', ...(choice.tolerance === undefined ? {} : { tolerance: choice.tolerance }) };
   return {
     kind: 'GOLDEN',
     variant: enumOf(GOLDEN_VARIANTS, 'retrieval.variant', choice.variant ?? 'paper'),

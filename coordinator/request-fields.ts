@@ -5,7 +5,7 @@ import type { Retrieval__Output } from '../proto/generated/golddiff/v1/Retrieval
 import type { ScheduleName__Output } from '../proto/generated/golddiff/v1/ScheduleName.js';
 import type { Manifest } from '../shared/dataset/manifest.js';
 import { GolddiffError, argumentError, expectation } from '../shared/errors.js';
-import { LEVEL_MAX, LEVEL_MIN, QUERY_VALUE_MAX, SEED_MAX } from '../shared/limits.js';
+import { LEVEL_MAX, LEVEL_MIN, MASS_TOLERANCE_MAX, QUERY_VALUE_MAX, SEED_MAX } from '../shared/limits.js';
 import type { Schedule } from '../shared/math/noise-schedule.js';
 
 /** @throws DATA_SET_UNKNOWN */
@@ -97,4 +97,7 @@ export function checkRetrieval(retrieval: Retrieval__Output | null): void {
   if (retrieval.search === 'SEARCH_HNSW' && retrieval.variant === 'RELEASED')
     throw argumentError('retrieval.search', 'SEARCH_AUTO or SEARCH_SCAN with variant RELEASED, which chooses among random rows', retrieval.search);
   seedOf('retrieval.presample_seed', retrieval.presampleSeed);
+  inRange('retrieval.tolerance', retrieval.tolerance, 0, MASS_TOLERANCE_MAX);
+  if (retrieval.tolerance > 0 && retrieval.kind === 'GOLDEN')
+    throw argumentError('retrieval.tolerance', '0 with GOLDEN, whose subset proves nothing of the rows outside', retrieval.tolerance);
 }

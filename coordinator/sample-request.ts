@@ -28,7 +28,7 @@ import {
   temperatureOf,
 } from './request-fields.js';
 import { SAMPLERS, type SamplerEntry, type SamplerName } from './samplers/registry.js';
-import { eligibleRows, planGolden, rowValues, type StepPlan } from './step-plan.js';
+import { eligibleRows, planGolden, toleranceOf, rowValues, type StepPlan } from './step-plan.js';
 
 /** A checked request. */
 export interface SamplePlan {
@@ -141,6 +141,7 @@ export function stepOfBatch(plan: SamplePlan, x: Float64Array, from: number, bat
     labels,
     eligible,
     golden: planGolden(plan.manifest, plan.retrieval, counters, eligible, alpha, sigma),
+    ...toleranceOf(plan.retrieval),
     massRows: plan.massRows,
     allowPartial: plan.allowPartial,
   };

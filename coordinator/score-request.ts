@@ -20,7 +20,7 @@ import {
   temperatureOf,
 } from './request-fields.js';
 import type { StepAnswer } from './step-answer.js';
-import { eligibleRows, planGolden, rowValues, type StepPlan } from './step-plan.js';
+import { eligibleRows, planGolden, toleranceOf, rowValues, type StepPlan } from './step-plan.js';
 
 /** A checked request. */
 export interface ScorePlan {
@@ -56,6 +56,7 @@ export function planScore(request: ScoreRequest__Output, manifest: Manifest): Sc
     labels,
     eligible,
     golden: planGolden(manifest, request.retrieval, counters, eligible, alpha, sigma),
+    ...toleranceOf(request.retrieval),
     massRows: request.returnMassRows,
     allowPartial: request.allowPartial,
   };

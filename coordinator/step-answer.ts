@@ -1,6 +1,7 @@
 /** The answer of a step from what was merged over all partitions. Pure, in double. SCIENCE sections 1, 4 and 5. */
 
 import { GolddiffError, argumentError } from '../shared/errors.js';
+import { MASS_TOLERANCE_DEFAULT } from '../shared/limits.js';
 import type { PosteriorScalars, PosteriorSums } from '../shared/math/partial-posterior.js';
 import { rowsOfShare, type MergedHistogram } from './mass-rows.js';
 import type { StepPlan } from './step-plan.js';
@@ -39,7 +40,7 @@ export interface StepAnswer {
   readonly maxWeight: number[];
   readonly goldenRows: number[];
   readonly tailMassBound: number[];
-  readonly tailMassKind: 'EXACT' | 'HEURISTIC';
+  readonly tailMassKind: 'EXACT' | 'CERTIFIED' | 'HEURISTIC';
   readonly massRows: StepMassRows | undefined;
   readonly coverage: StepCoverage;
   readonly timings: StepTimings;
@@ -75,7 +76,7 @@ export function formAnswer(plan: StepPlan, merged: MergedStep, timings: StepTimi
     maxWeight: [],
     goldenRows: [...scalars.rows],
     tailMassBound: [],
-    tailMassKind: scalars.rows.every((rows, b) => rows >= merged.eligible[b]!) ? 'EXACT' : 'HEURISTIC',
+    tailMassKind: kindOf(plan, merged),
     massRows: merged.histogram && massRowsOf(B, merged.histogram, scalars.mass),
     coverage: merged.coverage,
     timings,
@@ -92,6 +93,12 @@ export function formAnswer(plan: StepPlan, merged: MergedStep, timings: StepTimi
     answer.tailMassBound.push(Math.min(1, merged.skippedShare[b]! + unscoredShare(plan, merged, b)));
   }
   return answer;
+}
+
+/** Every row scored or proven: exact at the default tolerance or below, certified above. Rows that were only not chosen: heuristic. */
+function kindOf(plan: StepPlan, merged: MergedStep): StepAnswer['tailMassKind'] {
+  if (!merged.scalars.rows.every((rows, b) => rows >= merged.eligible[b]!)) return 'HEURISTIC';
+  return (plan.tolerance ?? 0) > MASS_TOLERANCE_DEFAULT ? 'CERTIFIED' : 'EXACT';
 }
 
 /** x0hat = Y / S in double; a query without sums had no share anywhere, which a positive mass rules out. */

@@ -122,6 +122,7 @@ function openRequest(plan: StepPlan, epoch: number, context: StepContext) {
     queryIds: golden ? [...golden.queryIds] : [],
     timeoutMs,
     search: golden?.search ?? 'SEARCH_UNSPECIFIED',
+    tolerance: plan.tolerance ?? 0,
   };
 }
 

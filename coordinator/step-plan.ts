@@ -26,6 +26,8 @@ export interface StepPlan {
   /** [B] rows of each query's label, over the whole data set */
   readonly eligible: Float64Array;
   readonly golden: GoldenPlan | undefined;
+  /** share of the mass that may be left out where that is proven; undefined = MASS_TOLERANCE_DEFAULT */
+  readonly tolerance?: number;
   readonly massRows: boolean;
   readonly allowPartial: boolean;
 }
@@ -102,4 +104,9 @@ export function planGolden(
     pool,
     subset,
   };
+}
+
+/** The tolerance that a request asks for, as a field of the plan. It has been checked. */
+export function toleranceOf(retrieval: Retrieval__Output | null): Pick<StepPlan, 'tolerance'> {
+  return retrieval !== null && retrieval.tolerance > 0 ? { tolerance: retrieval.tolerance } : {};
 }

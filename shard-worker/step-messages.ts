@@ -6,7 +6,7 @@ import type { OpenStep__Output } from '../proto/generated/golddiff/v1/OpenStep.j
 import type { Screen__Output } from '../proto/generated/golddiff/v1/Screen.js';
 import type { ScreenPart } from '../proto/generated/golddiff/v1/ScreenPart.js';
 import { argumentError, expectation, GolddiffError } from '../shared/errors.js';
-import { BATCH_ROWS_MAX, LEVEL_MAX, LEVEL_MIN, SCREEN_PART_BYTES } from '../shared/limits.js';
+import { BATCH_ROWS_MAX, LEVEL_MAX, LEVEL_MIN, MASS_TOLERANCE_MAX, SCREEN_PART_BYTES } from '../shared/limits.js';
 import { proxyGeometry } from '../shared/math/proxy.js';
 import type { SearchWish } from './candidates/search-planner.js';
 import type { GlobalScalars, PartitionScreen, RankRequest, ScreenStage, StageCuts, StepQueries } from './backends/backend.js';
@@ -53,6 +53,8 @@ export function decodeOpen(open: OpenStep__Output, shape: readonly [number, numb
   if (open.queryIds.length !== 0 && open.queryIds.length !== B) throw argumentError('open.query_ids', `no id or ${B}`, `${open.queryIds.length} ids`);
   const search = SEARCHES[open.search];
   if (search === undefined) throw argumentError('open.search', 'a SearchMethod', open.search);
+  if (!(open.tolerance >= 0 && open.tolerance <= MASS_TOLERANCE_MAX))
+    throw argumentError('open.tolerance', `a share from 0 to ${MASS_TOLERANCE_MAX}`, open.tolerance);
   const golden = open.queryIds.length === B || open.proxyResolution > 0;
   if (open.proxyResolution > 0) proxyGeometry(shape, open.proxyResolution);
   return {
@@ -68,6 +70,7 @@ export function decodeOpen(open: OpenStep__Output, shape: readonly [number, numb
       alpha: levels('open.alpha', open.alpha, B),
       sigma: levels('open.sigma', open.sigma, B),
       temperature: open.temperature,
+      ...(open.tolerance > 0 && { massTolerance: open.tolerance }),
       labels: open.labels.length === 0 ? undefined : Int32Array.from(open.labels),
       golden: golden
         ? {

@@ -155,3 +155,5 @@ export const INDEX_PROGRESS_ROWS = 50_000;
 export const INDEX_RECALL_SAMPLE = 1 / 64;
 /** Share of a partition's mass that a fast backend may leave out where that is proven: below one ulp of a float32 sum; it is counted in the bound. */
 export const MASS_TOLERANCE_DEFAULT = 2 ** -24;
+/** Beyond half of the mass left out an answer says nothing. */
+export const MASS_TOLERANCE_MAX = 0.5;

@@ -7,7 +7,14 @@ import { Option, type Command } from 'commander';
 
 import { hostPort, integer, oneOf, real, text, type Parser } from '../../shared/config.js';
 import { argumentError } from '../../shared/errors.js';
-import { BATCH_ROWS_DEFAULT, BATCH_ROWS_MAX, DATA_SET_ROWS_MAX, EMBEDDED_SHARDS_MAX, PROXY_RESOLUTION_MAX } from '../../shared/limits.js';
+import {
+  BATCH_ROWS_DEFAULT,
+  BATCH_ROWS_MAX,
+  DATA_SET_ROWS_MAX,
+  EMBEDDED_SHARDS_MAX,
+  MASS_TOLERANCE_MAX,
+  PROXY_RESOLUTION_MAX,
+} from '../../shared/limits.js';
 import type { RetrievalChoice } from '../retrieval.js';
 import {
   DENOISERS,
@@ -68,6 +75,13 @@ export function addPosteriorFlags(command: Command): Command {
   return command
     .addOption(clientFlag('--denoiser <NAME>', Object.keys(DENOISERS).join(' | '), wordOf(DENOISERS), 'optimal'))
     .addOption(clientFlag('--retrieval <KIND>', 'exact (score every row) | golden (score a golden subset)', oneOf(['exact', 'golden']), 'exact'))
+    .addOption(
+      clientFlag(
+        '--tolerance <SHARE>',
+        'exact: mass that may be left out where that is proven (default 2^-24); above it the bound is certified',
+        real(0, MASS_TOLERANCE_MAX),
+      ),
+    )
     .addOption(clientFlag('--golden-variant <NAME>', 'golden: paper | released (default paper)', wordOf(GOLDEN_VARIANTS)))
     .addOption(clientFlag('--k-min <ROWS>', 'golden: rows of the subset at the least noise (default min(10000, N/20))', rows))
     .addOption(clientFlag('--k-max <ROWS>', 'golden: rows of the subset at the most noise (default min(20000, N/10))', rows))
@@ -88,6 +102,7 @@ export function addPosteriorFlags(command: Command): Command {
 export interface PosteriorFlags {
   readonly denoiser: Denoiser;
   readonly retrieval: 'exact' | 'golden';
+  readonly tolerance?: number;
   readonly goldenVariant?: GoldenVariantWord;
   readonly kMin?: number;
   readonly kMax?: number;
@@ -112,12 +127,13 @@ export function readRetrieval(flags: PosteriorFlags): RetrievalChoice {
   const given = Object.entries(golden).filter(([, value]) => value !== undefined);
   if (search === 'hnsw' && goldenVariant === 'released')
     throw argumentError('--search', 'auto or scan, since --golden-variant released chooses among random rows, which no index holds,', search);
+  if (flags.tolerance !== undefined && flags.retrieval === 'golden') throw argumentError('--tolerance', '--retrieval exact', 'golden');
   if (flags.retrieval === 'golden') return { kind: 'golden', ...Object.fromEntries(given) };
   if (given.length > 0) {
     const name = given[0]?.[0] === 'variant' ? 'goldenVariant' : (given[0]?.[0] ?? '');
     throw argumentError(`--${name.replace(/[A-Z]/g, (c) => `-${c.toLowerCase()}`)}`, '--retrieval golden', 'exact');
   }
-  return { kind: 'exact' };
+  return { kind: 'exact', ...(flags.tolerance === undefined ? {} : { tolerance: flags.tolerance }) };
 }
 
 /** Leaves out what is undefined, as exact optional properties want it. */

@@ -46,3 +46,8 @@ test('sizes and counters go as they are', () => {
     ['RELEASED', 1, 2, 3, 4, 5, 'PRESAMPLE_ALL', 6],
   );
 });
+
+test('a tolerance travels with exact retrieval', () => {
+  assert.deepEqual(encodeRetrieval({ kind: 'exact', tolerance: 0.01 }), { kind: 'EXACT_SCAN', tolerance: 0.01 });
+  assert.deepEqual(encodeRetrieval({ kind: 'exact' }), { kind: 'EXACT_SCAN' });
+});

@@ -122,6 +122,13 @@ const SCORE_CASES: [string, () => ScoreRequest, status, RegExp][] = [
   ['k_min > k_max', () => ({ ...good(), retrieval: { kind: 'GOLDEN', kMin: 20, kMax: 10 } }), INVALID, /retrieval\.k_min/],
   ['pool below the subset', () => ({ ...good(), retrieval: { kind: 'GOLDEN', kMax: 20, candidatePool: 5 } }), INVALID, /retrieval\.candidate_pool/],
   [
+    'a tolerance of all the mass',
+    () => ({ ...good(), retrieval: { kind: 'EXACT_SCAN', tolerance: 1 } }),
+    INVALID,
+    /retrieval\.tolerance but received 1/,
+  ],
+  ['a tolerance of a golden subset', () => ({ ...good(), retrieval: { kind: 'GOLDEN', tolerance: 0.1 } }), INVALID, /retrieval\.tolerance/],
+  [
     'a proxy resolution that does not divide',
     () => ({ ...good(), retrieval: { kind: 'GOLDEN', proxyResolution: 9 } }),
     INVALID,

@@ -23,6 +23,7 @@ const open: Parameters<typeof decodeOpen>[0] = {
   queryIds: [4, 5],
   timeoutMs: 1000,
   search: 'SEARCH_UNSPECIFIED',
+  tolerance: 0,
   x: Buffer.alloc(0),
 };
 const opening = decodeOpen(open, SHAPE);
@@ -150,4 +151,11 @@ test('a large answer is split between queries and holds the same keys', () => {
   assert.deepEqual(Buffer.concat(parts.map((part) => part.keys as Buffer)), Buffer.from(screen.keys.buffer));
   assert.deepEqual(Buffer.concat(parts.map((part) => part.rowIds as Buffer)), Buffer.from(screen.rowIds.buffer));
   assert.equal(encodeScreen(7, { ...screen, queries: new Uint32Array(0), count: new Uint32Array(0) }).length, 1, 'one part even for no query');
+});
+
+test('a tolerance reaches the backend, 0 means its default, and one beyond half of the mass is refused by name', () => {
+  assert.equal(decodeOpen({ ...open, tolerance: 0.25 }, SHAPE).queries.massTolerance, 0.25);
+  assert.equal(decodeOpen(open, SHAPE).queries.massTolerance, undefined);
+  for (const tolerance of [-1, 0.6, NaN])
+    assert.throws(() => decodeOpen({ ...open, tolerance }, SHAPE), /Expected a share from 0 to 0\.5 for open\.tolerance but received/);
 });

@@ -43,6 +43,7 @@ const OPEN: Body = {
     queryIds: [],
     timeoutMs: 10_000,
     search: 'SEARCH_UNSPECIFIED',
+    tolerance: 0,
     x: Buffer.alloc(0),
   },
 };
