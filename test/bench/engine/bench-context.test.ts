@@ -29,10 +29,13 @@ test('rounds run every entrant in turn and gather all times', async () => {
   );
 });
 
-test('an entrant far behind the fastest runs once; the first runs in every round', async () => {
+test('a rival far behind the fastest rival runs once; the first runs in every round and outclasses nobody', async () => {
   const log: string[] = [];
   await interleave([entrant('first', 50, log), entrant('fast', 1, log), entrant('slow', 20, log)], 3, assert.fail, noPause);
   assert.deepEqual(log, ['first', 'fast', 'slow', 'first', 'fast', 'first', 'fast']);
+  log.length = 0;
+  await interleave([entrant('first', 1, log), entrant('fast', 10, log), entrant('near', 15, log)], 2, assert.fail, noPause);
+  assert.deepEqual(log, ['first', 'fast', 'near', 'first', 'fast', 'near']);
 });
 
 test('an entrant that fails is told once and left out', async () => {

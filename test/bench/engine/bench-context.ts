@@ -59,7 +59,7 @@ export interface Measured<T> {
   readonly replies: T[];
 }
 
-/** After the first round an entrant that is so many times slower than the fastest of its group runs no more: its figure is clear. */
+/** After the first round a rival that is so many times slower than the fastest rival runs no more: its figure is clear. */
 const OUTCLASSED = 2;
 
 /** Rounds over all entrants in turn, so that what else the machine does falls on all alike. One that fails is told and left out. */
@@ -88,10 +88,10 @@ export async function interleave<T>(
         onFailure(error instanceof Error ? error.message : String(error));
       }
     }
-    const best = Math.min(...[...measured.values()].map(({ times }) => Math.min(...times)));
-    for (const { name, times } of measured.values()) if (Math.min(...times) > best * OUTCLASSED) out.add(name);
-    // The first is the one that all others are compared with: it runs in every round.
-    out.delete(entrants[0]?.name ?? '');
+    // The first is the one that all others are compared with: it runs in every round, and outclasses nobody.
+    const others = [...measured.values()].filter(({ name }) => name !== entrants[0]?.name);
+    const best = Math.min(...others.map(({ times }) => Math.min(...times)));
+    for (const { name, times } of others) if (Math.min(...times) > best * OUTCLASSED) out.add(name);
   }
   return [...measured.values()];
 }

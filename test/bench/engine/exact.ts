@@ -151,7 +151,7 @@ function mainTable(cases: readonly Case[]): Table {
     'rival / engine',
     'read once ms',
     'engine / read',
-    '|x0hat - rival|',
+    'x0hat off rival',
     'other rivals, median ms',
   ];
   return { title: 'Exact optimal step (minimum / median / maximum)', headings, rows };
