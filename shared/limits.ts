@@ -21,7 +21,7 @@ export const SEED_MAX = Number.MAX_SAFE_INTEGER;
 export const PUBLIC_MESSAGE_BYTES_MAX = 64 * 1024 * 1024;
 /** Internal messages are chunks and scalars; a screen part of a large batch is the biggest. */
 export const INTERNAL_MESSAGE_BYTES_MAX = 64 * 1024 * 1024;
-/** Piece of a tensor on the data plane. docs/BENCHMARKS.md has the sweep. */
+/** Piece of a tensor on the data plane. */
 export const DATA_PLANE_CHUNK_BYTES = 256 * 1024;
 /** HTTP/2 window that a coordinator offers to a worker: keeps a stream of sums from stopping every 64 KiB. */
 export const DATA_PLANE_WINDOW_BYTES = 8 * 1024 * 1024;
