@@ -3,6 +3,7 @@
  */
 
 import { argumentError, asGolddiffError, GolddiffError } from '../shared/errors.js';
+import { childWarnings } from './child-warnings.js';
 import { startEmbeddedCluster, type EmbeddedCluster } from './embedded-cluster.js';
 import { connect, type GolddiffClient } from './golddiff-client.js';
 import { listenForInterrupts } from './interrupts.js';
@@ -37,6 +38,7 @@ export async function withClient<T>(target: ClientTarget, use: (session: ClientS
       cluster = await startEmbeddedCluster({
         dataDir: target.data,
         signal: interrupts.signal,
+        onLogLine: childWarnings((sentence) => void process.stderr.write(`golddiff: ${sentence}\n`)),
         ...(target.shards === undefined ? {} : { shards: target.shards }),
       });
     client = connect(target.endpoint ?? cluster?.endpoint ?? '');
