@@ -85,7 +85,6 @@ export const SAMPLE_IMAGES_BYTES_MAX = 4 * 1024 * 1024;
 /** Images in a preview where the caller names none. */
 export const PREVIEW_COUNT_DEFAULT = 8;
 /** Pages of the list calls. */
-export const PAGE_SIZE_DEFAULT = 100;
 export const PAGE_SIZE_MAX = 1_000;
 
 /** Text of a status, and file names in it: trailers are HTTP/2 headers, of which peers accept about 8 KiB in all, and the text goes three times. */

@@ -29,11 +29,6 @@ const BUILD_BUCKETS_SECONDS = [1, 3, 10, 30, 100, 300, 1000, 3000] as const;
 /** Mass: from below what a float32 sum can show up to all of it. */
 const MASS_BUCKETS = [0, 1e-12, 1e-9, 1e-6, 1e-4, 1e-3, 1e-2, 0.1, 0.5, 1] as const;
 
-export const PHASES = ['queue', 'scatter', 'screen', 'aggregate', 'merge'] as const;
-export const COMPUTE_PHASES = ['screen', 'scalars', 'sums'] as const;
-export const STEP_OUTCOMES = ['ok', 'failed', 'cancelled'] as const;
-export const DIRECTIONS = ['sent', 'received'] as const;
-
 export const COMMON_METRICS = {
   buildInfo: { name: 'golddiff_build_info', type: 'gauge', labels: ['component', 'version', 'node'], help: 'Always 1; the labels say what runs.' },
   dataPlaneBytes: {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { homedir } from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
 import { packageRoot } from '../shared/package-root.js';
@@ -14,6 +15,7 @@ const UNTESTED: Record<string, string> = {
   'shared/control-plane/control-plane.ts': 'types only; test/shared/control-plane/contract.ts holds its implementations to it',
   'shared/dataset/manifest.ts': 'types and a version number',
   'shared/limits.ts': 'constants',
+  'shard-worker/backends/reference/compute-messages.ts': 'types only',
   'client/import/row-source.ts': 'types only; the sources that keep them have their tests',
   'shard-worker/backends/backend.ts': 'types only; conformance.ts holds its implementations to it',
   'shard-worker/backends/reference/compute-thread.ts': 'entry of a worker thread; reference-backend.test.ts and conformance.ts run it',
@@ -78,15 +80,20 @@ test('the list of files without a test names only files that exist and have none
 
 test('no banned word, path of a machine or registry host stands in the tree', () => {
   const words = new RegExp(`\\b(${BANNED.join('|')})s?\\b`);
-  const places = /\/work\/|registry\.npmjs|deb\.debian|\/root\//;
-  assert.ok(words.test(`a ${BANNED[4]} here`) && places.test('see ' + '/work/' + 'main'), 'the check can fail');
+  const hosts = /\b(?:registry|deb|security|pypi|files)\.[a-z]+\.(?:org|com|net|io)\b/;
+  const own = [`${packageRoot}/`, `${homedir()}/`];
+  const isPlace = (line: string): boolean => hosts.test(line) || own.some((folder) => line.includes(folder));
+  assert.ok(
+    words.test(`a ${BANNED[4]} here`) && isPlace(`see ${packageRoot}/a`) && isPlace(['registry', 'example', 'org'].join('.')),
+    'the check can fail',
+  );
   const texts = files
     .filter((f) => /\.(ts|mjs|js|json|md|proto|py|sh|ya?ml|cpp|h|cu)$/.test(f) || f === '.ci/run')
     .filter((f) => f !== 'test/tidy.test.ts' && f !== 'package-lock.json');
   const found = texts.flatMap((f) =>
     read(f)
       .split('\n')
-      .flatMap((line, i) => (words.test(line) || places.test(line) ? [`${f}:${i + 1}: ${line.trim().slice(0, 120)}`] : [])),
+      .flatMap((line, i) => (words.test(line) || isPlace(line) ? [`${f}:${i + 1}: ${line.trim().slice(0, 120)}`] : [])),
   );
   assert.deepEqual(found, []);
 });

@@ -9,6 +9,7 @@
  * else the machine does falls on all alike. Prints a table and one JSON line.
  */
 
+import { numberList } from './number-list.js';
 import { execFileSync } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { cpus, tmpdir } from 'node:os';
@@ -28,7 +29,6 @@ import { integer, runCommandLine, type Parser } from '../../shared/config.js';
 import { readManifest } from '../../shared/dataset/manifest-validation.js';
 import type { Manifest } from '../../shared/dataset/manifest.js';
 import { writeNpy } from '../../shared/dataset/npy.js';
-import { argumentError } from '../../shared/errors.js';
 import { BATCH_ROWS_MAX, DATA_PLANE_CHUNK_BYTES } from '../../shared/limits.js';
 import { mergeUp, rootLevel } from '../../shared/math/merge-tree.js';
 import { mergeScalars } from '../../shared/math/partial-posterior.js';
@@ -253,16 +253,6 @@ function environment(): object {
   };
 }
 
-function list(minimum: number, maximum: number): Parser<number[]> {
-  return (value, name) => {
-    try {
-      return value.split(',').map((part) => integer(minimum, maximum)(part, name));
-    } catch {
-      throw argumentError(name, `whole numbers from ${minimum} to ${maximum}, separated by commas,`, value);
-    }
-  };
-}
-
 function option<T>(name: string, placeholder: string, description: string, parser: Parser<T>, fallback: string): Option {
   return new Option(`--${name} <${placeholder}>`, description)
     .argParser((value) => parser(value, `--${name}`))
@@ -272,8 +262,8 @@ function option<T>(name: string, placeholder: string, description: string, parse
 const program = new Command('golddiff bench data-plane')
   .description('one step of a batch between a coordinator and workers that answer at once, against an echo of the same bytes')
   .addOption(option('batch', 'B', 'queries in a step', integer(1, BATCH_ROWS_MAX), '32'))
-  .addOption(option('dims', 'D,..', 'values in a row', list(1, 200_000), '784,3072,12288'))
-  .addOption(option('workers', 'S,..', 'shard workers', list(1, 8), '1,2,4,8'))
+  .addOption(option('dims', 'D,..', 'values in a row', numberList(1, 200_000), '784,3072,12288'))
+  .addOption(option('workers', 'S,..', 'shard workers', numberList(1, 8), '1,2,4,8'))
   .addOption(option('rounds', 'R', 'rounds, interleaved', integer(1, 1_000), '5'))
   .addOption(option('steps', 'N', 'steps of each kind in a round', integer(1, 1_000), '20'))
   .option('--markdown', 'print the table for docs/BENCHMARKS.md')

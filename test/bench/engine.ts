@@ -10,6 +10,7 @@
  * Every contestant has a process of its own; rounds of all are interleaved; ratios are of medians. docs/BENCHMARKS.md tells how to read it.
  */
 
+import { numberList } from './number-list.js';
 import { appendFile, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -89,16 +90,6 @@ async function run(names: readonly string[], flags: EngineFlags): Promise<void> 
   }
 }
 
-function list(minimum: number, maximum: number): Parser<number[]> {
-  return (value, name) => {
-    try {
-      return value.split(',').map((part) => integer(minimum, maximum)(part, name));
-    } catch {
-      throw argumentError(name, `whole numbers from ${minimum} to ${maximum}, separated by commas,`, value);
-    }
-  };
-}
-
 function option<T>(name: string, placeholder: string, description: string, parser: Parser<T>, fallback?: string): Option {
   const made = new Option(`--${name} <${placeholder}>`, description).argParser((value) => parser(value, `--${name}`));
   return fallback === undefined ? made : made.default(parser(fallback, name), fallback);
@@ -114,7 +105,7 @@ const program = new Command('golddiff bench engine')
   .addOption(option('rounds', 'R', 'rounds, interleaved', integer(1, 1_000), '5'))
   .addOption(option('budget', 'MS', 'of one contestant in one round', integer(1, 600_000), '200'))
   .addOption(option('partitions', 'P', 'partitions of the rows in one process', integer(1, 1_024), '4'))
-  .addOption(option('batches', 'B,..', 'exact: queries in a step', list(1, BATCH_MAX), '1,8,16,32'))
+  .addOption(option('batches', 'B,..', 'exact: queries in a step', numberList(1, BATCH_MAX), '1,8,16,32'))
   .addOption(option('rows', 'N', 'caps every data set, for a first look', integer(64, 60_000)))
   .addOption(option('folder', 'DIR', 'keeps data and programs there for the next run', text))
   .addOption(option('tfjs', 'DIR', 'exact: a folder whose node_modules hold TensorFlow.js and its wasm backend', text))

@@ -22,6 +22,7 @@ import type {
   StageCuts,
   StepQueries,
 } from '../backend.js';
+import { checkDeviceMemory, notHeld, partitionKey } from '../resident-partitions.js';
 import { engineError } from './engine-error.js';
 import {
   NATIVE_STAGE,
@@ -101,14 +102,7 @@ export class NativeBackend implements Backend {
     invariant(!this.#held.has(key), 'a partition is loaded once');
     const rowBytes = values.byteLength + labels.byteLength + rowIds.byteLength;
     const extraBytesExpected = expectedExtraBytes(values instanceof Uint8Array, rows, shape);
-    const free = this.#deviceMemoryBytes - this.residentBytes;
-    if (rowBytes + extraBytesExpected > free) {
-      throw new GolddiffError(
-        'LIMIT_EXCEEDED',
-        `Partition ${partition.partition} of ${partition.dataSet} needs ${rowBytes + extraBytesExpected} bytes of device memory but ${Math.max(0, free)} are free`,
-        { partitions: [partition.partition] },
-      );
-    }
+    checkDeviceMemory(partition, rowBytes + extraBytesExpected, this.#deviceMemoryBytes - this.residentBytes);
     const native = this.#addon.loadPartition(this.#engine, { rows, channels, height, width, values, labels, rowIds });
     let loaded: NativePartition | undefined;
     native.then(
@@ -130,9 +124,10 @@ export class NativeBackend implements Backend {
   openStep(queries: StepQueries): BackendStep {
     checkQueries(queries);
     const heldOf = (partition: number): Held => {
-      const held = this.#held.get(partitionKey({ dataSet: queries.dataSet, partition }));
+      const ref = { dataSet: queries.dataSet, partition };
+      const held = this.#held.get(partitionKey(ref));
       if (held) return held;
-      throw new GolddiffError('PARTITION_MISSING', `Partition ${partition} of ${queries.dataSet} is not held`, { partitions: [partition] });
+      throw notHeld(ref);
     };
     const step: OpenStep = new OpenStep(this.#addon, this.#engine, queries, heldOf, () => this.#open.delete(step));
     this.#open.add(step);
@@ -241,10 +236,6 @@ class OpenStep implements BackendStep {
   #checkOpen(): void {
     if (this.#closed) throw new GolddiffError('CANCELLED', 'The step was closed');
   }
-}
-
-function partitionKey({ dataSet, partition }: PartitionRef): string {
-  return `${partition}/${dataSet}`;
 }
 
 function checkQueries({ batch, x, alpha, sigma, temperature, labels, golden }: StepQueries): void {

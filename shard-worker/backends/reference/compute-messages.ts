@@ -52,7 +52,3 @@ export type FromThread =
   | { readonly kind: 'result'; readonly task: number; readonly result: StepResult }
   | { readonly kind: 'failure'; readonly task: number; readonly failure: TaskFailure }
   | { readonly kind: 'proxies'; readonly key: string; readonly bytes: number };
-
-export function partitionKey(dataSet: string, partition: number): string {
-  return `${partition}/${dataSet}`;
-}

@@ -22,7 +22,8 @@ import type {
   StageCuts,
   StepQueries,
 } from '../backend.js';
-import { partitionKey, type FromThread, type StepOperation, type StepResult, type ThreadSettings, type ToThread } from './compute-messages.js';
+import { checkDeviceMemory, notHeld, partitionKey } from '../resident-partitions.js';
+import type { FromThread, StepOperation, StepResult, ThreadSettings, ToThread } from './compute-messages.js';
 import { proxyBytes } from './row-source.js';
 import { StepMemory } from './step-memory.js';
 
@@ -89,19 +90,12 @@ export class ReferenceBackend implements Backend {
 
   #hold(partition: PartitionRows): void {
     invariant(partition.values.buffer instanceof SharedArrayBuffer, 'rows lie in shared memory');
-    const key = partitionKey(partition.dataSet, partition.partition);
+    const key = partitionKey(partition);
     invariant(!this.#held.has(key), 'a partition is loaded once');
     const rowBytes = partition.values.byteLength + partition.labels.byteLength + partition.rowIds.byteLength;
     const geometry = proxyGeometry(partition.shape, 0);
     const proxyBytesExpected = geometry.factor === 1 ? 0 : proxyBytes(partition.values instanceof Uint8Array, partition.rows, geometry);
-    const free = this.#deviceMemoryBytes - this.residentBytes;
-    if (rowBytes + proxyBytesExpected > free) {
-      throw new GolddiffError(
-        'LIMIT_EXCEEDED',
-        `Partition ${partition.partition} of ${partition.dataSet} needs ${rowBytes + proxyBytesExpected} bytes of device memory but ${Math.max(0, free)} are free`,
-        { partitions: [partition.partition] },
-      );
-    }
+    checkDeviceMemory(partition, rowBytes + proxyBytesExpected, this.#deviceMemoryBytes - this.residentBytes);
     const thread = this.#threads.reduce((least, next) => (next.residentBytes < least.residentBytes ? next : least));
     this.#held.set(key, { thread, rowBytes, proxyBytesExpected, proxyBytes: 0 });
     thread.residentBytes += rowBytes;
@@ -109,7 +103,7 @@ export class ReferenceBackend implements Backend {
   }
 
   unload(ref: PartitionRef): Promise<void> {
-    const key = partitionKey(ref.dataSet, ref.partition);
+    const key = partitionKey(ref);
     const held = this.#held.get(key);
     if (!held) return Promise.resolve();
     this.#held.delete(key);
@@ -122,9 +116,10 @@ export class ReferenceBackend implements Backend {
     const shared = queries.x.buffer instanceof SharedArrayBuffer ? queries.x : new Float64Array(new SharedArrayBuffer(queries.x.byteLength));
     if (shared !== queries.x) shared.set(queries.x);
     const threadOf = (partition: number): ComputeThread => {
-      const held = this.#held.get(partitionKey(queries.dataSet, partition));
+      const ref = { dataSet: queries.dataSet, partition };
+      const held = this.#held.get(partitionKey(ref));
       if (held) return held.thread;
-      throw new GolddiffError('PARTITION_MISSING', `Partition ${partition} of ${queries.dataSet} is not held`, { partitions: [partition] });
+      throw notHeld(ref);
     };
     const step: ReferenceStep = new ReferenceStep(++this.#steps, { ...queries, x: shared }, threadOf, () => this.#open.delete(step));
     this.#open.add(step);
@@ -157,7 +152,7 @@ class ReferenceStep implements BackendStep {
 
   restrict(partition: number, candidates: CandidateLists): void {
     if (this.#closed) return;
-    this.#opened(partition).post({ kind: 'restrict', step: this.id, key: partitionKey(this.queries.dataSet, partition), candidates });
+    this.#opened(partition).post({ kind: 'restrict', step: this.id, key: partitionKey({ dataSet: this.queries.dataSet, partition }), candidates });
   }
 
   screen(partition: number, stage: ScreenStage, cuts: StageCuts, ranks: RankRequest): Promise<PartitionScreen> {
@@ -197,7 +192,7 @@ class ReferenceStep implements BackendStep {
     const thread = this.#opened(partition);
     return new Promise<T>((resolve, reject) => {
       this.#pending.add(reject);
-      thread.run(this.id, partitionKey(this.queries.dataSet, partition), operation).then(
+      thread.run(this.id, partitionKey({ dataSet: this.queries.dataSet, partition }), operation).then(
         (result) => {
           this.#pending.delete(reject);
           // The thread answers an operation with its own kind of result.

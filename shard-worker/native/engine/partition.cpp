@@ -11,6 +11,7 @@ namespace golddiff {
 
 namespace {
 constexpr size_t ROWS_PER_TASK = 1024;
+std::atomic<uint64_t> next_id{1};
 
 size_t tasks(size_t n) { return (n + ROWS_PER_TASK - 1) / ROWS_PER_TASK; }
 
@@ -102,7 +103,7 @@ void PixelRows::dot(const gd_kernels &kernels, size_t plane, size_t from, size_t
 
 Partition::Partition(const Shape &shape, const uint8_t *pixels, const float *floats, const int32_t *labels, const uint32_t *row_ids,
                      const gd_kernels &kernels, ThreadPool &pool)
-    : shape_(shape), labels_(labels), row_ids_(row_ids), kernels_(kernels), pool_(pool) {
+    : id_(next_id++), shape_(shape), labels_(labels), row_ids_(row_ids), kernels_(kernels), pool_(pool) {
   if (pixels != nullptr) {
     full_.pixels = std::make_unique<PixelRows>(pixels, shape.rows, shape.dim(), pool);
     bytes_ = full_.pixels->bytes();

@@ -89,6 +89,8 @@ class Partition {
   Partition(const Shape &shape, const uint8_t *pixels, const float *floats, const int32_t *labels, const uint32_t *row_ids, const gd_kernels &kernels,
             ThreadPool &pool);
 
+  /* Unlike any other partition's of this process. */
+  uint64_t id() const { return id_; }
   const Shape &shape() const { return shape_; }
   size_t n() const { return shape_.rows; }
   const RowSet &full() const { return full_; }
@@ -103,6 +105,7 @@ class Partition {
 
  private:
   RowSet make_proxies(size_t factor);
+  const uint64_t id_;
   Shape shape_;
   RowSet full_;
   const int32_t *labels_;

@@ -33,7 +33,6 @@ constexpr double SKIP_SPREAD = 1048576.0;
 constexpr double FAR_NATS = 60;
 constexpr size_t HISTOGRAM_BINS = 1280;
 constexpr double HISTOGRAM_BINS_PER_NAT = 32;
-constexpr double SKIPPED_SHARE_QUANTUM = 1.3234889800848443e-23; /* 2^-76 */
 constexpr size_t SUM_BLOCK = 1024;
 /* Rows of one task of a weighted sum; tasks are added in order. */
 constexpr size_t SUM_TASK_ROWS = 2048;
@@ -60,7 +59,7 @@ void Step::check() const {
 
 Step::Part &Step::part(Partition &partition) {
   std::lock_guard<std::mutex> lock(mutex_);
-  auto &found = parts_[&partition];
+  auto &found = parts_[partition.id()];
   if (!found) found = std::make_unique<Part>();
   return *found;
 }
@@ -589,7 +588,6 @@ SumsReply Step::sums(Partition &partition, const Cuts &cuts, const std::vector<d
       reply.sums[k * D + p] = static_cast<float>(full.pixels ? y / 127.5 - weighted[k].total : y);
     }
   }
-  for (auto &share : reply.skipped_share) share = std::ceil(share / SKIPPED_SHARE_QUANTUM) * SKIPPED_SHARE_QUANTUM;
 
   if (histogram) {
     reply.histogram_rows.assign(B * HISTOGRAM_BINS, 0);

@@ -129,7 +129,8 @@ class Step {
   StepSettings settings_;
   std::atomic<bool> closed_{false};
   std::mutex mutex_;
-  std::map<Partition *, std::unique_ptr<Part>> parts_;
+  /* by Partition::id: one that is unloaded may leave its address to another while a step is open */
+  std::map<uint64_t, std::unique_ptr<Part>> parts_;
 };
 
 }  // namespace golddiff

@@ -6,7 +6,7 @@
  *    row once with full-width loads.
  *  - more: lanes are 16 columns; four bytes of a row are broadcast. Panels of 32 columns, 12 rows at a time: 24 sums in registers, 14 loads for
  *    24 products. Rows are taken in strips that stay in the second-level cache while the panels pass.
- * Tried: 8 rows x 3 vectors of columns (more loads per product), 6 x 4 (more, too).
+ * Sums of 12 x 2 take 24 of the 32 registers and leave room for both vectors of columns and the broadcast.
  */
 #include "dot.h"
 

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { awakeClock, createInProcessControlPlane } from '../../../shared/control-plane/in-process.js';
 import { controlPlaneContract } from './contract.js';
+import { status } from './worker-status.js';
 
 const TIMES = { workerLeaseMs: 1_000, jobLeaseMs: 1_000, noticeMs: 1_000 };
 
@@ -21,17 +22,7 @@ it('tells watchers of an ended lease although nobody asks', async () => {
   let now = 0;
   const plane = createInProcessControlPlane({ workerLeaseMs: 100, nowMs: () => now, sweepIntervalMs: 5 });
   const gone = new Promise<void>((resolve) => plane.membership.watch((workers) => workers.length === 0 && resolve()));
-  await plane.membership.heartbeat({
-    workerId: 'a',
-    instanceId: 'a-1',
-    address: '127.0.0.1:1',
-    backend: 'reference',
-    deviceMemoryBytes: 1,
-    deviceMemoryUsedBytes: 0,
-    openSteps: 0,
-    draining: false,
-    held: [],
-  });
+  await plane.membership.heartbeat(status);
   now = 101;
   // The sweep's timer keeps no process alive, so something else must while the test waits.
   const awake = setInterval(() => {}, 1_000);
@@ -50,17 +41,7 @@ it('does not count the time in which its own process stood still against a lease
   assert.deepEqual(times, [5, 15, 25, 30]);
 
   const plane = createInProcessControlPlane({ workerLeaseMs: 60, sweepIntervalMs: 5 });
-  await plane.membership.heartbeat({
-    workerId: 'a',
-    instanceId: 'a-1',
-    address: '127.0.0.1:1',
-    backend: 'reference',
-    deviceMemoryBytes: 1,
-    deviceMemoryUsedBytes: 0,
-    openSteps: 0,
-    draining: false,
-    held: [],
-  });
+  await plane.membership.heartbeat(status);
   const until = performance.now() + 100;
   while (performance.now() < until);
   assert.equal((await plane.membership.list()).length, 1, 'a loop that stood still for longer than the lease has heard nobody');
