@@ -99,6 +99,8 @@ class Step {
   struct Scored {
     Rows rows;
     Doubles distance;
+    /* least distance of each SUM_BLOCK of them */
+    std::vector<double> block_nearest;
     /* sum of bounds on exp(logit - max) of the rows left out */
     double tail = 0;
     size_t rows_total = 0;
@@ -117,10 +119,13 @@ class Step {
   void check() const;
   Selection &after(Part &part, Partition &partition, const Cuts &cuts);
   void ensure_keys(Partition &partition, Selection &selection, Stage stage, const std::vector<size_t> &wanted);
+  /* Squared distances of each wanted query to its rows. A query takes one way or the other by its own rows alone. */
   std::vector<Doubles> distances(Partition &partition, const RowSet &set, const std::vector<Rows> &rows, const std::vector<size_t> &wanted);
+  /* Distances of some queries to all rows by integer products. */
   void dense(Partition &partition, const PixelRows &pixels, const std::vector<LimbedQuery> &columns, std::vector<Doubles> &out);
   /* Proven error of a logit by products with so many limbs, in nats. */
   double logit_error(const Partition &partition, size_t b, size_t limbs);
+  double logit_error_allowed(const Partition &partition, size_t b) const;
   void score_exact(Partition &partition, const std::vector<size_t> &wanted, std::vector<Scored> &scored);
   void score(Part &part, Partition &partition, const Cuts &cuts);
   const Scalars &scalars_of(Part &part, Partition &partition, const Cuts &cuts);
