@@ -44,7 +44,7 @@ class PixelRows {
   bool has_products() const { return dim_ <= GD_DOT_DIM_MAX; }
   /* Largest Euclidean norm of an integer row. */
   double norm_max() const { return norm_max_; }
-  const uint8_t *row(size_t row) const { return planes_[0].rows + row * dim_; }
+  const uint8_t *row(size_t row, size_t plane = 0) const { return planes_[plane].rows + row * dim_; }
   size_t bytes() const;
   /* sum_p (q_p - scale * u_p)^2 of one row over all planes, in double, one by one. */
   double distance(const double *q, size_t row, double scale) const;

@@ -39,6 +39,16 @@ double Step::logit_error_allowed(const Partition &partition, size_t b) const {
   return std::min(LOGIT_ERROR_NATS_MAX, LOGIT_ERROR_NATS_TYPICAL * std::sqrt(static_cast<double>(pixels.dim())));
 }
 
+Step::Precision Step::precision(const Partition &partition, size_t b) {
+  const PixelRows &pixels = *partition.full().pixels;
+  const double allowed = logit_error_allowed(partition, b);
+  const auto error = [&](size_t limbs) { return distance_error(partition, pixels, b, limbs) / queries_.divisor(b); };
+  size_t limbs = 1;
+  while (limbs < LIMBS_PRECISE_MAX && error(limbs) > allowed) limbs++;
+  if (error(limbs) <= allowed) return {limbs, error(limbs), false};
+  return {LIMBS_COARSE, error(LIMBS_COARSE), true};
+}
+
 /*
  * Every row of the partition for the queries wanted, as few limbs as the noise level allows. Where three limbs leave an error, two find the rows that can matter,
  * and those are looked at again in double: the rest has a proven bound.
@@ -47,19 +57,10 @@ void Step::score_exact(Partition &partition, const std::vector<size_t> &wanted, 
   const size_t n = partition.n();
   const PixelRows &pixels = *partition.full().pixels;
   std::vector<LimbedQuery> columns;
-  std::vector<double> error(wanted.size(), 0);
-  std::vector<char> coarse(wanted.size(), 0);
-  for (size_t k = 0; k < wanted.size(); k++) {
-    const size_t b = wanted[k];
-    const double allowed = logit_error_allowed(partition, b);
-    size_t limbs = 1;
-    while (limbs < LIMBS_PRECISE_MAX && logit_error(partition, b, limbs) > allowed) limbs++;
-    if (logit_error(partition, b, limbs) > allowed) {
-      coarse[k] = 1;
-      limbs = LIMBS_COARSE;
-    }
-    error[k] = logit_error(partition, b, limbs);
-    columns.push_back({b, limbs});
+  std::vector<Precision> precisions;
+  for (size_t b : wanted) {
+    precisions.push_back(precision(partition, b));
+    columns.push_back({b, precisions.back().limbs});
   }
   std::vector<Doubles> found;
   dense(partition, pixels, columns, found);
@@ -69,15 +70,15 @@ void Step::score_exact(Partition &partition, const std::vector<size_t> &wanted, 
     const size_t b = wanted[k];
     Scored &own = scored[b];
     own.rows_total = n;
-    if (coarse[k] == 0) {
+    if (!precisions[k].second_look) {
       own.distance = std::move(found[k]);
       return;
     }
-    const double divisor = queries_.divisor(b);
+    const double divisor = queries_.divisor(b), error = precisions[k].error;
     const auto &distance = found[k];
     const double nearest = kernels.smallest(distance.data(), n);
     /* Rows beyond this are below tolerance / n of the heaviest, whichever way both were rounded. */
-    const double beyond = nearest + divisor * (2 * error[k] + std::log(static_cast<double>(n) / settings_.tolerance));
+    const double beyond = nearest + divisor * (2 * error + std::log(static_cast<double>(n) / settings_.tolerance));
     own.rows.all = false;
     for (size_t i = 0; i < n; i++)
       if (distance[i] <= beyond) own.rows.list.push_back(static_cast<uint32_t>(i));
@@ -89,10 +90,10 @@ void Step::score_exact(Partition &partition, const std::vector<size_t> &wanted, 
     }
     const double exact = *std::min_element(own.distance.begin(), own.distance.end());
     /* Nearly all are so far that one bound for each will do. */
-    const double far = exact + divisor * (error[k] + FAR_NATS);
+    const double far = exact + divisor * (error + FAR_NATS);
     double tail = static_cast<double>(n - own.rows.list.size()) * std::exp(-FAR_NATS);
     for (size_t i = 0; i < n; i++)
-      if (distance[i] > beyond && distance[i] < far) tail += std::exp(std::min(0.0, (exact - distance[i]) / divisor + error[k]));
+      if (distance[i] > beyond && distance[i] < far) tail += std::exp(std::min(0.0, (exact - distance[i]) / divisor + error));
     own.tail = tail;
   });
 }
@@ -114,12 +115,12 @@ void Step::score(Part &part, Partition &partition, const Cuts &cuts) {
     const size_t b = some[k];
     Scored &own = part.scored[b];
     own.rows = selection.rows[b];
-    own.distance = selection.keys[FULL][b];
+    own.distance = selection.keys[FULL][b].values;
     own.rows_total = own.distance.size();
     /* Keys order rows; near the data even those of products are too coarse for weights. Rows with weight are then looked at in double. */
     if (!products || own.distance.empty()) return;
-    const double error = logit_error(partition, b, LIMBS_MAX);
-    if (error <= logit_error_allowed(partition, b)) return;
+    const auto [limbs, error, second_look] = precision(partition, b);
+    if (!second_look) return;
     const double nearest = kernels.smallest(own.distance.data(), own.distance.size());
     const double beyond = nearest + queries_.divisor(b) * (2 * error + std::log(static_cast<double>(n) / settings_.tolerance));
     const DirectDistance direct(kernels, partition.full(), queries_.values(b, 0, partition.shape()), queries_.alpha[b]);

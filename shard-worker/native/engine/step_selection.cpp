@@ -28,13 +28,48 @@ void Step::ensure_keys(Partition &partition, Selection &selection, Stage stage, 
       const Rows &rows = selection.rows[b];
       Doubles own(rows.size(partition.n()));
       for (size_t i = 0; i < own.size(); i++) own[i] = hash(partition.row_ids()[rows.at(i)]);
-      keys[b] = std::move(own);
+      keys[b].values = std::move(own);
     });
     return;
   }
-  const RowSet &set = stage == PROXY && settings_.factor > 1 ? partition.proxies(settings_.factor) : partition.full();
-  auto found = distances(partition, set, selection.rows, missing);
+  auto found = distances(partition, set_of(partition, stage), selection.rows, missing);
   for (size_t k = 0; k < missing.size(); k++) keys[missing[k]] = std::move(found[k]);
+}
+
+std::vector<double> Step::exact_keys(Partition &partition, const Selection &from, Stage stage, size_t b, const std::vector<uint32_t> &places) {
+  const Keys &keys = from.keys[stage][b];
+  std::vector<double> out(places.size());
+  if (keys.error > 0) {
+    std::vector<uint32_t> rows(places.size());
+    for (size_t i = 0; i < places.size(); i++) rows[i] = from.rows[b].at(places[i]);
+    refined(partition, stage, b, rows.data(), rows.size(), out.data());
+  } else {
+    for (size_t i = 0; i < places.size(); i++) out[i] = keys.values[places[i]];
+  }
+  return out;
+}
+
+/* Places of the rows of one query that pass a cut. Those that could be on either side of it are looked at again. */
+std::vector<uint32_t> Step::passing(Partition &partition, const Selection &from, Stage stage, size_t b, const Cut &cut) {
+  const Rows &rows = from.rows[b];
+  const Keys &keys = from.keys[stage][b];
+  const size_t n = keys.values.size();
+  const double key = cut.key[b], surely = key - keys.error, perhaps = key + keys.error;
+  std::vector<uint32_t> places(n), near;
+  size_t count = 0;
+  for (size_t i = 0; i < n; i++) {
+    const double value = keys.values[i];
+    places[count] = static_cast<uint32_t>(i);
+    count += value < surely ? 1 : 0;
+    if (value >= surely && value <= perhaps) near.push_back(static_cast<uint32_t>(i));
+  }
+  places.resize(count);
+  if (near.empty()) return places;
+  const std::vector<double> exact = exact_keys(partition, from, stage, b, near);
+  for (size_t i = 0; i < near.size(); i++)
+    if (exact[i] < key || (exact[i] == key && partition.row_ids()[rows.at(near[i])] <= cut.row_id[b])) places.push_back(near[i]);
+  std::inplace_merge(places.begin(), places.begin() + static_cast<std::ptrdiff_t>(count), places.end());
+  return places;
 }
 
 /* The rows that pass all cuts. The chain is kept while the same cuts come again. */
@@ -89,19 +124,18 @@ Step::Selection &Step::after(Part &part, Partition &partition, const Cuts &cuts)
           if (!wide.keys[s].empty()) narrow.keys[s][b] = wide.keys[s][b];
         return;
       }
+      const std::vector<uint32_t> places = passing(partition, wide, static_cast<Stage>(stage), b, cut);
       Rows &to = narrow.rows[b];
       to.all = false;
-      const auto &keys = wide.keys[stage][b];
-      std::vector<uint32_t> places;
-      for (size_t i = 0; i < keys.size(); i++)
-        if (keys[i] < cut.key[b] || (keys[i] == cut.key[b] && partition.row_ids()[from.at(i)] <= cut.row_id[b])) places.push_back(static_cast<uint32_t>(i));
-      to.list.reserve(places.size());
-      for (uint32_t place : places) to.list.push_back(from.at(place));
+      to.list.resize(places.size());
+      for (size_t i = 0; i < places.size(); i++) to.list[i] = from.at(places[i]);
       for (int s = 0; s < 3; s++) {
         if (wide.keys[s].empty() || wide.keys[s][b].empty()) continue;
-        auto &kept = narrow.keys[s][b];
-        kept.reserve(places.size());
-        for (uint32_t place : places) kept.push_back(wide.keys[s][b][place]);
+        const Keys &had = wide.keys[s][b];
+        Keys &kept = narrow.keys[s][b];
+        kept.error = had.error;
+        kept.values.resize(places.size());
+        for (size_t i = 0; i < places.size(); i++) kept.values[i] = had.values[places[i]];
       }
     });
     part.chain.push_back(std::move(narrow));
@@ -154,8 +188,15 @@ ScreenReply Step::screen(Partition &partition, Stage stage, const Cuts &cuts, co
     const RankWindow &window = asked[k];
     if (window.count == 0) return;
     const Rows &rows = selection.rows[window.query];
-    ranked_keys(selection.keys[stage][window.query], rows.all ? nullptr : rows.list.data(), partition.row_ids(), window, reply.keys.data() + offset[k],
-                reply.row_ids.data() + offset[k]);
+    const Keys &keys = selection.keys[stage][window.query];
+    const auto ranked = ranked_window(
+        keys.values, keys.error, window,
+        [&](const std::vector<uint32_t> &places) { return exact_keys(partition, selection, stage, window.query, places); },
+        [&](uint32_t place) { return partition.row_ids()[rows.at(place)]; });
+    for (size_t i = 0; i < ranked.size(); i++) {
+      reply.keys[offset[k] + i] = ranked[i].key;
+      reply.row_ids[offset[k] + i] = ranked[i].id;
+    }
   });
   return reply;
 }
