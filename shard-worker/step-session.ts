@@ -8,10 +8,12 @@ import type { StepResponse } from '../proto/generated/golddiff/v1/StepResponse.j
 import type { SumsPart } from '../proto/generated/golddiff/v1/SumsPart.js';
 import { argumentError, asGolddiffError, GolddiffError, invariant } from '../shared/errors.js';
 import { DATA_PLANE_CHUNK_BYTES, TIMER_MS_MAX } from '../shared/limits.js';
+import { mergeGrouped } from '../shared/math/grouped-partial.js';
 import type { TreeNode } from '../shared/math/merge-tree.js';
 import { mergeScalars, mergeSums, type PosteriorScalars, type PosteriorSums } from '../shared/math/partial-posterior.js';
 import type { Backend, BackendStep, LogitHistogram, RankRequest, StageCuts, StepQueries } from './backends/backend.js';
 import type { CandidateSearch } from './candidates/candidate-search.js';
+import { groupsParts } from './grouped-replies.js';
 import { mergeHistograms, mergeLeaves } from './merge-leaves.js';
 import { QueryAssembly } from './query-assembly.js';
 import {
@@ -26,7 +28,7 @@ import {
 
 export type StepReply = Omit<StepResponse, 'stepId' | 'body'>;
 export type StepOutcome = 'ok' | 'failed' | 'cancelled';
-export type ComputePhase = 'screen' | 'scalars' | 'sums';
+export type ComputePhase = 'screen' | 'scalars' | 'sums' | 'groups';
 
 export interface StepSessionSettings {
   readonly opening: StepOpening;
@@ -173,8 +175,9 @@ export class StepSession {
 
   async #aggregate(request: AggregateRequest, step: BackendStep): Promise<StepReply> {
     const startedMs = performance.now();
+    if (request.stage === 'groups') return this.#groups(request.cuts, step);
     const leaves = await this.#leafScalars(request.cuts, step);
-    if (request.stage === 'scalars') {
+    if (request.stage !== 'sums') {
       const computeMs = performance.now() - startedMs;
       const nodes = await mergeLeaves(leaves, this.#settings.present, mergeScalars, pause);
       this.#settings.onCompute?.('scalars', computeMs / 1000);
@@ -235,6 +238,22 @@ export class StepSession {
     const lastBytes = last.reduce((sum, part) => sum + part.data.length, 0) + histograms.reduce((sum, h) => sum + h.rows.length + h.mass.length, 0);
     this.#settings.onSent?.(lastBytes);
     return { sumsDone: { skippedShare: [...skippedShare], histograms, computeMs, parts: last } };
+  }
+
+  async #groups(cuts: StageCuts, step: BackendStep): Promise<StepReply> {
+    const { opening, present } = this.#settings;
+    const startedMs = performance.now();
+    const found = await Promise.all(opening.partitions.map((partition) => step.groups(partition, cuts)));
+    const computeMs = performance.now() - startedMs;
+    this.#settings.onCompute?.('groups', computeMs / 1000);
+    const leaves = new Map(opening.partitions.map((partition, i) => [partition, found[i]!]));
+    for (const { node, value } of await mergeLeaves(leaves, present, mergeGrouped, pause)) {
+      for (const groupsPart of groupsParts(node, value)) {
+        await this.#reply({ groupsPart });
+        this.#settings.onSent?.(groupsPart.data.length);
+      }
+    }
+    return { groupsDone: { computeMs } };
   }
 
   /** Scalars of every partition after the cuts, kept for the sums that follow. */

@@ -16,12 +16,15 @@ import type { PartitionStore } from './partition-store.js';
 import type { StepAdmission } from './step-admission.js';
 import { decodeOpen } from './step-messages.js';
 import { failureOf, StepSession } from './step-session.js';
+import type { SupportStore } from './support-store.js';
 
 export interface StepStreamSettings {
   readonly store: PartitionStore;
   readonly backend: Backend;
   /** absent = proxies are always scanned */
   readonly candidates?: CandidateSearch | undefined;
+  /** what steps with support sets name */
+  readonly supports: SupportStore;
   readonly admission: StepAdmission;
   readonly metrics: WorkerMetrics;
   readonly log: Logger;
@@ -86,12 +89,12 @@ export class StepStream {
   }
 
   #open(id: number, open: OpenStep__Output): void {
-    const { store, backend, candidates, admission, metrics, draining, log } = this.#settings;
+    const { store, backend, candidates, supports, admission, metrics, draining, log } = this.#settings;
     this.#failed.delete(id);
     try {
       if (draining.aborted) throw new GolddiffError('DRAINING', 'The worker is stopping and opens no more steps');
       const { shape, present } = store.dataSet(open.dataSet);
-      const opening = decodeOpen(open, shape);
+      const opening = decodeOpen(open, shape, (sha256) => supports.get(sha256));
       store.checkHeld(open.dataSet, open.epoch, opening.partitions);
       const leave = admission.enter(opening.batch * opening.rowValues * 8);
       metrics.openSteps.set(admission.openSteps);

@@ -138,7 +138,7 @@ const SCORE_CASES: [string, () => ScoreRequest, status, RegExp][] = [
   ['a label nobody has', () => ({ ...good(), labels: [3, 77] }), INVALID, /labels\[1\].* but received 77/],
   ['three labels for two queries', () => ({ ...good(), labels: [1, 2, 3] }), INVALID, /labels/],
   ['a negative temperature', () => ({ ...good(), temperature: -1 }), INVALID, /temperature but received -1/],
-  ['a denoiser that is not here', () => ({ ...good(), denoiser: 'PATCH' }), status.UNIMPLEMENTED, /denoiser/],
+  ['a denoiser that is not here', () => ({ ...good(), denoiser: 'PATCH_EQUIVARIANT' }), status.UNIMPLEMENTED, /denoiser/],
 ];
 
 for (const [name, request, code, pattern] of SCORE_CASES) {

@@ -107,7 +107,7 @@ export class StreamUnderTest {
     const withOpen = stepId % 2 === 0 ? pieceBytes : 0;
     const xDtype = x instanceof Float64Array ? 'F64' : 'F32';
     this.send(stepId, {
-      open: { xDtype, temperature: 1, denoiser: 'OPTIMAL', timeoutMs: 60_000, x: bytes.subarray(0, withOpen), ...open },
+      open: { xDtype, temperature: 1, timeoutMs: 60_000, x: bytes.subarray(0, withOpen), ...open },
     });
     for (let from = withOpen; from < bytes.length; from += pieceBytes)
       this.send(stepId, { xChunk: { data: bytes.subarray(from, from + pieceBytes) } });

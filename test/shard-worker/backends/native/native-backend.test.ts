@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { PartitionScreen, StepQueries } from '../../../../shard-worker/backends/backend.js';
 import type { Isa } from '../../../../shard-worker/backends/native/native-addon.js';
+import { TypeScriptGroups } from '../../../../shard-worker/backends/typescript-groups.js';
+import { createLogger } from '../../../../shared/log.js';
 import type { GolddiffError } from '../../../../shared/errors.js';
 import { BATCH_ROWS_MAX, LEVEL_MAX, LEVEL_MIN, QUERY_VALUE_MAX } from '../../../../shared/limits.js';
 import { backendConformance } from '../conformance.js';
@@ -30,7 +32,8 @@ for (const isa of isas)
   backendConformance({
     name: `native ${isa}`,
     threadCounts: [1, 2, 3],
-    create: ({ computeThreads, deviceMemoryBytes = Infinity }) => nativeBackend(isa, { computeThreads, deviceMemoryBytes }),
+    create: ({ computeThreads, deviceMemoryBytes = Infinity }) =>
+      new TypeScriptGroups(nativeBackend(isa, { computeThreads, deviceMemoryBytes }), createLogger('test', 'silent')),
     shapes: SHAPES,
     rows: ROWS,
     // A request of this engine is over in milliseconds.
