@@ -7,6 +7,7 @@ import { createLogger } from '../../../../shared/log.js';
 import type { GolddiffError } from '../../../../shared/errors.js';
 import { BATCH_ROWS_MAX, LEVEL_MAX, LEVEL_MIN, QUERY_VALUE_MAX } from '../../../../shared/limits.js';
 import { backendConformance } from '../conformance.js';
+import { groupsConformance } from '../conformance-groups.js';
 import { generatePartition, generateQueries, pickQueries } from '../generated-partition.js';
 import { Oracle } from '../oracle.js';
 import { isas, nativeBackend, skip } from './addon-under-test.js';
@@ -51,6 +52,12 @@ for (const isa of isas)
       floatProxy: 4 * 2 ** -24,
       histogram: 1e-6,
     },
+  });
+
+if (isas[0] !== undefined)
+  groupsConformance({
+    name: `native ${isas[0]}`,
+    create: (options) => new TypeScriptGroups(nativeBackend(isas[0]!, options), createLogger('test', 'silent')),
   });
 
 async function fullKeys(isa: Isa, dtype: 'u8' | 'f32', stage: 'full' | 'proxy'): Promise<PartitionScreen> {
