@@ -24,7 +24,10 @@ test('windows go by their side, and their voters are those in the picture', asyn
   assert.equal(ready?.of, of);
   ready.kinds.forEach((kind, i) => {
     assert.deepEqual(kind.message, { window: precisions[i]!.side });
-    assert.deepEqual([...kind.voters], plainWindows(shape, precisions[i]!.side).map((voters) => voters.length));
+    assert.deepEqual(
+      [...kind.voters],
+      plainWindows(shape, precisions[i]!.side).map((voters) => voters.length),
+    );
     assert.ok(kind.constant.every((c) => c === 0));
     assert.equal(kind.supports, undefined);
   });

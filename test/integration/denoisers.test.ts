@@ -6,6 +6,8 @@ import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import { test } from 'node:test';
 import { startEmbeddedCluster } from '../../client/embedded-cluster.js';
+import { collectSamples } from '../../client/collect-samples.js';
+import type { SampleInput } from '../../client/sample-call.js';
 import { connect, type GolddiffClient, type RetrievalChoice, type ScoreInput, type ScoreResult } from '../../client/golddiff-client.js';
 import { COVARIANCE_FILE } from '../../shared/dataset/manifest-validation.js';
 import { goldenSizes, resolveGolden } from '../../shared/math/golden-schedule.js';
@@ -132,7 +134,16 @@ async function checkGrouped(client: GolddiffClient, { name, input, voters, pixel
   let worst = 0;
   for (const level of LEVELS) {
     const x = queryOf(level);
-    const result = await client.score({ ...input, x, shape: [BATCH, DIM], ...level, labels: LABELS, retrieval, resultDtype: 'f64', returnMassRows: true });
+    const result = await client.score({
+      ...input,
+      x,
+      shape: [BATCH, DIM],
+      ...level,
+      labels: LABELS,
+      retrieval,
+      resultDtype: 'f64',
+      returnMassRows: true,
+    });
     const own = once(`${name} ${level.alpha}`, () => voters(level));
     const counted = countedGroups(own, pixelwise);
     for (let b = 0; b < BATCH; b++) {
@@ -159,6 +170,30 @@ async function checkGrouped(client: GolddiffClient, { name, input, voters, pixel
   return [prints.join(), worst];
 }
 
+test('samples are the same images however the run is cut into batches', async () => {
+  const dataDir = await importPlain(rows, 4, 'blobs');
+  const cluster = await startEmbeddedCluster({ dataDir, shards: 2 });
+  const client = connect(cluster.endpoint);
+  const inputs: Partial<SampleInput>[] = [
+    { denoiser: 'pca', retrieval: { kind: 'golden', variant: 'released', kMin: 10, kMax: 30 } },
+    { denoiser: 'pca', sampler: 'edm-heun' },
+    { denoiser: 'patch', labels: [0, 1, -1] },
+    { denoiser: 'wiener', labels: [1, -1, 1] },
+  ];
+  try {
+    for (const input of inputs) {
+      const run = (batchRows: number) => collectSamples(client.sample({ ...input, count: 3, steps: 4, seed: 5, batchRows }));
+      const [whole, single] = [await run(3), await run(1)];
+      assert.deepEqual(single.images, whole.images);
+      assert.ok(whole.images.every((value) => Number.isFinite(value)));
+      assert.ok(whole.progress.every(({ massRows }) => massRows === undefined));
+    }
+  } finally {
+    client.close();
+    await cluster.stop();
+  }
+});
+
 test('pca, patch and wiener are the brute-force ones, with the same bits for 1, 2, 3 and 5 workers, exact and golden', async (t) => {
   const dataDir = await importPlain(rows, PARTITIONS, 'blobs');
   const seen = new Map<string, string>();
@@ -175,7 +210,8 @@ test('pca, patch and wiener are the brute-force ones, with the same bits for 1, 
     const client = connect(cluster.endpoint);
     try {
       for (const one of CASES)
-        for (const retrieval of [{ kind: 'exact' } as const, GOLDEN]) same(`${one.name}, ${retrieval.kind}`, ...(await checkGrouped(client, one, retrieval)));
+        for (const retrieval of [{ kind: 'exact' } as const, GOLDEN])
+          same(`${one.name}, ${retrieval.kind}`, ...(await checkGrouped(client, one, retrieval)));
       for (const level of LEVELS) {
         const x = queryOf(level);
         const result = await client.score({ denoiser: 'wiener', x, shape: [BATCH, DIM], ...level, labels: LABELS, resultDtype: 'f64' });

@@ -1,9 +1,14 @@
 /** The reference trajectories of the pca denoiser over golden subsets, through the whole path: client, coordinator, workers over gRPC. */
 
 import assert from 'node:assert/strict';
+import path from 'node:path';
 import { test } from 'node:test';
+import { Command } from 'commander';
+import { denoiseCommand } from '../../client/commands/denoise.js';
 import { startEmbeddedCluster } from '../../client/embedded-cluster.js';
 import { connect, type GoldenRetrieval } from '../../client/golddiff-client.js';
+import { readNpy, writeNpy } from '../../shared/dataset/npy.js';
+import { worstDifference } from '../support/brute-force.js';
 import { importMnist } from '../support/data-sets.js';
 import { GOLDEN_DIM, GOLDEN_NAMES, loadGolden, type Golden } from '../support/goldens.js';
 
@@ -59,6 +64,31 @@ async function answers(
     await cluster.stop();
   }
 }
+
+test('golddiff denoise --data gives what the reference gave', async (t) => {
+  const golden = await loadGolden('mnist3k_pca_fewsteps');
+  const data = await importMnist(golden.firstRow, golden.rows, PARTITIONS);
+  const size = golden.batch * GOLDEN_DIM;
+  const step = golden.timesteps.indexOf(0);
+  const at = (name: string): string => path.join(data, '..', name);
+  await writeNpy(at('x.npy'), golden.xt.slice(step * size, (step + 1) * size), [golden.batch, GOLDEN_DIM]);
+  const { kMin, kMax, proxyResolution, maskThreshold, levels } = golden;
+  await new Command()
+    .addCommand(denoiseCommand())
+    .parseAsync(
+      [
+        ...['denoise', '--data', data, '--shards', '2', '--input', at('x.npy'), '--output', at('x0.npy'), '--result-dtype', 'f64'],
+        ...['--alpha', String(levels[step]!.alpha), '--sigma', String(levels[step]!.sigma), '--denoiser', 'pca', '--retrieval', 'golden'],
+        ...['--k-min', String(kMin), '--k-max', String(kMax), '--candidate-pool', String(kMax), '--proxy-resolution', String(proxyResolution)],
+        ...['--mask-threshold', String(maskThreshold), '--json', at('stats.json')],
+      ],
+      { from: 'user' },
+    );
+  const { data: x0hat } = await readNpy(at('x0.npy'));
+  const worst = worstDifference(Float64Array.from(x0hat), golden.x0hat.subarray(step * size, (step + 1) * size));
+  t.diagnostic(`worst difference ${worst.toExponential(2)}`);
+  assert.ok(worst <= FLOAT32_SUMS, `${worst}`);
+});
 
 for (const name of GOLDEN_NAMES)
   test(`${name}: pca over the golden subset at every step, paper and released, and the same bits from both and from the reference backend`, async (t) => {

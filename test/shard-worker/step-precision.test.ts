@@ -26,7 +26,11 @@ test('precisions become groups, with the sets that they name', () => {
     ],
     of: Uint32Array.of(1, 0),
   });
-  assert.deepEqual(decode([{ supports: 'all' }], [0, 0]), { groups: 60, kinds: [{ kind: 'supports', set: sets.get('all') }], of: new Uint32Array(2) });
+  assert.deepEqual(decode([{ supports: 'all' }], [0, 0]), {
+    groups: 60,
+    kinds: [{ kind: 'supports', set: sets.get('all') }],
+    of: new Uint32Array(2),
+  });
   assert.equal(decode([{ supports: 'whole' }], [0, 0])?.groups, 1);
 });
 

@@ -96,8 +96,7 @@ export function plainWindows([C, H, W]: readonly [number, number, number], side:
     const voters: number[] = [];
     for (let c = 0; c < C; c++)
       for (let i = 0; i < H; i++)
-        for (let j = 0; j < W; j++)
-          if (Math.abs(i - Math.floor(g / W)) <= reach && Math.abs(j - (g % W)) <= reach) voters.push((c * H + i) * W + j);
+        for (let j = 0; j < W; j++) if (Math.abs(i - Math.floor(g / W)) <= reach && Math.abs(j - (g % W)) <= reach) voters.push((c * H + i) * W + j);
     return voters;
   });
 }

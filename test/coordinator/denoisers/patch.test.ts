@@ -13,8 +13,14 @@ const sigmaOf = (i: number): number => Math.sin((Math.PI * i) / 20 / 2.016);
 test('at the published noise levels the sides are the published ones', () => {
   const grey = [3, 3, 3, 5, 5, 7, 7, 7, 9, 9, 9, 11, 13, 15, 17, 21, 23, 23, 25, 27];
   const colour = [3, 3, 3, 3, 5, 5, 5, 7, 7, 7, 7, 9, 9, 11, 11, 13, 15, 17, 17, 17];
-  assert.deepEqual(grey.map((_, i) => sideOf(sigmaOf(i + 1), [1, 28, 28])), grey);
-  assert.deepEqual(colour.map((_, i) => sideOf(sigmaOf(i + 1), [3, 32, 32])), colour);
+  assert.deepEqual(
+    grey.map((_, i) => sideOf(sigmaOf(i + 1), [1, 28, 28])),
+    grey,
+  );
+  assert.deepEqual(
+    colour.map((_, i) => sideOf(sigmaOf(i + 1), [3, 32, 32])),
+    colour,
+  );
 });
 
 test('sides are odd and grow with the noise, between the steps, beyond both ends and for other pictures', () => {

@@ -16,7 +16,9 @@ test('one that is not here is unsupported, a number that is none an argument', (
 });
 
 test('a setting of another denoiser is refused by its name', () => {
-  assert.throws(() => planDenoiser('OPTIMAL', { ...none, maskThreshold: 0.1 }, query), { message: /denoiser_settings.mask_threshold but received 0.1/ });
+  assert.throws(() => planDenoiser('OPTIMAL', { ...none, maskThreshold: 0.1 }, query), {
+    message: /denoiser_settings.mask_threshold but received 0.1/,
+  });
   assert.throws(() => planDenoiser('PCA', { ...none, patchSize: 3 }, query), { message: /denoiser_settings.patch_size/ });
   planDenoiser('PCA', { ...none, maskThreshold: 0.1 }, query);
 });

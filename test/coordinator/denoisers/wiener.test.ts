@@ -4,7 +4,10 @@ import { wiener } from '../../../coordinator/denoisers/wiener.js';
 import { queryOf } from './query.js';
 
 test('levels become ratios', () => {
-  assert.deepEqual(wiener.plan(queryOf([0.6, 0.8])), { route: 'gaussian', ratio: Float64Array.of((0.6 / 0.8) ** 2, (0.8 / Math.sqrt(1 - 0.8 * 0.8)) ** 2) });
+  assert.deepEqual(wiener.plan(queryOf([0.6, 0.8])), {
+    route: 'gaussian',
+    ratio: Float64Array.of((0.6 / 0.8) ** 2, (0.8 / Math.sqrt(1 - 0.8 * 0.8)) ** 2),
+  });
 });
 
 test('a golden subset and a temperature are refused: it has neither rows nor weights', () => {

@@ -21,7 +21,9 @@ const never = new AbortController().signal;
 
 function plainRows(): PlainRows {
   const random = randomSource(8);
-  const pixels = Uint8Array.from({ length: ROWS * D }, (_, i) => (i % D === 7 ? 100 : Math.floor(random() * 60) + (i % D) * 10 * Math.floor(i / D) * 0.05));
+  const pixels = Uint8Array.from({ length: ROWS * D }, (_, i) =>
+    i % D === 7 ? 100 : Math.floor(random() * 60) + (i % D) * 10 * Math.floor(i / D) * 0.05,
+  );
   return { pixels, shape: [1, 3, 4], labels: Int32Array.from({ length: ROWS }, (_, i) => i % 2) };
 }
 
@@ -72,18 +74,19 @@ function placementOf({ name, contentHash, partitions }: Manifest) {
 
 test('a covariance is gathered once, kept in the folder, and read from there by the next coordinator', async (t) => {
   const rows = plainRows();
-  const { statistics, dir, gatherings, again } = await settingOf(t, rows);
+  const setting = await settingOf(t, rows);
+  const { statistics, dir } = setting;
   const [one, same] = await Promise.all([statistics.covariance(-1, never), statistics.covariance(-1, never)]);
   assert.equal(one, same);
   const want = plainCovariance(rows);
   one.covariance.forEach((value, i) => assert.ok(Math.abs(value - want.covariance[i]!) < 1e-14));
   assert.ok((await readdir(dir)).includes(COVARIANCE_FILE));
-  const before = gatherings();
-  assert.deepEqual((await again().covariance(-1, never)).covariance, one.covariance);
-  assert.equal(gatherings(), before);
+  const before = setting.gatherings();
+  assert.deepEqual((await setting.again().covariance(-1, never)).covariance, one.covariance);
+  assert.equal(setting.gatherings(), before);
   const ofClass = await statistics.covariance(1, never);
   assert.equal(ofClass.rows, ROWS / 2);
-  assert.ok(gatherings() > before);
+  assert.ok(setting.gatherings() > before);
 });
 
 test('masks are made once for each level and threshold, and say who votes and what never varies', async (t) => {
@@ -95,7 +98,10 @@ test('masks are made once for each level and threshold, and say who votes and wh
   const mask = localityMask(covariance, 0.3, 0.02);
   assert.equal(supports.sha256, supportSetHash(encodeSupportSet(mask)));
   assert.deepEqual(supports.voters, supportSizes(mask));
-  assert.deepEqual([...supports.constant], Array.from({ length: D }, (_, p) => (p === 7 ? 1 : 0)));
+  assert.deepEqual(
+    [...supports.constant],
+    Array.from({ length: D }, (_, p) => (p === 7 ? 1 : 0)),
+  );
   assert.notEqual((await statistics.locality(0.3, 0.5, never)).sha256, supports.sha256);
 });
 

@@ -32,7 +32,13 @@ interface Cluster extends GatherSettings {
 }
 
 /** Each worker is assigned `assigned` at epoch 1, and placed on `placed`. */
-async function clusterOf(t: TestContext, dir: string, manifest: Manifest, count: number, replicas: (partition: number) => number[]): Promise<Cluster> {
+async function clusterOf(
+  t: TestContext,
+  dir: string,
+  manifest: Manifest,
+  count: number,
+  replicas: (partition: number) => number[],
+): Promise<Cluster> {
   const workers = await Promise.all(Array.from({ length: count }, () => WorkerUnderTest.start({ dataDirs: [dir], computeThreads: 1 })));
   const ids = manifest.partitions.map(({ id }) => id);
   for (const [w, worker] of workers.entries()) {
@@ -61,7 +67,12 @@ async function clusterOf(t: TestContext, dir: string, manifest: Manifest, count:
 
 function check(moments: MomentSums, values: Float32Array, rows: number[]): void {
   assert.equal(moments.rows, rows.length);
-  for (const [p, q] of [[0, 0], [D - 1, 0], [D - 1, D - 1], [300, 17]] as const) {
+  for (const [p, q] of [
+    [0, 0],
+    [D - 1, 0],
+    [D - 1, D - 1],
+    [300, 17],
+  ] as const) {
     const want = rows.reduce((sum, i) => sum + values[i * D + p]! * values[i * D + q]!, 0);
     assert.ok(Math.abs(moments.products[packedLength(p) + q]! - want) < 1e-12);
   }
@@ -77,7 +88,11 @@ test('sums over 1, 2, 3 and 5 workers are those of all rows, with the same bits 
     check(moments, values, all);
     whole ??= moments;
     assert.deepEqual(moments, whole);
-    check(await gatherMoments(manifest, 2, cluster, signal), values, all.filter((i) => labels[i] === 2));
+    check(
+      await gatherMoments(manifest, 2, cluster, signal),
+      values,
+      all.filter((i) => labels[i] === 2),
+    );
   }
 });
 
@@ -85,7 +100,11 @@ test('where a worker is lost another replica takes its place; without one the pa
   const { dir, manifest, values } = await dataSet(t);
   const cluster = await clusterOf(t, dir, manifest, 2, () => [0, 1]);
   await cluster.workers[0]!.close();
-  check(await gatherMoments(manifest, -1, cluster, signal), values, Array.from({ length: ROWS }, (_, i) => i));
+  check(
+    await gatherMoments(manifest, -1, cluster, signal),
+    values,
+    Array.from({ length: ROWS }, (_, i) => i),
+  );
   assert.deepEqual(cluster.suspected, ['w0']);
   const alone = await clusterOf(t, dir, manifest, 1, () => [0]);
   await alone.workers[0]!.close();

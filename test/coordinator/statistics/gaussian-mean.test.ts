@@ -16,7 +16,8 @@ test('much noise leaves the mean, little the query; a constant value stays what 
   const mean = Float64Array.of(0.1, -0.2, 0.7);
   const x = Float64Array.of(3, -4, 5);
   const at = (ratio: number): number[] => [...gaussianMean(gaussianFactor(covariance, 3, ratio), mean, covariance, x, Float64Array.of(1)).x0hat];
-  const near = (got: number[], want: number[], bound: number): void => got.forEach((v, p) => assert.ok(Math.abs(v - want[p]!) < bound, `${v} against ${want[p]}`));
+  const near = (got: number[], want: number[], bound: number): void =>
+    got.forEach((v, p) => assert.ok(Math.abs(v - want[p]!) < bound, `${v} against ${want[p]}`));
   near(at(1e9), [...mean], 1e-7);
   near(at(1e-9), [3, -4, 0.7], 1e-7);
 });

@@ -71,15 +71,29 @@ function check(got: GroupedPartial, partition: PartitionRows, queries: StepQueri
       });
       const max = logits.reduce((m, l) => Math.max(m, l), -Infinity);
       const near = (value: number, want: number, what: string): void =>
-        assert.ok(value === want || Math.abs(value - want) <= SCALAR_TOLERANCE * Math.max(1, Math.abs(want)) * Math.max(1, Math.abs(max)), `${what} of ${b}, ${g}: ${value} against ${want}`);
+        assert.ok(
+          value === want || Math.abs(value - want) <= SCALAR_TOLERANCE * Math.max(1, Math.abs(want)) * Math.max(1, Math.abs(max)),
+          `${what} of ${b}, ${g}: ${value} against ${want}`,
+        );
       near(got.maxLogit[i]!, max, 'largest logit');
-      near(got.minLogit[i]!, logits.reduce((m, l) => Math.min(m, l), Infinity), 'least logit');
+      near(
+        got.minLogit[i]!,
+        logits.reduce((m, l) => Math.min(m, l), Infinity),
+        'least logit',
+      );
       const mass = logits.reduce((sum, l) => sum + Math.exp(l - max), 0);
       near(got.mass[i]!, mass, 'mass');
-      near(got.massSq[i]!, logits.reduce((sum, l) => sum + Math.exp(2 * (l - max)), 0), 'squared mass');
+      near(
+        got.massSq[i]!,
+        logits.reduce((sum, l) => sum + Math.exp(2 * (l - max)), 0),
+        'squared mass',
+      );
       for (let p = g; p < D; p += G) {
         const want = rows.reduce((sum, row, k) => sum + Math.exp(logits[k]! - max) * y(row, p), 0);
-        assert.ok(Math.abs(got.sums[b * D + p]! - want) <= (2 ** -24 + 1e-9) * Math.max(1, mass), `sum of ${b}, ${p}: ${got.sums[b * D + p]} against ${want}`);
+        assert.ok(
+          Math.abs(got.sums[b * D + p]! - want) <= (2 ** -24 + 1e-9) * Math.max(1, mass),
+          `sum of ${b}, ${p}: ${got.sums[b * D + p]} against ${want}`,
+        );
       }
     });
   }
@@ -113,7 +127,10 @@ export function groupsConformance(subject: GroupsSubject): void {
                 const oracle = new Oracle(partition, queries);
                 const got = await groupsOf(backend, rows, queries);
                 check(got, partition, queries, kinds, (b) => oracle.eligible(b, {}));
-                const alone = await groupsOf(backend, rows, { ...pickQueries(queries, [3]), precision: { ...queries.precision, of: queries.precision.of.slice(3) } });
+                const alone = await groupsOf(backend, rows, {
+                  ...pickQueries(queries, [3]),
+                  precision: { ...queries.precision, of: queries.precision.of.slice(3) },
+                });
                 const G = kinds[0]!.voters.length;
                 assert.deepEqual(alone.mass, got.mass.slice(3 * G));
                 assert.deepEqual(alone.sums, got.sums.slice(3 * D));
@@ -186,7 +203,11 @@ export function groupsConformance(subject: GroupsSubject): void {
             const rows = Array.from({ length: 200 }, (_, i) => i).filter((i) => label === -1 || partition.labels[i] === label);
             const got = await backend.moments(partition, label);
             assert.equal(got.rows, rows.length);
-            for (const [p, q] of [[0, 0], [D - 1, 3], [D - 1, D - 1]] as const) {
+            for (const [p, q] of [
+              [0, 0],
+              [D - 1, 3],
+              [D - 1, D - 1],
+            ] as const) {
               const want = rows.reduce((sum, i) => sum + partition.values[i * D + p]! * partition.values[i * D + q]!, 0);
               assert.ok(Math.abs(got.products[packedLength(p) + q]! - want) <= (dtype === 'u8' ? 0 : 1e-11));
             }

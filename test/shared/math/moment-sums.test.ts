@@ -1,7 +1,15 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { VALUE_MAPS } from '../../../shared/dataset/manifest-validation.js';
-import { covarianceOf, decodeMoments, emptyMoments, encodeMoments, mergeMoments, packedLength, type MomentSums } from '../../../shared/math/moment-sums.js';
+import {
+  covarianceOf,
+  decodeMoments,
+  emptyMoments,
+  encodeMoments,
+  mergeMoments,
+  packedLength,
+  type MomentSums,
+} from '../../../shared/math/moment-sums.js';
 import { seeded } from '../../shard-worker/backends/generated-partition.js';
 
 const D = 5;
@@ -63,7 +71,8 @@ test('sums add over any sets of rows, and byte sums to the same bits', () => {
 });
 
 test('fewer than two rows have no covariance', () => {
-  for (const count of [0, 1]) assert.ok(covarianceOf(momentsOf(rowsOf(count, true)), { dtype: 'u8', valueMap: VALUE_MAPS.u8 }).covariance.every((c) => c === 0));
+  for (const count of [0, 1])
+    assert.ok(covarianceOf(momentsOf(rowsOf(count, true)), { dtype: 'u8', valueMap: VALUE_MAPS.u8 }).covariance.every((c) => c === 0));
 });
 
 test('bytes and back', () => {

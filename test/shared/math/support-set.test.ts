@@ -21,7 +21,9 @@ function votesOf(set: SupportSet): boolean[][] {
 }
 
 test('runs say exactly who votes, and survive the wire', () => {
-  const masks = fc.integer({ min: 1, max: 20 }).chain((width) => fc.array(fc.array(fc.boolean(), { minLength: width, maxLength: width }), { minLength: 1, maxLength: 9 }));
+  const masks = fc
+    .integer({ min: 1, max: 20 })
+    .chain((width) => fc.array(fc.array(fc.boolean(), { minLength: width, maxLength: width }), { minLength: 1, maxLength: 9 }));
   fc.assert(
     fc.property(masks, (mask) => {
       const set = makeSupportSet(mask[0]!.length, mask.length, (p, g) => mask[g]![p]!);
@@ -31,7 +33,10 @@ test('runs say exactly who votes, and survive the wire', () => {
       const back = decodeSupportSet(encoded);
       assert.deepEqual(votesOf(back), mask);
       assert.ok(back.runs.buffer instanceof SharedArrayBuffer);
-      assert.deepEqual([...supportSizes(back)], mask.map((row) => row.filter(Boolean).length));
+      assert.deepEqual(
+        [...supportSizes(back)],
+        mask.map((row) => row.filter(Boolean).length),
+      );
     }),
     { seed: 4, numRuns: 200 },
   );

@@ -29,7 +29,12 @@ test('a row far below the maximum adds nothing, whether it comes before or after
     [far, near],
   ].map((values) => {
     const source = fullRows(Float32Array.from(values), 2, 1);
-    const queries = { x: Float64Array.of(0), alpha: Float64Array.of(1), divisors: Float64Array.of(1e-3), groups: [weightGroupsOf({ kind: 'window', side: 1 }, [1, 1, 1])] };
+    const queries = {
+      x: Float64Array.of(0),
+      alpha: Float64Array.of(1),
+      divisors: Float64Array.of(1e-3),
+      groups: [weightGroupsOf({ kind: 'window', side: 1 }, [1, 1, 1])],
+    };
     return groupedPosterior(source, queries, [undefined], 1, () => {});
   });
   for (const { mass, sums, rows } of both) {
@@ -41,7 +46,12 @@ test('a row far below the maximum adds nothing, whether it comes before or after
 
 test('a query without rows has the identity of the merge, and the checkpoint can end the pass', () => {
   const source = fullRows(new Uint8Array(40), 40, 1);
-  const queries = { x: Float64Array.of(0), alpha: Float64Array.of(1), divisors: Float64Array.of(1), groups: [weightGroupsOf({ kind: 'window', side: 1 }, [1, 1, 1])] };
+  const queries = {
+    x: Float64Array.of(0),
+    alpha: Float64Array.of(1),
+    divisors: Float64Array.of(1),
+    groups: [weightGroupsOf({ kind: 'window', side: 1 }, [1, 1, 1])],
+  };
   const empty = groupedPosterior(source, queries, [new Uint32Array(0)], 1, () => {});
   assert.deepEqual([empty.rows[0], empty.maxLogit[0], empty.mass[0], empty.minLogit[0], empty.sums[0]], [0, -Infinity, 0, Infinity, 0]);
   let calls = 0;

@@ -18,7 +18,8 @@ for (const dtype of ['u8', 'f32'] as const)
       const { values, labels } = partition;
       const D = 35;
       // The generator's bytes are half zeros, so that both ways are taken: rows of label 1 have none.
-      if (dtype === 'u8') for (let i = 0; i < rows; i++) if (labels[i] === 1) for (let p = 0; p < D; p++) values[i * D + p] = 1 + ((i * 31 + p * 7) % 255);
+      if (dtype === 'u8')
+        for (let i = 0; i < rows; i++) if (labels[i] === 1) for (let p = 0; p < D; p++) values[i * D + p] = 1 + ((i * 31 + p * 7) % 255);
       for (const label of [-1, 0, 1, 9]) {
         const got = finished(partitionMoments({ rows, rowValues: D, values, labels }, label));
         const chosen = Array.from({ length: rows }, (_, i) => i).filter((i) => label === -1 || labels[i] === label);

@@ -12,7 +12,12 @@ function squaresOf(D: number, seed: number): Float64Array {
 
 test('windows of every side sum what lies in them, over all channels, cut off at the border', (t) => {
   let worst = 0;
-  for (const shape of [[1, 1, 1], [1, 5, 7], [3, 6, 4], [2, 8, 8]] as const) {
+  for (const shape of [
+    [1, 1, 1],
+    [1, 5, 7],
+    [3, 6, 4],
+    [2, 8, 8],
+  ] as const) {
     const D = shape[0] * shape[1] * shape[2];
     const squares = squaresOf(D, D);
     const total = squares.reduce((sum, v) => sum + v, 0);
