@@ -7,15 +7,15 @@ import type { ShardServiceHandlers } from '../proto/generated/golddiff/v1/ShardS
 import { argumentError } from '../shared/errors.js';
 import { PARTITIONS_MAX, WORKER_STEP_STATE_BYTES_MAX, WORKER_STEPS_MAX } from '../shared/limits.js';
 import type { WorkerMetrics } from '../shared/metrics.js';
-import type { MomentSums } from '../shared/math/moment-sums.js';
+import { mergeMoments, type MomentSums } from '../shared/math/moment-sums.js';
 import { bidi, serverStream, unary } from '../shared/rpc/handlers.js';
 import type { Backend } from './backends/backend.js';
 import type { CandidateSearch } from './candidates/candidate-search.js';
 import { momentsParts } from './grouped-replies.js';
+import { mergeAsTheyCome } from './merge-as-they-come.js';
 import type { HeldState, PartitionStore } from './partition-store.js';
 import { StepAdmission } from './step-admission.js';
 import { StepStream } from './step-stream.js';
-import { sumMoments } from './sum-moments.js';
 import { SupportStore } from './support-store.js';
 
 export interface ShardServiceSettings {
@@ -70,7 +70,7 @@ export function createShardService(settings: ShardServiceSettings): ShardService
         context.signal.throwIfAborted();
         return backend.moments({ dataSet, partition }, label);
       };
-      for await (const { node, value } of sumMoments(partitions, present, backend.computeThreads, moments))
+      for await (const { node, value } of mergeAsTheyCome(partitions, present, backend.computeThreads, moments, mergeMoments))
         for (const part of momentsParts(node, value)) await write(part);
     }),
     Steps: bidi(async (requests, context, write) => {

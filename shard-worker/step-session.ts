@@ -7,13 +7,14 @@ import type { StepRequest__Output } from '../proto/generated/golddiff/v1/StepReq
 import type { StepResponse } from '../proto/generated/golddiff/v1/StepResponse.js';
 import type { SumsPart } from '../proto/generated/golddiff/v1/SumsPart.js';
 import { argumentError, asGolddiffError, GolddiffError, invariant } from '../shared/errors.js';
-import { DATA_PLANE_CHUNK_BYTES, TIMER_MS_MAX } from '../shared/limits.js';
-import { mergeGrouped } from '../shared/math/grouped-partial.js';
+import { DATA_PLANE_CHUNK_BYTES, GROUPS_PER_THREAD, TIMER_MS_MAX } from '../shared/limits.js';
+import { mergeGrouped, type GroupedPartial } from '../shared/math/grouped-partial.js';
 import type { TreeNode } from '../shared/math/merge-tree.js';
 import { mergeScalars, mergeSums, type PosteriorScalars, type PosteriorSums } from '../shared/math/partial-posterior.js';
 import type { Backend, BackendStep, LogitHistogram, RankRequest, StageCuts, StepQueries } from './backends/backend.js';
 import type { CandidateSearch } from './candidates/candidate-search.js';
 import { groupsParts } from './grouped-replies.js';
+import { mergeAsTheyCome } from './merge-as-they-come.js';
 import { mergeHistograms, mergeLeaves } from './merge-leaves.js';
 import { QueryAssembly } from './query-assembly.js';
 import {
@@ -241,18 +242,19 @@ export class StepSession {
   }
 
   async #groups(cuts: StageCuts, step: BackendStep): Promise<StepReply> {
-    const { opening, present } = this.#settings;
+    const { opening, present, backend } = this.#settings;
     const startedMs = performance.now();
-    const found = await Promise.all(opening.partitions.map((partition) => step.groups(partition, cuts)));
-    const computeMs = performance.now() - startedMs;
-    this.#settings.onCompute?.('groups', computeMs / 1000);
-    const leaves = new Map(opening.partitions.map((partition, i) => [partition, found[i]!]));
-    for (const { node, value } of await mergeLeaves(leaves, present, mergeGrouped, pause)) {
+    const sideBySide = GROUPS_PER_THREAD * backend.computeThreads;
+    const groups = (partition: number): Promise<GroupedPartial> => step.groups(partition, cuts);
+    for await (const { node, value } of mergeAsTheyCome(opening.partitions, present, sideBySide, groups, mergeGrouped)) {
       for (const groupsPart of groupsParts(node, value)) {
         await this.#reply({ groupsPart });
         this.#settings.onSent?.(groupsPart.data.length);
       }
     }
+    // With the merges and the sending in between, which other partitions are computed meanwhile.
+    const computeMs = performance.now() - startedMs;
+    this.#settings.onCompute?.('groups', computeMs / 1000);
     return { groupsDone: { computeMs } };
   }
 

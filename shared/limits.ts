@@ -171,3 +171,5 @@ export const SUPPORTS_TIMEOUT_MS = 30_000;
 export const NOISE_RATIO_MIN = 1e-9;
 /** Pixels per side of a patch: beyond any image that fits a row. */
 export const PATCH_SIZE_MAX = 4_095;
+/** Partitions of one step with groups that a worker has under way for each compute thread: the next is ready when one is done, and few partials wait. */
+export const GROUPS_PER_THREAD = 2;

@@ -4,7 +4,7 @@
  * hash of its tensors; whatever is wrong with it, it is made again.
  */
 
-import { createHash } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { readFile, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { COVARIANCE_FILE } from '../../shared/dataset/manifest-validation.js';
@@ -13,10 +13,17 @@ import { decodeSafetensors, encodeSafetensors, headerLength, headerMetadata } fr
 import type { Covariance } from '../../shared/math/moment-sums.js';
 
 const PREFIX_BYTES = 8;
+/** Hashed between two turns of the event loop: a few milliseconds. */
+const HASH_SLICE_BYTES = 4 * 1024 * 1024;
 
-function metadataOf(manifest: Manifest, { mean, covariance }: Omit<Covariance, 'rows'>): Record<string, string> {
+async function metadataOf(manifest: Manifest, { mean, covariance }: Omit<Covariance, 'rows'>): Promise<Record<string, string>> {
   const hash = createHash('sha256');
-  for (const values of [mean, covariance]) hash.update(new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
+  for (const values of [mean, covariance]) {
+    for (let from = 0; from < values.byteLength; from += HASH_SLICE_BYTES) {
+      hash.update(new Uint8Array(values.buffer, values.byteOffset + from, Math.min(HASH_SLICE_BYTES, values.byteLength - from)));
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+  }
   return { content_hash: manifest.contentHash, tensors_sha256: hash.digest('hex') };
 }
 
@@ -41,7 +48,7 @@ export async function readCovarianceFile(dir: string, manifest: Manifest, onBad:
     const found = { rows: manifest.rows, mean: values('mean', [D]), covariance: values('covariance', [D, D]) };
     const length = headerLength(contents.subarray(0, PREFIX_BYTES), file, contents.length);
     const noted = headerMetadata(contents.subarray(PREFIX_BYTES, PREFIX_BYTES + length));
-    const wrong = Object.entries(metadataOf(manifest, found)).find(([key, value]) => noted[key] !== value);
+    const wrong = Object.entries(await metadataOf(manifest, found)).find(([key, value]) => noted[key] !== value);
     if (wrong !== undefined) throw new Error(`it has another ${wrong[0]}`);
     return found;
   } catch (thrown) {
@@ -58,9 +65,9 @@ export async function writeCovarianceFile(dir: string, manifest: Manifest, { mea
     { name: 'covariance', dtype: 'F64' as const, shape: [D, D], data: covariance },
   ];
   const file = path.join(dir, COVARIANCE_FILE);
-  const temporary = `${file}.${process.pid}.partial`;
+  const temporary = `${file}.${randomUUID()}.partial`;
   try {
-    await writeFile(temporary, encodeSafetensors(tensors, metadataOf(manifest, { mean, covariance })));
+    await writeFile(temporary, encodeSafetensors(tensors, await metadataOf(manifest, { mean, covariance })));
     await rename(temporary, file);
   } catch (thrown) {
     await rm(temporary, { force: true }).catch(() => {});

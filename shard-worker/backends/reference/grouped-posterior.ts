@@ -26,7 +26,7 @@ const TILE_ROWS = 16;
  * n e^-60 of the mass.
  *
  * @param lists [B] rows of each query
- * @param checkpoint called before every tile; may throw to leave
+ * @param checkpoint called before every row of every query; may throw to leave
  * Double throughout, Y rounded once to float32; a query's answer depends on its rows alone. Cost for each row and query: 4 D flop, the groups' sums, and at
  * most one exp a group.
  */
@@ -56,12 +56,12 @@ export function groupedPosterior(
   const position = new Uint32Array(B);
   for (let first = 0; first < rows; first += TILE_ROWS) {
     const last = Math.min(rows, first + TILE_ROWS);
-    checkpoint();
     filled.fill(0);
     for (let b = 0; b < B; b++) {
       const list = lists[b];
       let at = list === undefined ? first : position[b]!;
       for (; list === undefined ? at < last : at < list.length && list[at]! < last; at++) {
+        checkpoint();
         const slot = (list === undefined ? at : list[at]!) - first;
         if (filled[slot] === 0) {
           fill(values, (first + slot) * D, 1, tile, slot * D, D);

@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { sumMoments } from '../../shard-worker/sum-moments.js';
-import type { MomentSums } from '../../shared/math/moment-sums.js';
+import { mergeAsTheyCome } from '../../shard-worker/merge-as-they-come.js';
+import { mergeMoments, type MomentSums } from '../../shared/math/moment-sums.js';
 
 /** Partition p has p + 1 rows, and a sum that shows in which order floats were added. */
 const momentsOf = (p: number): MomentSums => ({ rows: p + 1, sum: Float64Array.of(1 / (p + 3)), products: Float64Array.of(p) });
 
 async function nodesOf(held: number[], present: number[], sideBySide = 2) {
   const nodes: { level: number; index: number; rows: number; sum: number }[] = [];
-  for await (const { node, value } of sumMoments(held, present, sideBySide, (p) => Promise.resolve(momentsOf(p))))
+  for await (const { node, value } of mergeAsTheyCome(held, present, sideBySide, (p) => Promise.resolve(momentsOf(p)), mergeMoments))
     nodes.push({ ...node, rows: value.rows, sum: value.sum[0]! });
   return nodes;
 }
@@ -22,7 +22,7 @@ test('nodes are the fewest aligned ones, each merged left to right along the tre
   ]);
 });
 
-test('no more partitions than asked for are summed at once, and one that fails fails all', async () => {
+test('no more partitions than asked for are computed at once, and one that fails fails all', async () => {
   let running = 0;
   let most = 0;
   const slow = async (p: number): Promise<MomentSums> => {
@@ -32,8 +32,8 @@ test('no more partitions than asked for are summed at once, and one that fails f
     return momentsOf(p);
   };
   const ids = Array.from({ length: 16 }, (_, i) => i);
-  for await (const { value } of sumMoments(ids, ids, 3, slow)) assert.equal(value.rows, 136);
+  for await (const { value } of mergeAsTheyCome(ids, ids, 3, slow, mergeMoments)) assert.equal(value.rows, 136);
   assert.equal(most, 3);
-  const failing = sumMoments(ids, ids, 3, (p) => (p === 9 ? Promise.reject(new Error('gone')) : slow(p)));
+  const failing = mergeAsTheyCome(ids, ids, 3, (p) => (p === 9 ? Promise.reject(new Error('gone')) : slow(p)), mergeMoments);
   await assert.rejects(failing.next(), /gone/);
 });
