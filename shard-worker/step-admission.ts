@@ -22,7 +22,10 @@ export class StepAdmission {
    */
   enter(queryBytes: number): () => void {
     if (queryBytes > this.queryBytesMax) {
-      throw new GolddiffError('LIMIT_EXCEEDED', `The queries and partials of the step take ${queryBytes} bytes but a worker offers ${this.queryBytesMax}`);
+      throw new GolddiffError(
+        'LIMIT_EXCEEDED',
+        `The queries and partials of the step take ${queryBytes} bytes but a worker offers ${this.queryBytesMax}`,
+      );
     }
     if (this.#open >= this.stepsMax || this.#bytes + queryBytes > this.queryBytesMax) {
       throw new GolddiffError('QUEUE_FULL', `The worker has ${this.#open} open steps and takes no more for now`, {
