@@ -89,7 +89,10 @@ async function compare(
     const want = posterior(rows, query, goldenSubset(rows, query, golden));
     assert.equal(got.goldenRows[b], want.rows.length);
     worst = Math.max(worst, worstDifference(got.x0hat.subarray(b * D, (b + 1) * D), want.x0hat));
-    assert.ok(Math.abs(got.logZ[b]! - want.logZ) < LOG_Z_TOLERANCE * Math.max(1, Math.abs(want.logZ)), `t ${t} query ${b}: log Z ${got.logZ[b]} against ${want.logZ}`);
+    assert.ok(
+      Math.abs(got.logZ[b]! - want.logZ) < LOG_Z_TOLERANCE * Math.max(1, Math.abs(want.logZ)),
+      `t ${t} query ${b}: log Z ${got.logZ[b]} against ${want.logZ}`,
+    );
   }
   assert.ok(worst < X0HAT_TOLERANCE, `t ${t}: x0hat is off by ${worst}`);
   return worst;

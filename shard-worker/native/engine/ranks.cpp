@@ -26,7 +26,7 @@ namespace {
 constexpr size_t SAMPLE = 512;
 
 /* The keys of ranks first <= last. From a sample comes a range that should hold them; only what lies in it is then put in order. */
-std::pair<double, double> keys_of_ranks(const Doubles &keys, size_t first, size_t last) {
+std::pair<double, double> keys_of_ranks(const gd_kernels &kernels, const Doubles &keys, size_t first, size_t last) {
   const size_t n = keys.size();
   double low = -std::numeric_limits<double>::infinity(), high = -low;
   if (n > 4 * SAMPLE) {
@@ -43,15 +43,13 @@ std::pair<double, double> keys_of_ranks(const Doubles &keys, size_t first, size_
     if (from >= 0) low = sample[static_cast<size_t>(from)];
     if (to < m) high = sample[static_cast<size_t>(to)];
   }
+  std::vector<uint32_t> places(n + 1);
   for (;;) {
-    std::vector<double> within(n);
-    size_t below = 0, count = 0;
-    for (double key : keys) {
-      within[count] = key;
-      below += key < low ? 1 : 0;
-      count += key >= low && key <= high ? 1 : 0;
-    }
+    size_t below = 0;
+    const size_t count = kernels.within(keys.data(), n, low, high, places.data(), &below);
     if (first >= below && last < below + count) {
+      std::vector<double> within(count);
+      for (size_t i = 0; i < count; i++) within[i] = keys[places[i]];
       const auto begin = within.begin(), end = begin + static_cast<std::ptrdiff_t>(count);
       const auto upper = begin + static_cast<std::ptrdiff_t>(last - below), lower = begin + static_cast<std::ptrdiff_t>(first - below);
       std::nth_element(begin, upper, end);
@@ -65,21 +63,18 @@ std::pair<double, double> keys_of_ranks(const Doubles &keys, size_t first, size_
 }
 }  // namespace
 
-std::vector<RankedKey> ranked_window(const Doubles &keys, double error, const RankWindow &window,
+std::vector<RankedKey> ranked_window(const gd_kernels &kernels, const Doubles &keys, double error, const RankWindow &window,
                                      const std::function<std::vector<double>(const std::vector<uint32_t> &places)> &exact,
                                      const std::function<uint32_t(uint32_t place)> &id) {
-  const auto [first, last] = keys_of_ranks(keys, window.first_rank, window.first_rank + window.count - 1);
+  const auto [first, last] = keys_of_ranks(kernels, keys, window.first_rank, window.first_rank + window.count - 1);
   /*
    * Where no key is off by more than e, no order statistic is: the exact keys of these ranks lie within e of first and last, and the rows that have them within 2 e.
    * Below that are lower ranks for certain.
    */
   const double low = first - 2 * error, high = last + 2 * error;
-  std::vector<uint32_t> places;
+  std::vector<uint32_t> places(keys.size() + 1);
   size_t below = 0;
-  for (size_t i = 0; i < keys.size(); i++) {
-    below += keys[i] < low ? 1 : 0;
-    if (keys[i] >= low && keys[i] <= high) places.push_back(static_cast<uint32_t>(i));
-  }
+  places.resize(kernels.within(keys.data(), keys.size(), low, high, places.data(), &below));
   const std::vector<double> values = exact(places);
   std::vector<RankedKey> band(places.size());
   for (size_t i = 0; i < places.size(); i++) band[i] = {values[i], id(places[i])};

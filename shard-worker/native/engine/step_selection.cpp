@@ -129,7 +129,8 @@ Step::Selection &Step::after(Part &part, Partition &partition, const Cuts &cuts)
       to.all = false;
       to.list.resize(places.size());
       for (size_t i = 0; i < places.size(); i++) to.list[i] = from.at(places[i]);
-      for (int s = 0; s < 3; s++) {
+      /* Keys of this stage and those before are not asked for again. */
+      for (int s = stage + 1; s < 3; s++) {
         if (wide.keys[s].empty() || wide.keys[s][b].empty()) continue;
         const Keys &had = wide.keys[s][b];
         Keys &kept = narrow.keys[s][b];
@@ -190,7 +191,7 @@ ScreenReply Step::screen(Partition &partition, Stage stage, const Cuts &cuts, co
     const Rows &rows = selection.rows[window.query];
     const Keys &keys = selection.keys[stage][window.query];
     const auto ranked = ranked_window(
-        keys.values, keys.error, window,
+        partition.kernels(), keys.values, keys.error, window,
         [&](const std::vector<uint32_t> &places) { return exact_keys(partition, selection, stage, window.query, places); },
         [&](uint32_t place) { return partition.row_ids()[rows.at(place)]; });
     for (size_t i = 0; i < ranked.size(); i++) {

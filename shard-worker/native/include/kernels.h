@@ -69,6 +69,8 @@ typedef struct gd_kernels {
   void (*gemm_nt_minus)(const double *a, size_t lda, const double *b, size_t ldb, double *c, size_t ldc, size_t m, size_t n, size_t k);
   /* Smallest of n >= 1 values, none of them NaN. */
   double (*smallest)(const double *x, size_t n);
+  /* Places of the values in [low, high], ascending; returns how many. *below counts the values under low. `places` has room for n + 1. */
+  size_t (*within)(const double *x, size_t n, double low, double high, uint32_t *places, size_t *below);
   /* mass += sum exp((nearest - distance) * scale), mass_sq += sum exp(2 (nearest - distance) * scale); nearest <= every distance, scale > 0. */
   void (*softmax_mass)(const double *distance, size_t n, double nearest, double scale, double *mass, double *mass_sq);
 } gd_kernels;

@@ -74,8 +74,8 @@ static void strip(const uint8_t *rows, size_t stride, size_t n, const int8_t *q,
   size_t r = 0;
   for (; r + ROWS <= n; r += ROWS) {
     const uint8_t *u = rows + r * stride;
-    /* The rows of the next strip come from memory while these are in registers. */
-    for (size_t line = 0; line < (ahead == 0 ? 0 : ROWS * stride); line += 64) _mm_prefetch(reinterpret_cast<const char *>(u + ahead + line), _MM_HINT_T0);
+    /* The rows of the next strip come from memory while these are in registers: into the second-level cache, the first is full of these. */
+    for (size_t line = 0; line < (ahead == 0 ? 0 : ROWS * stride); line += 64) _mm_prefetch(reinterpret_cast<const char *>(u + ahead + line), _MM_HINT_T1);
     block<ROWS, C>(u, stride, q, width, columns, out + r * columns);
   }
   for (; r < n; r++) block<1, C>(rows + r * stride, stride, q, width, columns, out + r * columns);

@@ -22,6 +22,7 @@ static inline vd rounded(vd v) {
   __asm__("" : "+x"(v));
   return v;
 }
+static inline bool any(vi v) { return !_mm256_testz_si256((__m256i)v, (__m256i)v); }
 static inline void bytes_of(vi v, std::size_t count, int8_t *out) {
   for (std::size_t j = 0; j < count; j++) out[j] = static_cast<int8_t>(v[j]);
 }

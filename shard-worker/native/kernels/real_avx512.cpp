@@ -18,6 +18,7 @@ static inline vd rounded(vd v) {
   __asm__("" : "+v"(v));
   return v;
 }
+static inline bool any(vi v) { return _mm512_test_epi64_mask((__m512i)v, (__m512i)v) != 0; }
 static inline void bytes_of(vi v, std::size_t count, int8_t *out) {
   _mm512_mask_cvtepi64_storeu_epi8(out, static_cast<__mmask8>((1u << count) - 1), (__m512i)v);
 }

@@ -14,6 +14,7 @@ static inline vd pixels_d(const uint8_t *v) { return vd{static_cast<double>(v[0]
 static inline vd integers_d(const int32_t *v) { return vd{static_cast<double>(v[0]), static_cast<double>(v[1])}; }
 /* Its group of files is built without fusing. */
 static inline vd rounded(vd v) { return v; }
+static inline bool any(vi v) { return (v[0] | v[1]) != 0; }
 static inline void bytes_of(vi v, std::size_t count, int8_t *out) {
   for (std::size_t j = 0; j < count; j++) out[j] = static_cast<int8_t>(v[j]);
 }

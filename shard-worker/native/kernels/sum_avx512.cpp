@@ -18,7 +18,7 @@ namespace golddiff {
 namespace {
 
 constexpr size_t COLUMNS_AT_ONCE = 6;
-constexpr size_t STREAM_ROWS = 32;
+constexpr size_t STREAM_ROWS = 16;
 constexpr size_t CACHE_BYTES = 256 * 1024;
 
 /* out += over quads of rows, 64 values from p on, C columns. */
@@ -34,7 +34,7 @@ inline void add_quads(const uint8_t *const *rows, size_t n, size_t p, __mmask64 
     __m512i v[4];
     for (size_t i = 0; i < 4; i++) {
       v[i] = _mm512_maskz_loadu_epi8(mask, rows[r + i] + p);
-      if (ahead != 0) _mm_prefetch(reinterpret_cast<const char *>(rows[r + i + ahead] + p), _MM_HINT_T0);
+      if (ahead != 0) _mm_prefetch(reinterpret_cast<const char *>(rows[r + i + ahead] + p), _MM_HINT_T1);
     }
     const __m512i ab_low = _mm512_unpacklo_epi8(v[0], v[1]), ab_high = _mm512_unpackhi_epi8(v[0], v[1]);
     const __m512i cd_low = _mm512_unpacklo_epi8(v[2], v[3]), cd_high = _mm512_unpackhi_epi8(v[2], v[3]);

@@ -240,6 +240,24 @@ void weighted(const gd_kernels *k) {
   std::printf("%s: weighted sums of float rows off by at most %.2g of the sum of magnitudes\n", k->isa, worst);
 }
 
+void ranges(const gd_kernels *k) {
+  Random random(10);
+  for (const size_t n : {0, 1, 3, 8, 9, 64, 211, 1000}) {
+    Buffer<double> x(n);
+    Buffer<uint32_t> places(n + 1);
+    for (size_t i = 0; i < n; i++) x[i] = static_cast<double>(random.below(40));
+    for (const double high : {-1.0, 12.0, 20.0, static_cast<double>(INFINITY)}) {
+      size_t below = 0, want_below = 0, at = 0;
+      const size_t count = k->within(x.data(), n, 12, high, places.data(), &below);
+      for (size_t i = 0; i < n; i++) {
+        want_below += x[i] < 12 ? 1 : 0;
+        if (x[i] >= 12 && x[i] <= high) CHECK(at < count && places[at] == i, "%s place %zu of %zu", k->isa, at, count), at++;
+      }
+      CHECK(at == count && below == want_below, "%s range of %zu: %zu inside, %zu below", k->isa, n, count, below);
+    }
+  }
+}
+
 void softmax(const gd_kernels *k) {
   Random random(6);
   double worst = 0;
@@ -299,6 +317,7 @@ int main() {
     distances_by_products(k);
     weights(k);
     weighted(k);
+    ranges(k);
     softmax(k);
     products_of_matrices(k);
     golddiff_test::engine_tests(k);
