@@ -20,6 +20,7 @@ const GROUPS = {
       'kernels/sum_scalar.cpp',
       'kernels/real_scalar.cpp',
       'engine/thread_pool.cpp',
+      'engine/huge_pages.cpp',
       'engine/partition.cpp',
       'engine/direct_distance.cpp',
       'engine/weighted_sums.cpp',
