@@ -188,7 +188,8 @@ void weights(const gd_kernels *k) {
   for (const size_t limbs : {1, 2, 3})
     for (const size_t n : {0, 1, 7, 8, 9, 64, 211}) {
       const size_t ostride = n + 3;
-      const double reach = 127 * (std::pow(256, static_cast<double>(limbs)) - 1) / 255, nearest = 40, scale = random.between(0.01, 2), farthest = 60;
+      const double reach = 127 * (std::pow(256, static_cast<double>(limbs)) - 1) / 255, nearest = 40, scale = random.between(0.01, 2);
+      const double farthest = n % 2 == 0 ? 60 : INFINITY;
       Buffer<double> distance(n), dither((n + 7) / 8 * 8);
       Buffer<int8_t> out(limbs * ostride);
       for (size_t i = 0; i < n; i++) distance[i] = i % 5 == 0 ? nearest : random.between(nearest, 70);
@@ -210,6 +211,22 @@ void weights(const gd_kernels *k) {
       CHECK(sum == total && kept == want_kept, "%s weights of %zu: sum %lld, kept %zu", k->isa, n, static_cast<long long>(sum), kept);
     }
   std::printf("%s: weights off by at most %.4f of a step\n", k->isa, worst);
+}
+
+void digits(const gd_kernels *k) {
+  Random random(11);
+  for (const size_t limbs : {1, 2, 3})
+    for (const size_t n : {1, 7, 8, 9, 65}) {
+      Buffer<int32_t> sums(limbs * (n + 1));
+      Buffer<double> out(n);
+      for (size_t i = 0; i < sums.size(); i++) sums[i] = static_cast<int32_t>(random.bits());
+      k->combined_digits(sums.data(), n + 1, limbs, 0.25, n, out.data());
+      for (size_t p = 0; p < n; p++) {
+        int64_t want = 0;
+        for (size_t l = limbs; l-- > 0;) want = want * 256 + sums[l * (n + 1) + p];
+        CHECK(out[p] == 0.25 * static_cast<double>(want), "%s digits %zu of %zu: %g", k->isa, p, n, out[p]);
+      }
+    }
 }
 
 void weighted(const gd_kernels *k) {
@@ -251,7 +268,9 @@ void ranges(const gd_kernels *k) {
       const size_t count = k->within(x.data(), n, 12, high, places.data(), &below);
       for (size_t i = 0; i < n; i++) {
         want_below += x[i] < 12 ? 1 : 0;
-        if (x[i] >= 12 && x[i] <= high) CHECK(at < count && places[at] == i, "%s place %zu of %zu", k->isa, at, count), at++;
+        if (x[i] < 12 || x[i] > high) continue;
+        CHECK(at < count && places[at] == i, "%s place %zu of %zu", k->isa, at, count);
+        at++;
       }
       CHECK(at == count && below == want_below, "%s range of %zu: %zu inside, %zu below", k->isa, n, count, below);
     }
@@ -316,6 +335,7 @@ int main() {
     integer_sums(k);
     distances_by_products(k);
     weights(k);
+    digits(k);
     weighted(k);
     ranges(k);
     softmax(k);
