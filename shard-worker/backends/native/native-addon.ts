@@ -6,7 +6,7 @@
  */
 
 /** Instruction sets, best first. */
-export const ISAS = ['avx512', 'avx2', 'scalar'] as const;
+export const ISAS = ['avx512', 'avx2', 'neon', 'scalar'] as const;
 export type Isa = (typeof ISAS)[number];
 
 declare const opaque: unique symbol;

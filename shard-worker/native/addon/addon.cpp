@@ -50,6 +50,9 @@ const gd_kernels *kernels_of(const std::string &isa) {
   if (isa == "avx512") return gd_kernels_avx512();
   if (isa == "avx2") return gd_kernels_avx2();
 #endif
+#ifdef GOLDDIFF_ARM_KERNELS
+  if (isa == "neon") return gd_kernels_neon();
+#endif
   return isa == "scalar" ? gd_kernels_scalar() : nullptr;
 }
 
@@ -117,7 +120,7 @@ Napi::Promise start(Napi::Env env, const std::shared_ptr<Engine> &engine, std::u
 Napi::Value detect(const Napi::CallbackInfo &info) {
   Napi::Array isas = Napi::Array::New(info.Env());
   uint32_t count = 0;
-  for (const char *isa : {"avx512", "avx2", "scalar"})
+  for (const char *isa : {"avx512", "avx2", "neon", "scalar"})
     if (kernels_of(isa) != nullptr) isas[count++] = isa;
   Napi::Object out = Napi::Object::New(info.Env());
   out["isas"] = isas;
