@@ -19,6 +19,7 @@ const GROUPS = {
       'kernels/dot_scalar.cpp',
       'kernels/sum_scalar.cpp',
       'kernels/real_scalar.cpp',
+      'engine/step_memory.cpp',
       'engine/thread_pool.cpp',
       'engine/partition.cpp',
       'engine/direct_distance.cpp',
@@ -55,7 +56,7 @@ const GROUPS = {
   },
   // Every 64-bit ARM has NEON: no flag asks for it.
   neon: { files: ['kernels/dot_neon.cpp', 'kernels/sum_neon.cpp', 'kernels/real_neon.cpp'], flags: [...FUSED] },
-  addon: { files: ['addon/addon.cpp'], flags: [...EXACT] },
+  addon: { files: ['addon/addon.cpp', 'addon/call.cpp'], flags: [...EXACT] },
 };
 
 /** Files from the native folder's root, and all flags, of one group. */

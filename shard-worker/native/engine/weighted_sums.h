@@ -5,8 +5,8 @@
 #include <vector>
 
 #include "../include/kernels.h"
-#include "doubles.h"
 #include "partition.h"
+#include "step_memory.h"
 
 namespace golddiff {
 

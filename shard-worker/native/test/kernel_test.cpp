@@ -15,6 +15,7 @@ using golddiff_test::Random;
 
 namespace golddiff_test {
 void engine_tests(const gd_kernels *kernels);
+void memory_tests(const gd_kernels *kernels);
 }
 
 namespace {
@@ -257,7 +258,10 @@ void ranges(const gd_kernels *k) {
       const size_t count = k->within(x.data(), n, 12, high, places.data(), &below);
       for (size_t i = 0; i < n; i++) {
         want_below += x[i] < 12 ? 1 : 0;
-        if (x[i] >= 12 && x[i] <= high) CHECK(at < count && places[at] == i, "%s place %zu of %zu", k->isa, at, count), at++;
+        if (x[i] >= 12 && x[i] <= high) {
+          CHECK(at < count && places[at] == i, "%s place %zu of %zu", k->isa, at, count);
+          at++;
+        }
       }
       CHECK(at == count && below == want_below, "%s range of %zu: %zu inside, %zu below", k->isa, n, count, below);
     }
@@ -329,6 +333,7 @@ int main() {
     softmax(k);
     products_of_matrices(k);
     golddiff_test::engine_tests(k);
+    golddiff_test::memory_tests(k);
   }
   std::printf("%ld checks, %ld failed\n", golddiff_test::checks, golddiff_test::failures);
   return golddiff_test::failures == 0 && golddiff_test::checks > 0 ? 0 : 1;
