@@ -14,9 +14,9 @@
 #include <mutex>
 #include <vector>
 
-#include "doubles.h"
 #include "partition.h"
 #include "queries.h"
+#include "step_memory.h"
 #include "weighted_sums.h"
 
 namespace golddiff {
@@ -88,7 +88,7 @@ class Step {
   /* Rows of one query by index, ascending. */
   struct Rows {
     bool all = true;
-    std::vector<uint32_t> list;
+    StepVector<uint32_t> list;
     size_t size(size_t n) const { return all ? n : list.size(); }
     uint32_t at(size_t i) const { return all ? static_cast<uint32_t>(i) : list[i]; }
   };

@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "../include/kernels.h"
-#include "doubles.h"
 #include "partition.h"
+#include "step_memory.h"
 
 namespace golddiff {
 

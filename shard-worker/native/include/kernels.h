@@ -80,6 +80,7 @@ typedef struct gd_kernels {
 /* The table of one instruction set, or NULL where this build or this machine lacks it. */
 const gd_kernels *gd_kernels_avx512(void);
 const gd_kernels *gd_kernels_avx2(void);
+const gd_kernels *gd_kernels_neon(void);
 const gd_kernels *gd_kernels_scalar(void);
 
 #ifdef __cplusplus

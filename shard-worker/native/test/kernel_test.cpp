@@ -15,6 +15,7 @@ using golddiff_test::Random;
 
 namespace golddiff_test {
 void engine_tests(const gd_kernels *kernels);
+void memory_tests(const gd_kernels *kernels);
 }
 
 namespace {
@@ -164,6 +165,12 @@ void distances_by_products(const gd_kernels *k) {
           places[q] = out.data() + q * n;
         }
         k->distances_of_products(products.data() + before, total, n * total, planes, limbs, n, queries, terms.data(), sum.data(), sum_sq.data(), places.data());
+        Buffer<double> plain(queries * n);
+        for (size_t q = 0; q < queries; q++) places[q] = plain.data() + q * n;
+        gd_kernels_scalar()->distances_of_products(products.data() + before, total, n * total, planes, limbs, n, queries, terms.data(), sum.data(), sum_sq.data(),
+                                                   places.data());
+        CHECK(std::memcmp(out.data(), plain.data(), queries * n * sizeof(double)) == 0, "%s distances of %zu planes, %zu limbs have other bits than scalar", k->isa,
+              planes, limbs);
         for (size_t q = 0; q < queries; q++)
           for (size_t r = 0; r < n; r++) {
             long double v = 0;
@@ -325,6 +332,8 @@ int main() {
   const gd_kernels *all[] = {gd_kernels_scalar(),
 #if defined(__x86_64__)
                              gd_kernels_avx2(), gd_kernels_avx512()
+#elif defined(__aarch64__)
+                             gd_kernels_neon()
 #endif
   };
   for (const gd_kernels *k : all) {
@@ -341,6 +350,7 @@ int main() {
     softmax(k);
     products_of_matrices(k);
     golddiff_test::engine_tests(k);
+    golddiff_test::memory_tests(k);
   }
   std::printf("%ld checks, %ld failed\n", golddiff_test::checks, golddiff_test::failures);
   return golddiff_test::failures == 0 && golddiff_test::checks > 0 ? 0 : 1;
