@@ -4,6 +4,7 @@ import { Command } from 'commander';
 
 import { real } from '../../shared/config.js';
 import { argumentError } from '../../shared/errors.js';
+import { makeFolder } from '../atomic-file.js';
 import { startProgress } from '../progress.js';
 import {
   concentrationAdvice,
@@ -45,6 +46,8 @@ export function concentrationCommand(): Command {
 async function run(flags: ConcentrationFlags): Promise<void> {
   if (flags.endpoint !== undefined && flags.input === undefined)
     throw argumentError('--input', 'images (.npy, or a source such as idx:FILE) beside --endpoint, as a cluster does not give out its rows,', 'none');
+  // Before minutes are spent: where the results cannot be written.
+  await makeFolder(flags.out);
   const startedMs = performance.now();
   await withClient(flags, async (session) => {
     const { client, signal } = session;

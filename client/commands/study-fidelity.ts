@@ -5,6 +5,7 @@ import { Command } from 'commander';
 import { text } from '../../shared/config.js';
 import { argumentError } from '../../shared/errors.js';
 import { samplingPath, type PathPoint } from '../../shared/math/noise-schedule.js';
+import { makeFolder } from '../atomic-file.js';
 import { noisedImages } from '../noised-images.js';
 import { startProgress } from '../progress.js';
 import { EXACT, fidelityLooks, measureFidelity, type FidelityInput } from '../studies/fidelity.js';
@@ -55,6 +56,7 @@ async function run(flags: FidelityFlags): Promise<void> {
     throw argumentError('--input', 'images (.npy, or a source such as idx:FILE) beside --endpoint, as a cluster does not give out its rows,', 'none');
   // Before a cluster is started: what is wrong with any number of rows.
   flags.method?.forEach((spec) => parseMethod(spec, Number.MAX_SAFE_INTEGER));
+  await makeFolder(flags.out);
   const startedMs = performance.now();
   await withClient(flags, async (session) => {
     const { client, signal } = session;

@@ -3,6 +3,7 @@
 import type { Command } from 'commander';
 
 import { argumentError } from '../../shared/errors.js';
+import { makeFolder } from '../atomic-file.js';
 import { startProgress } from '../progress.js';
 import { parseMethod, type Method } from '../studies/method.js';
 import { readOracle } from '../studies/oracle.js';
@@ -26,6 +27,7 @@ export async function runOracle(flags: FidelityFlags, dir: string, command: Comm
   const idle = IDLE_FLAGS.find((name) => command.getOptionValueSource(name) === 'cli');
   if (idle !== undefined)
     throw argumentError('--oracle', `no --${idle}, as its arrays say the images and levels,`, `--${idle} ${String(flags[idle])}`);
+  await makeFolder(flags.out);
   const startedMs = performance.now();
   await withClient(flags, async (session) => {
     const { client, signal } = session;

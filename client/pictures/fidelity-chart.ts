@@ -98,7 +98,7 @@ function boundsSpecification({ title, subtitles, methods, points }: FidelityChar
     scale: { domain: BOUND_LINES.map((l) => l.name), range: BOUND_LINES.map((l) => [...l.dash]) },
     legend,
   };
-  const panels = methods.map((method, place) => {
+  const panels = methods.map((method) => {
     const own = points.filter((p) => p.method === method);
     const axis = noiseAxis(own, true);
     const x = { ...axis, axis: { ...axis.axis, title: 'timestep t, and σ/α below it', labelFontSize: 10, labelOverlap: true } };
@@ -107,7 +107,7 @@ function boundsSpecification({ title, subtitles, methods, points }: FidelityChar
       type: 'quantitative' as const,
       scale: { type: 'log' as const, domain: [SHARE_FLOOR, 1], clamp: true },
       axis: {
-        title: place % FACET.columns === 0 ? 'share of mass, error of a pixel' : null,
+        title: null,
         gridColor: GRID_COLOR,
         values: DECADES,
         labelExpr: "datum.value === 1 ? '1' : format(datum.value, '.0e')",

@@ -8,7 +8,7 @@ import { quantile } from '../pictures/chart-style.js';
 import { boundsChart, errorsChart, type FidelityChart } from '../pictures/fidelity-chart.js';
 import { labelledSheetPng } from '../pictures/labelled-sheet.js';
 import type { Denoiser } from '../vocabulary.js';
-import { EXACT, ROUNDING, type Fidelity, type FidelityPoint } from './fidelity.js';
+import { EXACT, MASS_ROUNDING, ROUNDING, type Fidelity, type FidelityPoint } from './fidelity.js';
 import { meanOf } from './image-errors.js';
 import { csvText, markdownTable, readable, type Table } from './table.js';
 
@@ -127,8 +127,9 @@ export async function writeFidelityStudy(folder: string, study: Fidelity, subjec
         ...chart,
         title: `Does the bound hold, and how tightly: ${denoiser} denoiser, ${subject.name}`,
         subtitles: [
-          `Largest over ${subject.count} ${subject.queries} to each level. The bound holds where its dashed line is above both others;`,
-          'a red cross is a level at which it does not for some image. Mass below 2e-5 and errors below 1e-6 are rounding.',
+          `Share of the mass and error of a pixel, largest over ${subject.count} ${subject.queries} to each level`,
+          'The bound holds where its dashed line is above both others; a red cross: broken for some image',
+          `Mass below ${MASS_ROUNDING.toExponential(0)} is rounding and not drawn`,
         ],
       });
       files.push([`${names.errors}.svg`, errors.svg], [`${names.errors}.png`, errors.png]);
@@ -169,11 +170,16 @@ function chartOf({ points }: Fidelity, denoiser: Denoiser, subject: FidelitySubj
       mse: meanOf(p.errors.mse),
       r2: meanOf(p.errors.r2),
       worst: Math.max(...p.errors.worst),
-      massLeftOut: p.massLeftOut === undefined ? undefined : Math.max(...p.massLeftOut),
+      massLeftOut: drawnMass(p.massLeftOut),
       bound: Math.max(...p.bound),
       holds: p.holds.every(Boolean),
     })),
   };
+}
+
+function drawnMass(mass: readonly number[] | undefined): number | undefined {
+  const largest = Math.max(...(mass ?? []));
+  return largest > MASS_ROUNDING ? largest : undefined;
 }
 
 /** The first image at every level: noisy, and as each method answers. */
