@@ -4,6 +4,7 @@
  * levels is convex in k_max.
  */
 
+import { invariant } from '../../shared/errors.js';
 import { goldenSizes, resolveGolden } from '../../shared/math/golden-schedule.js';
 import { noiseShare, type NoiseLevel } from '../../shared/math/noise-schedule.js';
 
@@ -23,27 +24,37 @@ export interface GoldenSuggestion {
 
 /** Halvings of the range of k_max: enough for 2^32 rows. */
 const SEARCH_STEPS = 64;
+/** Whole numbers tried on either side of the best real one: rounding makes the sum a little rough. */
+const NEIGHBOURS = 2;
 
 /** @param rows N, eligible rows */
 export function suggestGolden(needs: readonly NeedAt[], rows: number): GoldenSuggestion {
   const levels = needs.map((need) => ({ noise: noiseShare(need), rows: need.rows }));
-  const kMinFor = (kMax: number): number => Math.max(1, ...levels.map((l) => (l.rows - l.noise * kMax) / (1 - l.noise)));
+  // k_t is rounded to whole rows, so half a row less will do: at noise shares near 1 that is far more than half a row of k_min.
+  const kMinFor = (kMax: number): number => Math.max(1, ...levels.map((l) => (l.rows - 0.5 - l.noise * kMax) / (1 - l.noise)));
   const total = (kMax: number): number => levels.reduce((sum, { noise }) => sum + noise * kMax + (1 - noise) * kMinFor(kMax), 0);
-  let low = Math.max(...levels.map((l) => l.rows));
+  const least = Math.max(...levels.map((l) => l.rows));
+  let low = least;
   let high = rows;
   for (let i = 0; i < SEARCH_STEPS; i++) {
     const [left, right] = [low + (high - low) / 3, high - (high - low) / 3];
     if (total(left) <= total(right)) high = right;
     else low = left;
   }
-  let kMax = Math.min(rows, Math.ceil(low - 1e-6));
-  let kMin = Math.min(kMax, Math.ceil(kMinFor(kMax) - 1e-6));
-  // k_t is rounded to whole rows, which may take half a row from a level.
-  for (;;) {
+  let best: GoldenSuggestion | undefined;
+  for (let kMax = Math.max(least, Math.floor(low) - NEIGHBOURS); kMax <= Math.min(rows, Math.ceil(low) + NEIGHBOURS); kMax++) {
+    const found = sized(needs, rows, kMax, Math.min(kMax, Math.ceil(kMinFor(kMax) - 1e-6)));
+    if (best === undefined || found.shareOfExact < best.shareOfExact) best = found;
+  }
+  invariant(best !== undefined, 'all rows are enough for any level');
+  return best;
+}
+
+/** With the least k_min from the one given that gives every level its rows: the rounding of a double may have taken one. */
+function sized(needs: readonly NeedAt[], rows: number, kMax: number, kMinFrom: number): GoldenSuggestion {
+  for (let kMin = kMinFrom; ; kMin++) {
     const sizes = needs.map((need) => goldenSizes(resolveGolden({ kMin, kMax, candidatePool: rows }, rows), rows, need).subset);
-    if (sizes.every((size, i) => size >= needs[i]!.rows))
+    if (kMin >= kMax || sizes.every((size, i) => size >= needs[i]!.rows))
       return { kMin, kMax, sizes, shareOfExact: sizes.reduce((sum, size) => sum + size, 0) / (rows * sizes.length) };
-    kMax = Math.min(rows, kMax + 1);
-    kMin = Math.min(kMax, kMin + 1);
   }
 }
