@@ -17,10 +17,17 @@ const GROUPS = {
   baseline: {
     files: [
       'kernels/dot_scalar.cpp',
+      'kernels/sum_scalar.cpp',
       'kernels/real_scalar.cpp',
       'engine/thread_pool.cpp',
       'engine/partition.cpp',
+      'engine/direct_distance.cpp',
+      'engine/weighted_sums.cpp',
       'engine/step.cpp',
+      'engine/step_selection.cpp',
+      'engine/step_distances.cpp',
+      'engine/step_scores.cpp',
+      'engine/step_sums.cpp',
       'engine/queries.cpp',
       'engine/ranks.cpp',
       'engine/statistics.cpp',
@@ -28,9 +35,9 @@ const GROUPS = {
     ],
     flags: [...EXACT],
   },
-  avx2: { files: ['kernels/dot_avx2.cpp', 'kernels/real_avx2.cpp'], flags: ['-mavx2', '-mfma', ...FUSED] },
+  avx2: { files: ['kernels/dot_avx2.cpp', 'kernels/sum_avx2.cpp', 'kernels/real_avx2.cpp'], flags: ['-mavx2', '-mfma', ...FUSED] },
   avx512: {
-    files: ['kernels/dot_avx512.cpp', 'kernels/real_avx512.cpp'],
+    files: ['kernels/dot_avx512.cpp', 'kernels/sum_avx512.cpp', 'kernels/real_avx512.cpp'],
     // GCC 12 warns of its own headers (_mm512_undefined_epi32 and its like, its bug 105593).
     flags: [
       '-mavx512f',

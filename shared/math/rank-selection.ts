@@ -159,7 +159,7 @@ export class RankSearch {
     const at = wanted - 1 - below;
     if (at < 0) return known.filter((k) => k.first > 0).map((k) => lower(k, query));
     if (at >= length) return known.filter((k) => k.first + k.keys.length < k.eligible).map((k) => upper(k, query));
-    const [key, rowId] = keyAt(known, at, length);
+    const [key, rowId] = keyAt(known, at);
     const wider: RankWindow[] = [];
     for (const k of known) {
       const last = k.keys.length - 1;
@@ -179,33 +179,35 @@ function isAfter(key: number, id: number, otherKey: number, otherId: number): bo
   return key > otherKey || (key === otherKey && id > otherId);
 }
 
-/** The key of rank `at` in the union of the known windows. O(K log K) in the K known keys, by the native sort of doubles. */
-function keyAt(known: readonly Known[], at: number, length: number): [number, number] {
-  const all = new Float64Array(length);
-  let n = 0;
-  for (const k of known) {
-    all.set(k.keys, n);
-    n += k.keys.length;
+/**
+ * The key of rank `at` in the union of the known windows, each ascending by (key, row id). Every round takes the middle of the widest range that is left as a
+ * pivot and narrows all of them: O(K log^2 n) for K windows of n keys.
+ */
+function keyAt(known: readonly Known[], at: number): [number, number] {
+  const ranges = known.map((k) => ({ k, from: 0, to: k.keys.length }));
+  let rest = at;
+  for (;;) {
+    const widest = ranges.reduce((a, b) => (b.to - b.from > a.to - a.from ? b : a));
+    const middle = (widest.from + widest.to) >>> 1;
+    const key = widest.k.keys[middle]!;
+    const rowId = widest.k.rowIds[middle]!;
+    const splits = ranges.map((range) => (range === widest ? middle : placeOf(range.k, key, rowId, range.from, range.to)));
+    const below = splits.reduce((sum, split, i) => sum + split - ranges[i]!.from, 0);
+    if (below === rest) return [key, rowId];
+    if (below > rest) ranges.forEach((range, i) => (range.to = splits[i]!));
+    else {
+      ranges.forEach((range, i) => (range.from = range === widest ? middle + 1 : splits[i]!));
+      rest -= below + 1;
+    }
   }
-  all.sort();
-  const key = all[at]!;
-  let smaller = at;
-  while (smaller > 0 && all[smaller - 1] === key) smaller--;
-  const ids: number[] = [];
-  for (const k of known) {
-    for (let i = lowerBound(k.keys, key); i < k.keys.length && k.keys[i] === key; i++) ids.push(k.rowIds[i]!);
-  }
-  ids.sort((a, b) => a - b);
-  return [key, ids[at - smaller]!];
 }
 
-/** First index in ascending `keys` whose value is not below `key`. */
-export function lowerBound(keys: Float64Array, key: number): number {
-  let low = 0;
-  let high = keys.length;
+/** First index in [from, to) that is not before (key, row id); row ids are unique. */
+function placeOf({ keys, rowIds }: Known, key: number, rowId: number, from: number, to: number): number {
+  let [low, high] = [from, to];
   while (low < high) {
     const middle = (low + high) >>> 1;
-    if (keys[middle]! < key) low = middle + 1;
+    if (isAfter(key, rowId, keys[middle]!, rowIds[middle]!)) low = middle + 1;
     else high = middle;
   }
   return low;

@@ -6,9 +6,11 @@ import { proxyGeometry } from '../../../shared/math/proxy.js';
 const NORM_BYTES = 16;
 /** Read behind the last row (GD_DOT_SLACK). */
 const SLACK_BYTES = 64;
+/** One double for each value. */
+const MEAN_BYTES = 8;
 
 /**
- * Norms, and proxies at the resolution that is used where none is asked for. Proxies of 8-bit rows are exact block sums in planes of 8 bits with norms of
+ * Norms, the mean row, and proxies at the resolution that is used where none is asked for. Proxies of 8-bit rows are exact block sums in planes of 8 bits with norms of
  * their own: two planes where f^2 * 255 fits in 16 bits, else three. Float rows have no norms, and float proxies.
  */
 export function expectedExtraBytes(eightBit: boolean, rows: number, shape: readonly [number, number, number]): number {
@@ -16,7 +18,7 @@ export function expectedExtraBytes(eightBit: boolean, rows: number, shape: reado
   const { factor, values } = proxyGeometry(shape, 0);
   if (!eightBit) return factor === 1 ? 0 : rows * values * 4;
   const copiedRows = Math.min(rows, Math.ceil(SLACK_BYTES / dim));
-  const full = rows * NORM_BYTES + copiedRows * dim + SLACK_BYTES;
+  const full = rows * NORM_BYTES + dim * MEAN_BYTES + copiedRows * dim + SLACK_BYTES;
   const planes = factor <= 16 ? 2 : 3;
-  return factor === 1 ? full : full + rows * NORM_BYTES + planes * (rows * values + SLACK_BYTES);
+  return factor === 1 ? full : full + rows * NORM_BYTES + values * MEAN_BYTES + planes * (rows * values + SLACK_BYTES);
 }

@@ -61,8 +61,7 @@ void PixelRows::measure(ThreadPool &pool) {
         sum = s;
       } else {
         for (size_t p = 0; p < dim_; p++) {
-          int64_t v = 0;
-          for (size_t k = planes_.size(); k-- > 0;) v = v * 256 + planes_[k].rows[i * dim_ + p];
+          const int64_t v = value(i, p);
           sum += v;
           square += v * v;
         }
@@ -74,10 +73,57 @@ void PixelRows::measure(ThreadPool &pool) {
   double largest = 0;
   for (double square : sum_sq_) largest = std::max(largest, square);
   norm_max_ = std::sqrt(largest);
+  measure_spread(pool);
+}
+
+int64_t PixelRows::value(size_t row, size_t p) const {
+  int64_t v = 0;
+  for (size_t k = planes_.size(); k-- > 0;) v = v * 256 + planes_[k].rows[row * dim_ + p];
+  return v;
+}
+
+void PixelRows::measure_spread(ThreadPool &pool) {
+  mean_.assign(dim_, 0);
+  if (n_ == 0) return;
+  /* Exact integers, so that the order of threads does not matter. */
+  std::vector<std::vector<double>> sums(tasks(n_));
+  for_rows(pool, n_, [&](size_t from, size_t to) {
+    auto &own = sums[from / ROWS_PER_TASK];
+    own.assign(dim_, 0);
+    for (size_t i = from; i < to; i++)
+      for (size_t p = 0; p < dim_; p++) own[p] += static_cast<double>(planes_.size() == 1 ? planes_[0].rows[i * dim_ + p] : value(i, p));
+  });
+  for (const auto &own : sums)
+    for (size_t p = 0; p < dim_; p++) mean_[p] += own[p];
+  for (double &mean : mean_) {
+    mean /= static_cast<double>(n_);
+    mean_norm_ += mean * mean;
+  }
+  mean_norm_ = std::sqrt(mean_norm_);
+  std::vector<std::pair<double, double>> spreads(tasks(n_));
+  for_rows(pool, n_, [&](size_t from, size_t to) {
+    auto &[largest, total] = spreads[from / ROWS_PER_TASK];
+    for (size_t i = from; i < to; i++) {
+      double square = 0;
+      for (size_t p = 0; p < dim_; p++) {
+        const double d = static_cast<double>(planes_.size() == 1 ? planes_[0].rows[i * dim_ + p] : value(i, p)) - mean_[p];
+        square += d * d;
+      }
+      largest = std::max(largest, square);
+      total += square;
+    }
+  });
+  double largest = 0;
+  for (const auto &[own, total] : spreads) {
+    largest = std::max(largest, own);
+    variance_ += total;
+  }
+  variance_ /= static_cast<double>(n_);
+  spread_max_ = std::sqrt(largest);
 }
 
 size_t PixelRows::bytes() const {
-  size_t total = sum_.size() * sizeof(sum_[0]) + sum_sq_.size() * sizeof(sum_sq_[0]);
+  size_t total = (sum_.size() + sum_sq_.size() + mean_.size()) * sizeof(double);
   for (const auto &plane : planes_) total += plane.owned.size() + plane.last.size();
   return total;
 }

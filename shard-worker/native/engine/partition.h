@@ -32,13 +32,19 @@ class PixelRows {
   size_t dim() const { return dim_; }
   double divisor() const { return divisor_; }
   size_t planes() const { return planes_.size(); }
-  double sum(size_t row) const { return sum_[row]; }
-  double sum_sq(size_t row) const { return sum_sq_[row]; }
+  /* [n] sum and sum of squares of the integers of each row */
+  const double *sum() const { return sum_.data(); }
+  const double *sum_sq() const { return sum_sq_.data(); }
+  /* [D] mean of the integer rows, its norm, and how far rows are from it: the largest distance, and the mean of squared distances */
+  const std::vector<double> &mean() const { return mean_; }
+  double mean_norm() const { return mean_norm_; }
+  double spread_max() const { return spread_max_; }
+  double variance() const { return variance_; }
   /* Whether dot_u8s8 takes rows of this length; longer ones are compared in double, value by value. */
   bool has_products() const { return dim_ <= GD_DOT_DIM_MAX; }
-  /* Largest Euclidean norm of an integer row: what bounds the error of a rounded query. */
+  /* Largest Euclidean norm of an integer row. */
   double norm_max() const { return norm_max_; }
-  const uint8_t *row(size_t row) const { return planes_[0].rows + row * dim_; }
+  const uint8_t *row(size_t row, size_t plane = 0) const { return planes_[plane].rows + row * dim_; }
   size_t bytes() const;
   /* sum_p (q_p - scale * u_p)^2 of one row over all planes, in double, one by one. */
   double distance(const double *q, size_t row, double scale) const;
@@ -47,6 +53,8 @@ class PixelRows {
 
  private:
   void measure(ThreadPool &pool);
+  void measure_spread(ThreadPool &pool);
+  int64_t value(size_t row, size_t p) const;
   struct Plane {
     const uint8_t *rows;
     std::vector<uint8_t> owned;
@@ -61,6 +69,10 @@ class PixelRows {
   std::vector<double> sum_;
   std::vector<double> sum_sq_;
   double norm_max_ = 0;
+  std::vector<double> mean_;
+  double mean_norm_ = 0;
+  double spread_max_ = 0;
+  double variance_ = 0;
 };
 
 /* Float rows: the values themselves, y = v. */

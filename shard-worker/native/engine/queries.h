@@ -1,6 +1,6 @@
 /*
  * Queries as 8-bit limbs. x_p = delta * Q_p + e_p with Q = sum_l 256^l q_l, q_l in [-128, 127]: pixels times limbs are exact integers, and the one error of a
- * distance is the rounding e, bounded by Cauchy-Schwarz: |2 a / divisor * sum e_p u_p| <= 2 a / divisor * |e| * |u|.
+ * distance is the rounding e. Its product with the mean row is known and taken off, so that Cauchy-Schwarz leaves 2 a / divisor * |e| * |u - mean|.
  */
 #pragma once
 #include <array>
@@ -21,7 +21,8 @@ constexpr size_t LIMBS_MAX = 4;
 struct QueryLimbs {
   size_t limbs = 0;
   double delta = 0;
-  /* |e| */
+  /* e [dim], and |e| */
+  std::vector<float> error;
   double error_norm = 0;
   /* [limbs, dim] */
   std::vector<int8_t> q;
@@ -48,6 +49,21 @@ struct AlignedBytes {
   void *data;
 };
 
+/* Queries of equal limb counts side by side: column first + l * members.size() + k is limb l of the k-th of them. */
+struct LimbGroup {
+  size_t limbs = 0, first = 0;
+  /* places in the list of columns that was asked for */
+  std::vector<size_t> members;
+};
+
+/* Columns packed for dot_u8s8. */
+struct PackedQueries {
+  std::vector<LimbGroup> groups;
+  /* limbs of all of them */
+  size_t total = 0;
+  std::unique_ptr<AlignedBytes> bytes;
+};
+
 struct Queries {
   size_t batch = 0;
   size_t dim = 0;
@@ -63,8 +79,8 @@ struct Queries {
   /* Values against rows pooled by `factor`; 0 = the rows themselves. */
   const QueryValues &values(size_t b, size_t factor, const Partition::Shape &shape);
   const QueryLimbs &limbs(size_t b, size_t count, size_t factor, const Partition::Shape &shape);
-  /* The columns packed for dot_u8s8, limb by limb in the order given; kept for the next partition. */
-  std::shared_ptr<AlignedBytes> packed(const gd_kernels &kernels, const std::vector<LimbedQuery> &columns, size_t factor, const Partition::Shape &shape);
+  /* Kept for the next partition. */
+  std::shared_ptr<const PackedQueries> packed(const gd_kernels &kernels, const std::vector<LimbedQuery> &columns, size_t factor, const Partition::Shape &shape);
 
  private:
   const QueryValues &values_locked(size_t b, size_t factor, const Partition::Shape &shape);
@@ -75,7 +91,7 @@ struct Queries {
   struct PackedColumns {
     std::vector<LimbedQuery> columns;
     size_t factor;
-    std::shared_ptr<AlignedBytes> bytes;
+    std::shared_ptr<const PackedQueries> packed;
   };
   std::vector<PackedColumns> packed_;
 };

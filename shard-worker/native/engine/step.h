@@ -90,15 +90,32 @@ class Step {
     size_t size(size_t n) const { return all ? n : list.size(); }
     uint32_t at(size_t i) const { return all ? static_cast<uint32_t>(i) : list[i]; }
   };
+  /*
+   * Keys of a query's rows, off by `error` at most from those that count: products with fewer limbs. What lies near a cut is computed again, see refined().
+   */
+  struct Keys {
+    Doubles values;
+    double error = 0;
+    bool empty() const { return values.empty(); }
+  };
   struct Selection {
     std::vector<Rows> rows;
-    /* by stage, then by query: keys of the rows; empty = not computed (or no rows) */
-    std::array<std::vector<Doubles>, 3> keys;
+    /* by stage, then by query; empty = not computed (or no rows) */
+    std::array<std::vector<Keys>, 3> keys;
+  };
+  /* Limbs of a query against the rows themselves. */
+  struct Precision {
+    size_t limbs;
+    /* proven error of a logit, in nats; with `second_look` too much for a row that matters */
+    double error;
+    bool second_look;
   };
   /* What the statistics of one query are made of: rows with exact distances, and a bound on what was proven not to matter. */
   struct Scored {
     Rows rows;
     Doubles distance;
+    /* least distance of each SUM_BLOCK of them */
+    std::vector<double> block_nearest;
     /* sum of bounds on exp(logit - max) of the rows left out */
     double tail = 0;
     size_t rows_total = 0;
@@ -117,10 +134,25 @@ class Step {
   void check() const;
   Selection &after(Part &part, Partition &partition, const Cuts &cuts);
   void ensure_keys(Partition &partition, Selection &selection, Stage stage, const std::vector<size_t> &wanted);
-  std::vector<Doubles> distances(Partition &partition, const RowSet &set, const std::vector<Rows> &rows, const std::vector<size_t> &wanted);
+  /* The keys that count, of rows by their place among a query's. */
+  std::vector<double> exact_keys(Partition &partition, const Selection &from, Stage stage, size_t b, const std::vector<uint32_t> &places);
+  std::vector<uint32_t> passing(Partition &partition, const Selection &from, Stage stage, size_t b, const Cut &cut);
+  const RowSet &set_of(Partition &partition, Stage stage);
+  size_t factor_of(const Partition &partition, const RowSet &set) const { return &set == &partition.full() ? 0 : settings_.factor; }
+  /* Squared distances of each wanted query to its rows, by its own rows and limbs alone. */
+  std::vector<Keys> distances(Partition &partition, const RowSet &set, const std::vector<Rows> &rows, const std::vector<size_t> &wanted);
+  /* The keys that count, of single rows: by products with all limbs, or in double where there are no products. */
+  void refined(Partition &partition, Stage stage, size_t b, const uint32_t *rows, size_t count, double *out);
+  /* Distances of some queries to all rows by integer products. */
   void dense(Partition &partition, const PixelRows &pixels, const std::vector<LimbedQuery> &columns, std::vector<Doubles> &out);
-  /* Proven error of a logit by products with so many limbs, in nats. */
-  double logit_error(const Partition &partition, size_t b, size_t limbs);
+  /* Distances of one query to some rows, the same bits as those of dense. */
+  void listed(Partition &partition, const PixelRows &pixels, const LimbedQuery &query, const uint32_t *rows, size_t count, double *out);
+  gd_distance_terms terms(Partition &partition, const PixelRows &pixels, const LimbedQuery &query);
+  /* Proven error of a squared distance by products with so many limbs. */
+  double distance_error(const Partition &partition, const PixelRows &pixels, size_t b, size_t limbs);
+  double logit_error_allowed(const Partition &partition, size_t b) const;
+  Precision precision(const Partition &partition, size_t b);
+  size_t key_limbs(const Partition &partition, const RowSet &set, size_t b);
   void score_exact(Partition &partition, const std::vector<size_t> &wanted, std::vector<Scored> &scored);
   void score(Part &part, Partition &partition, const Cuts &cuts);
   const Scalars &scalars_of(Part &part, Partition &partition, const Cuts &cuts);

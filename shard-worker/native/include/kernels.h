@@ -22,6 +22,14 @@ extern "C" {
 #define GD_DOT_SLACK 64
 /* Rows that one f32 accumulation spans before it is added in double. */
 #define GD_SUM_ROWS 64
+/* Rows of one call of sum_u8s8: 66,000 * 255 * 127 < 2^31 */
+#define GD_SUM_U8_ROWS_MAX 65536
+/* Distance of columns of integer sums, in values. */
+#define GD_SUM_STRIDE(dim) (((dim) + 63) / 64 * 64)
+
+typedef struct gd_distance_terms {
+  double square, cross, linear, constant;
+} gd_distance_terms;
 
 typedef struct gd_kernels {
   const char *isa;
@@ -31,18 +39,38 @@ typedef struct gd_kernels {
   void (*pack)(const int8_t *q, size_t dim, size_t columns, void *packed);
   /* out[r * C + c] = sum_p rows[r * stride + p] * q[c * D + p]. Exact. n * D * C multiply-adds; reads n * D bytes once if C limbs fit in cache. */
   void (*dot_u8s8)(const uint8_t *rows, size_t stride, size_t n, size_t dim, const void *packed, size_t columns, int32_t *out);
+  /*
+   * out[c * GD_SUM_STRIDE(D) + p] = sum_r w[c * wstride + r] * rows[r][p]. Exact; 64-byte aligned; what lies beyond D is not told. w is readable and 0 up to the
+   * next multiple of 4 of n. n * D * C multiply-adds; reads n * D bytes once for few columns, out of the caches for more.
+   */
+  void (*sum_u8s8)(const uint8_t *const *rows, size_t n, size_t dim, const int8_t *w, size_t wstride, size_t columns, int32_t *out);
+  /*
+   * out[k][r] = max(0, square sum_sq[r] + cross v + (linear sum[r] + constant)) by the terms of query k, with the integer
+   * v = sum over planes and limbs l of 256^(plane + l) products[plane * plane_stride + r * total + l * queries + k]. The small terms come first: the large ones
+   * cancel. Reads 15 products behind the last one.
+   */
+  void (*distances_of_products)(const int32_t *products, size_t total, size_t plane_stride, size_t planes, size_t limbs, size_t n, size_t queries,
+                                const gd_distance_terms *terms, const double *sum, const double *sum_sq, double *const *out);
+  /*
+   * Weights for sum_u8s8: round(exp((nearest - distance) * scale) * unit + dither) as `limbs` signed digits of 8 bits, lowest first, out[l * ostride + i]; 0 where
+   * distance > farthest. unit <= 127 (256^limbs - 1) / 255, limbs <= 3, |dither| < 1/2 and readable up to the next multiple of 8. Returns the sum of the integers,
+   * and in *kept the rows not beyond farthest.
+   */
+  int64_t (*integer_weights)(const double *distance, size_t n, double nearest, double farthest, double scale, double unit, const double *dither, size_t limbs,
+                             int8_t *out, size_t ostride, size_t *kept);
   /* out[i] = exp(x[i]) for x <= 0; below -708 exactly 0. Error at most 2 ulp (test/kernel_test.cpp measures it). In place allowed. */
   void (*exp_nonpositive)(const double *x, double *out, size_t n);
   /* sum_p (q[p] - scale * v[p])^2 in double, eight interleaved sums. */
   double (*distance_u8)(const double *q, const uint8_t *v, double scale, size_t dim);
   double (*distance_f32)(const double *q, const float *v, double scale, size_t dim);
   /* sums[k * D + p] += sum_r w[k * wstride + r] * v[r * stride + p]: in f32 over GD_SUM_ROWS rows at a time, those added in double, rows in order. */
-  void (*weighted_u8)(const uint8_t *v, size_t stride, size_t n, const float *w, size_t wstride, size_t queries, double *sums, size_t dim);
   void (*weighted_f32)(const float *v, size_t stride, size_t n, const float *w, size_t wstride, size_t queries, double *sums, size_t dim);
   /* C [m, n] -= A [m, k] B [n, k]^T, row-major doubles with leading dimensions. */
   void (*gemm_nt_minus)(const double *a, size_t lda, const double *b, size_t ldb, double *c, size_t ldc, size_t m, size_t n, size_t k);
   /* Smallest of n >= 1 values, none of them NaN. */
   double (*smallest)(const double *x, size_t n);
+  /* Places of the values in [low, high], ascending; returns how many. *below counts the values under low. `places` has room for n + 1. */
+  size_t (*within)(const double *x, size_t n, double low, double high, uint32_t *places, size_t *below);
   /* mass += sum exp((nearest - distance) * scale), mass_sq += sum exp(2 (nearest - distance) * scale); nearest <= every distance, scale > 0. */
   void (*softmax_mass)(const double *distance, size_t n, double nearest, double scale, double *mass, double *mass_sq);
 } gd_kernels;

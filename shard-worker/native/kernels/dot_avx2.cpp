@@ -3,7 +3,7 @@
  * 16 bits and vpmaddwd gives exact 32-bit sums: 16 multiply-adds an instruction.
  * Columns are packed as [C][D padded to 32] int16, padding zero, so that bytes behind a row count for nothing.
  */
-#include "dot.h"
+#include "integer.h"
 
 #include <immintrin.h>
 

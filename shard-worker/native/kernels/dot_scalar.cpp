@@ -1,5 +1,5 @@
 /* Integer products in plain C++: the definition that the other instruction sets agree with, bit for bit. */
-#include "dot.h"
+#include "integer.h"
 
 #include <cstring>
 

@@ -1,5 +1,6 @@
 #include <immintrin.h>
 
+#include <cstddef>
 #include <cstdint>
 
 #define GD_ISA avx2
@@ -16,7 +17,15 @@ static inline vd pixels_d(const uint8_t *v) {
   __builtin_memcpy(&four, v, sizeof four);
   return (vd)_mm256_cvtepi32_pd(_mm_cvtepu8_epi32(_mm_cvtsi32_si128(four)));
 }
-static inline vf pixels_f(const uint8_t *v) { return (vf)_mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i *>(v)))); }
+static inline vd integers_d(const int32_t *v) { return (vd)_mm256_cvtepi32_pd(_mm_loadu_si128(reinterpret_cast<const __m128i *>(v))); }
+static inline vd rounded(vd v) {
+  __asm__("" : "+x"(v));
+  return v;
+}
+static inline bool any(vi v) { return !_mm256_testz_si256((__m256i)v, (__m256i)v); }
+static inline void bytes_of(vi v, std::size_t count, int8_t *out) {
+  for (std::size_t j = 0; j < count; j++) out[j] = static_cast<int8_t>(v[j]);
+}
 }  // namespace
 }  // namespace golddiff
 

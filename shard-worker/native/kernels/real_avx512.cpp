@@ -1,5 +1,6 @@
 #include <immintrin.h>
 
+#include <cstddef>
 #include <cstdint>
 
 #define GD_ISA avx512
@@ -12,7 +13,15 @@ typedef double vd __attribute__((vector_size(GD_BYTES)));
 typedef int64_t vi __attribute__((vector_size(GD_BYTES)));
 typedef float vf __attribute__((vector_size(GD_BYTES)));
 static inline vd pixels_d(const uint8_t *v) { return (vd)_mm512_cvtepi32_pd(_mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i *>(v)))); }
-static inline vf pixels_f(const uint8_t *v) { return (vf)_mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i *>(v)))); }
+static inline vd integers_d(const int32_t *v) { return (vd)_mm512_cvtepi32_pd(_mm256_loadu_si256(reinterpret_cast<const __m256i *>(v))); }
+static inline vd rounded(vd v) {
+  __asm__("" : "+v"(v));
+  return v;
+}
+static inline bool any(vi v) { return _mm512_test_epi64_mask((__m512i)v, (__m512i)v) != 0; }
+static inline void bytes_of(vi v, std::size_t count, int8_t *out) {
+  _mm512_mask_cvtepi64_storeu_epi8(out, static_cast<__mmask8>((1u << count) - 1), (__m512i)v);
+}
 }  // namespace
 }  // namespace golddiff
 

@@ -1,3 +1,4 @@
+#include <cstddef>
 #include <cstdint>
 
 #define GD_ISA scalar
@@ -10,7 +11,13 @@ typedef double vd __attribute__((vector_size(GD_BYTES)));
 typedef int64_t vi __attribute__((vector_size(GD_BYTES)));
 typedef float vf __attribute__((vector_size(GD_BYTES)));
 static inline vd pixels_d(const uint8_t *v) { return vd{static_cast<double>(v[0]), static_cast<double>(v[1])}; }
-static inline vf pixels_f(const uint8_t *v) { return vf{static_cast<float>(v[0]), static_cast<float>(v[1]), static_cast<float>(v[2]), static_cast<float>(v[3])}; }
+static inline vd integers_d(const int32_t *v) { return vd{static_cast<double>(v[0]), static_cast<double>(v[1])}; }
+/* Its group of files is built without fusing. */
+static inline vd rounded(vd v) { return v; }
+static inline bool any(vi v) { return (v[0] | v[1]) != 0; }
+static inline void bytes_of(vi v, std::size_t count, int8_t *out) {
+  for (std::size_t j = 0; j < count; j++) out[j] = static_cast<int8_t>(v[j]);
+}
 }  // namespace
 }  // namespace golddiff
 

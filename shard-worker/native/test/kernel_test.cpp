@@ -112,20 +112,118 @@ void distances(const gd_kernels *k) {
   std::printf("%s: distances off by at most %.2g, relative\n", k->isa, worst);
 }
 
-template <typename Value, typename Kernel>
-void weighted(const gd_kernels *k, Kernel kernel, const char *what) {
+void integer_sums(const gd_kernels *k) {
+  Random random(7);
+  for (const size_t dim : DIMS)
+    for (const size_t columns : {1, 2, 3, 5, 6, 7, 12, 13, 48}) {
+      const size_t n = columns == 48 && dim == 784 ? 2048 : ROWS[random.below(sizeof ROWS / sizeof *ROWS)];
+      const size_t wstride = (n + 3) / 4 * 4;
+      Buffer<uint8_t> v(n * dim);
+      Buffer<int8_t> w(columns * wstride);
+      Buffer<int32_t> out(columns * GD_SUM_STRIDE(dim));
+      std::vector<const uint8_t *> rows(n);
+      const bool extreme = random.below(3) == 0;
+      for (size_t i = 0; i < v.size(); i++) v[i] = extreme ? 255 : static_cast<uint8_t>(random.bits());
+      /* In any order, as gathered rows are. */
+      for (size_t r = 0; r < n; r++) rows[r] = v.data() + random.below(n) * dim;
+      for (size_t c = 0; c < columns; c++)
+        for (size_t r = 0; r < n; r++) w[c * wstride + r] = extreme ? (c % 2 ? -128 : 127) : static_cast<int8_t>(random.bits());
+      k->sum_u8s8(rows.data(), n, dim, w.data(), wstride, columns, out.data());
+      for (size_t c = 0; c < columns; c++)
+        for (size_t p = 0; p < dim; p++) {
+          int64_t want = 0;
+          for (size_t r = 0; r < n; r++) want += static_cast<int64_t>(w[c * wstride + r]) * rows[r][p];
+          CHECK(out[c * GD_SUM_STRIDE(dim) + p] == want, "%s sum of n=%zu D=%zu C=%zu column %zu value %zu", k->isa, n, dim, columns, c, p);
+        }
+    }
+  /* The most rows that are promised, all at their extremes: the sum stays within 32 bits. */
+  const uint8_t bright[64] = {255, 255, 255};
+  std::vector<const uint8_t *> rows(GD_SUM_U8_ROWS_MAX, bright);
+  Buffer<int8_t> w(GD_SUM_U8_ROWS_MAX);
+  std::memset(w.data(), -128, w.size());
+  Buffer<int32_t> out(GD_SUM_STRIDE(3));
+  k->sum_u8s8(rows.data(), rows.size(), 3, w.data(), w.size(), 1, out.data());
+  for (size_t p = 0; p < 3; p++) CHECK(out[p] == -static_cast<int64_t>(GD_SUM_U8_ROWS_MAX) * 255 * 128, "%s longest sum is %d", k->isa, out[p]);
+}
+
+void distances_by_products(const gd_kernels *k) {
+  Random random(8);
+  double worst = 0;
+  for (const size_t planes : {1, 2})
+    for (const size_t limbs : {1, 2, 3, 4})
+      for (const size_t queries : {1, 2, 3, 7, 8, 9, 17}) {
+        const size_t n = ROWS[random.below(sizeof ROWS / sizeof *ROWS)], before = random.below(4), total = before + limbs * queries + random.below(3);
+        Buffer<int32_t> products(planes * n * total + 16);
+        Buffer<double> sum(n), sum_sq(n), out(queries * n);
+        std::vector<gd_distance_terms> terms(queries);
+        std::vector<double *> places(queries);
+        for (size_t i = 0; i < products.size(); i++) products[i] = static_cast<int32_t>(random.bits());
+        for (size_t r = 0; r < n; r++) sum[r] = random.between(0, 1e5), sum_sq[r] = random.between(0, 1e7);
+        for (size_t q = 0; q < queries; q++) {
+          terms[q] = {random.between(0, 1), random.between(-1, 1) * std::pow(256.0, 1.0 - static_cast<double>(limbs + planes)), random.between(-1, 1), random.between(-1e5, 1e5)};
+          places[q] = out.data() + q * n;
+        }
+        k->distances_of_products(products.data() + before, total, n * total, planes, limbs, n, queries, terms.data(), sum.data(), sum_sq.data(), places.data());
+        for (size_t q = 0; q < queries; q++)
+          for (size_t r = 0; r < n; r++) {
+            long double v = 0;
+            for (size_t plane = 0; plane < planes; plane++)
+              for (size_t l = 0; l < limbs; l++)
+                v += powl(256, static_cast<long double>(plane + l)) * products[plane * n * total + r * total + before + l * queries + q];
+            const long double parts[] = {terms[q].square * static_cast<long double>(sum_sq[r]), terms[q].cross * v, terms[q].linear * static_cast<long double>(sum[r]), terms[q].constant};
+            const long double want = fmaxl(0, parts[0] + parts[1] + parts[2] + parts[3]);
+            const long double size = fabsl(parts[0]) + fabsl(parts[1]) + fabsl(parts[2]) + fabsl(parts[3]);
+            const double error = static_cast<double>(fabsl(out[q * n + r] - want) / size);
+            worst = std::fmax(worst, error);
+            /* Each term is rounded a few times. */
+            CHECK(error < 8 * 0x1p-53, "%s distance of %zu planes, %zu limbs, query %zu of %zu, row %zu off by %g", k->isa, planes, limbs, q, queries, r, error);
+          }
+      }
+  std::printf("%s: distances by products off by at most %.2g of their terms\n", k->isa, worst);
+}
+
+void weights(const gd_kernels *k) {
+  Random random(9);
+  double worst = 0;
+  for (const size_t limbs : {1, 2, 3})
+    for (const size_t n : {0, 1, 7, 8, 9, 64, 211}) {
+      const size_t ostride = n + 3;
+      const double reach = 127 * (std::pow(256, static_cast<double>(limbs)) - 1) / 255, nearest = 40, scale = random.between(0.01, 2), farthest = 60;
+      Buffer<double> distance(n), dither((n + 7) / 8 * 8);
+      Buffer<int8_t> out(limbs * ostride);
+      for (size_t i = 0; i < n; i++) distance[i] = i % 5 == 0 ? nearest : random.between(nearest, 70);
+      for (size_t i = 0; i < dither.size(); i++) dither[i] = random.between(-0.499, 0.499);
+      size_t kept = 0, want_kept = 0;
+      int64_t total = 0;
+      const int64_t sum = k->integer_weights(distance.data(), n, nearest, farthest, scale, reach, dither.data(), limbs, out.data(), ostride, &kept);
+      for (size_t i = 0; i < n; i++) {
+        int64_t weight = 0;
+        for (size_t l = limbs; l-- > 0;) weight = weight * 256 + out[l * ostride + i];
+        const double want = distance[i] > farthest ? 0 : std::exp((nearest - distance[i]) * scale) * reach;
+        want_kept += distance[i] > farthest ? 0 : 1;
+        total += weight;
+        const double error = std::fabs(static_cast<double>(weight) - want - (distance[i] > farthest ? 0 : dither[i]));
+        worst = std::fmax(worst, error);
+        CHECK(error <= 0.5 + 1e-6, "%s weight %zu of %zu off by %g with %zu limbs", k->isa, i, n, error, limbs);
+        if (distance[i] == nearest) CHECK(weight == static_cast<int64_t>(reach), "%s the heaviest weight is %lld", k->isa, static_cast<long long>(weight));
+      }
+      CHECK(sum == total && kept == want_kept, "%s weights of %zu: sum %lld, kept %zu", k->isa, n, static_cast<long long>(sum), kept);
+    }
+  std::printf("%s: weights off by at most %.4f of a step\n", k->isa, worst);
+}
+
+void weighted(const gd_kernels *k) {
   Random random(4);
   double worst = 0;
   for (const size_t dim : DIMS)
     for (const size_t queries : {1, 2, 3, 4, 5, 9}) {
       const size_t n = ROWS[random.below(sizeof ROWS / sizeof *ROWS)];
-      Buffer<Value> v(n * dim);
-      Buffer<float> w(queries * n);
+      Buffer<float> v(n * dim), w(queries * n);
       Buffer<double> sums(queries * dim);
-      for (size_t i = 0; i < v.size(); i++) v[i] = sizeof(Value) == 1 ? static_cast<Value>(random.bits() & 255) : static_cast<Value>(random.between(-1, 1));
+      for (size_t i = 0; i < v.size(); i++) v[i] = static_cast<float>(random.between(-1, 1));
       for (size_t i = 0; i < w.size(); i++) w[i] = static_cast<float>(random.uniform());
       for (size_t i = 0; i < sums.size(); i++) sums[i] = static_cast<double>(i);
-      kernel(v.data(), dim, n, w.data(), n, queries, sums.data(), dim);
+      k->weighted_f32(v.data(), dim, n, w.data(), n, queries, sums.data(), dim);
       for (size_t b = 0; b < queries; b++)
         for (size_t p = 0; p < dim; p++) {
           double want = static_cast<double>(b * dim + p), size = 0;
@@ -136,10 +234,28 @@ void weighted(const gd_kernels *k, Kernel kernel, const char *what) {
           const double error = std::fabs(sums[b * dim + p] - want);
           if (size > 0) worst = std::fmax(worst, error / size);
           /* At most 64 float additions, each half an ulp of what it has. */
-          CHECK(error <= size * 64 * 0x1p-24 + 1e-12 * want, "%s %s n=%zu D=%zu query %zu of %zu value %zu off by %g", k->isa, what, n, dim, b, queries, p, error);
+          CHECK(error <= size * 64 * 0x1p-24 + 1e-12 * want, "%s n=%zu D=%zu query %zu of %zu value %zu off by %g", k->isa, n, dim, b, queries, p, error);
         }
     }
-  std::printf("%s: weighted sums of %s off by at most %.2g of the sum of magnitudes\n", k->isa, what, worst);
+  std::printf("%s: weighted sums of float rows off by at most %.2g of the sum of magnitudes\n", k->isa, worst);
+}
+
+void ranges(const gd_kernels *k) {
+  Random random(10);
+  for (const size_t n : {0, 1, 3, 8, 9, 64, 211, 1000}) {
+    Buffer<double> x(n);
+    Buffer<uint32_t> places(n + 1);
+    for (size_t i = 0; i < n; i++) x[i] = static_cast<double>(random.below(40));
+    for (const double high : {-1.0, 12.0, 20.0, static_cast<double>(INFINITY)}) {
+      size_t below = 0, want_below = 0, at = 0;
+      const size_t count = k->within(x.data(), n, 12, high, places.data(), &below);
+      for (size_t i = 0; i < n; i++) {
+        want_below += x[i] < 12 ? 1 : 0;
+        if (x[i] >= 12 && x[i] <= high) CHECK(at < count && places[at] == i, "%s place %zu of %zu", k->isa, at, count), at++;
+      }
+      CHECK(at == count && below == want_below, "%s range of %zu: %zu inside, %zu below", k->isa, n, count, below);
+    }
+  }
 }
 
 void softmax(const gd_kernels *k) {
@@ -197,8 +313,11 @@ int main() {
     products(k);
     exponential(k);
     distances(k);
-    weighted<uint8_t>(k, k->weighted_u8, "8-bit rows");
-    weighted<float>(k, k->weighted_f32, "float rows");
+    integer_sums(k);
+    distances_by_products(k);
+    weights(k);
+    weighted(k);
+    ranges(k);
     softmax(k);
     products_of_matrices(k);
     golddiff_test::engine_tests(k);

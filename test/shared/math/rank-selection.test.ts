@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { lowerBound, RankSearch, rankWindow, type RankWindow, type ScreenKeys } from '../../../shared/math/rank-selection.js';
+import { RankSearch, rankWindow, type RankWindow, type ScreenKeys } from '../../../shared/math/rank-selection.js';
 
 interface Row {
   key: number;
@@ -134,12 +134,4 @@ test('a gap between windows is a bug that stops the search', () => {
   });
   s.add(part(3));
   assert.throws(() => s.add(part(9)), /Invariant broken/);
-});
-
-test('lowerBound finds the first key that is not below', () => {
-  const keys = Float64Array.of(1, 2, 2, 5);
-  assert.deepEqual(
-    [0, 1, 2, 3, 5, 6].map((k) => lowerBound(keys, k)),
-    [0, 0, 1, 3, 3, 4],
-  );
 });

@@ -1,0 +1,183 @@
+/* Distances as good as weights need them, and the softmax statistics made of them. */
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "direct_distance.h"
+#include "limits.h"
+#include "step.h"
+
+namespace golddiff {
+
+namespace {
+constexpr double INF = std::numeric_limits<double>::infinity();
+/*
+ * Proven error of a logit that needs no second look, in nats; the conformance suite allows 1e-3. The proof is Cauchy-Schwarz; what happens is some sqrt(D) times
+ * smaller, and for pictures smaller again, as errors of the query are diffused. The error of x0hat is at most about the root mean square of what
+ * happens to logits: so TYPICAL * sqrt(D) where two rows may share the weight. At high noise, where all of many rows do, long rows are allowed a bound of their
+ * own: x0hat was off by 2e-6 on MNIST then, and with a limb more the products take half as long again.
+ */
+constexpr double LOGIT_ERROR_NATS_MAX = 1.6e-4;
+constexpr double LOGIT_ERROR_NATS_TYPICAL = 3.5e-6;
+constexpr double LOGIT_ERROR_NATS_SHARED = 6e-4;
+constexpr size_t SHARED_DIM_MIN = 256, SHARED_ROWS_MIN = 256;
+/* a^2 * (variance of the rows) / sigma^2: logits spread by no more than this variance, and exp(-1) of the rows or more share the mass. */
+constexpr double SPREAD_SHARED = 1;
+/* Beyond three limbs (24 bits) rows that matter are few, and looking at them in double is cheaper than a fourth limb for all. */
+constexpr size_t LIMBS_PRECISE_MAX = 3;
+constexpr size_t LIMBS_COARSE = 2;
+constexpr double FAR_NATS = 60;
+/* exp_nonpositive is 0 from here on. */
+constexpr double EXP_ZERO_NATS = 709;
+}  // namespace
+
+double Step::logit_error_allowed(const Partition &partition, size_t b) const {
+  const PixelRows &pixels = *partition.full().pixels;
+  const double a = queries_.alpha[b] / pixels.divisor();
+  const bool shared = 2 * a * a * pixels.variance() <= SPREAD_SHARED * queries_.divisor(b);
+  if (shared && pixels.dim() >= SHARED_DIM_MIN && pixels.n() >= SHARED_ROWS_MIN) return LOGIT_ERROR_NATS_SHARED;
+  return std::min(LOGIT_ERROR_NATS_MAX, LOGIT_ERROR_NATS_TYPICAL * std::sqrt(static_cast<double>(pixels.dim())));
+}
+
+Step::Precision Step::precision(const Partition &partition, size_t b) {
+  const PixelRows &pixels = *partition.full().pixels;
+  const double allowed = logit_error_allowed(partition, b);
+  const auto error = [&](size_t limbs) { return distance_error(partition, pixels, b, limbs) / queries_.divisor(b); };
+  size_t limbs = 1;
+  while (limbs < LIMBS_PRECISE_MAX && error(limbs) > allowed) limbs++;
+  if (error(limbs) <= allowed) return {limbs, error(limbs), false};
+  return {LIMBS_COARSE, error(LIMBS_COARSE), true};
+}
+
+/*
+ * Every row of the partition for the queries wanted, as few limbs as the noise level allows. Where three limbs leave an error, two find the rows that can matter,
+ * and those are looked at again in double: the rest has a proven bound.
+ */
+void Step::score_exact(Partition &partition, const std::vector<size_t> &wanted, std::vector<Scored> &scored) {
+  const size_t n = partition.n();
+  const PixelRows &pixels = *partition.full().pixels;
+  std::vector<LimbedQuery> columns;
+  std::vector<Precision> precisions;
+  for (size_t b : wanted) {
+    precisions.push_back(precision(partition, b));
+    columns.push_back({b, precisions.back().limbs});
+  }
+  std::vector<Doubles> found;
+  dense(partition, pixels, columns, found);
+  const gd_kernels &kernels = partition.kernels();
+  partition.pool().parallel(wanted.size(), [&](size_t k) {
+    check();
+    const size_t b = wanted[k];
+    Scored &own = scored[b];
+    own.rows_total = n;
+    if (!precisions[k].second_look) {
+      own.distance = std::move(found[k]);
+      return;
+    }
+    const double divisor = queries_.divisor(b), error = precisions[k].error;
+    const auto &distance = found[k];
+    const double nearest = kernels.smallest(distance.data(), n);
+    /* Rows beyond this are below tolerance / n of the heaviest, whichever way both were rounded. */
+    const double beyond = nearest + divisor * (2 * error + std::log(static_cast<double>(n) / settings_.tolerance));
+    own.rows.all = false;
+    for (size_t i = 0; i < n; i++)
+      if (distance[i] <= beyond) own.rows.list.push_back(static_cast<uint32_t>(i));
+    const DirectDistance direct(kernels, partition.full(), queries_.values(b, 0, partition.shape()), queries_.alpha[b]);
+    own.distance.resize(own.rows.list.size());
+    for (size_t i = 0; i < own.distance.size(); i++) {
+      if (i % ROWS_PER_TASK == 0) check();
+      own.distance[i] = direct(own.rows.list[i]);
+    }
+    const double exact = *std::min_element(own.distance.begin(), own.distance.end());
+    /* Nearly all are so far that one bound for each will do. */
+    const double far = exact + divisor * (error + FAR_NATS);
+    double tail = static_cast<double>(n - own.rows.list.size()) * std::exp(-FAR_NATS);
+    for (size_t i = 0; i < n; i++)
+      if (distance[i] > beyond && distance[i] < far) tail += std::exp(std::min(0.0, (exact - distance[i]) / divisor + error));
+    own.tail = tail;
+  });
+}
+
+void Step::score(Part &part, Partition &partition, const Cuts &cuts) {
+  Selection &selection = after(part, partition, cuts);
+  const size_t n = partition.n();
+  part.scored.assign(queries_.batch, Scored{});
+  /* By the query's own rows alone, whatever its neighbours ask for and whatever has been computed before. */
+  const bool products = n > 0 && partition.full().pixels != nullptr && partition.full().pixels->has_products();
+  std::vector<size_t> everything, some;
+  for (size_t b = 0; b < queries_.batch; b++) (products && selection.rows[b].all ? everything : some).push_back(b);
+  if (!everything.empty()) score_exact(partition, everything, part.scored);
+  if (some.empty()) return;
+  ensure_keys(partition, selection, FULL, some);
+  const gd_kernels &kernels = partition.kernels();
+  partition.pool().parallel(some.size(), [&](size_t k) {
+    check();
+    const size_t b = some[k];
+    Scored &own = part.scored[b];
+    own.rows = selection.rows[b];
+    own.distance = selection.keys[FULL][b].values;
+    own.rows_total = own.distance.size();
+    /* Keys order rows; near the data even those of products are too coarse for weights. Rows with weight are then looked at in double. */
+    if (!products || own.distance.empty()) return;
+    const auto [limbs, error, second_look] = precision(partition, b);
+    if (!second_look) return;
+    const double nearest = kernels.smallest(own.distance.data(), own.distance.size());
+    const double beyond = nearest + queries_.divisor(b) * (2 * error + std::log(static_cast<double>(n) / settings_.tolerance));
+    const DirectDistance direct(kernels, partition.full(), queries_.values(b, 0, partition.shape()), queries_.alpha[b]);
+    for (size_t i = 0; i < own.distance.size(); i++) {
+      if (i % ROWS_PER_TASK == 0) check();
+      if (own.distance[i] <= beyond) own.distance[i] = direct(own.rows.at(i));
+    }
+  });
+}
+
+const Scalars &Step::scalars_of(Part &part, Partition &partition, const Cuts &cuts) {
+  after(part, partition, cuts);
+  if (part.has_scalars) return part.scalars;
+  score(part, partition, cuts);
+  const size_t B = queries_.batch;
+  Scalars &out = part.scalars;
+  out.max_logit.assign(B, -INF);
+  out.mass.assign(B, 0);
+  out.mass_sq.assign(B, 0);
+  out.rows.assign(B, 0);
+  const gd_kernels &kernels = partition.kernels();
+  /* One query's blocks may go to all threads: (query, block) by number. */
+  std::vector<std::pair<size_t, size_t>> blocks;
+  for (size_t b = 0; b < B; b++) {
+    Scored &own = part.scored[b];
+    own.block_nearest.resize((own.distance.size() + SUM_BLOCK - 1) / SUM_BLOCK);
+    for (size_t k = 0; k < own.block_nearest.size(); k++) blocks.emplace_back(b, k);
+  }
+  partition.pool().parallel(blocks.size(), [&](size_t task) {
+    check();
+    const auto [b, k] = blocks[task];
+    Scored &own = part.scored[b];
+    own.block_nearest[k] = kernels.smallest(own.distance.data() + k * SUM_BLOCK, std::min(SUM_BLOCK, own.distance.size() - k * SUM_BLOCK));
+  });
+  std::vector<double> nearest(B, INF);
+  for (const auto &[b, k] : blocks) nearest[b] = std::min(nearest[b], part.scored[b].block_nearest[k]);
+  std::vector<std::pair<double, double>> masses(blocks.size());
+  partition.pool().parallel(blocks.size(), [&](size_t task) {
+    check();
+    const auto [b, k] = blocks[task];
+    const Scored &own = part.scored[b];
+    const double divisor = queries_.divisor(b);
+    /* What exp makes 0 of is not looked at. */
+    if ((own.block_nearest[k] - nearest[b]) / divisor > EXP_ZERO_NATS) return;
+    const size_t end = std::min(own.distance.size(), (k + 1) * SUM_BLOCK);
+    for (size_t from = k * SUM_BLOCK; from < end; from += MASS_BLOCK)
+      kernels.softmax_mass(own.distance.data() + from, std::min(MASS_BLOCK, end - from), nearest[b], 1 / divisor, &masses[task].first, &masses[task].second);
+  });
+  for (size_t task = 0; task < blocks.size(); task++) {
+    const size_t b = blocks[task].first;
+    out.max_logit[b] = 0 - nearest[b] / queries_.divisor(b);
+    out.mass[b] += masses[task].first;
+    out.mass_sq[b] += masses[task].second;
+    out.rows[b] = static_cast<double>(part.scored[b].rows_total);
+  }
+  part.has_scalars = true;
+  return out;
+}
+
+}  // namespace golddiff
