@@ -17,7 +17,7 @@ import { massLeftOut } from './rows-needed.js';
 
 /** An error of a pixel below this is rounding of float32 sums, not rows left out; no bound on the mass speaks of it. */
 export const ROUNDING = 1e-6;
-/** Two log Z of the same rows agree to a few 1e-6 nats (3.3e-6 at worst on MNIST at t = 300, logits of 400): a smaller mass is no mass left out. */
+/** Two log Z of the same rows may differ by some 1e-6 nats where the engine rounds queries (3.3e-6 seen at logits of 400): a smaller mass says nothing. */
 export const MASS_ROUNDING = 2e-5;
 /** The reference of every other method. */
 export const EXACT = 'exact';
