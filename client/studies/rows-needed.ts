@@ -8,11 +8,14 @@ import type { GolddiffClient } from '../golddiff-client.js';
 import type { ScoreInput } from '../score-call.js';
 import { scoreBatches, type Queries } from '../score-batches.js';
 
-/** The search ends when it knows the number to this share, from above: a chart shows no more, and each look costs a scan. */
+/**
+ * The search ends when it knows the number to this share of itself and of the rows that are not needed, from above: a chart shows no more, and each look
+ * costs a scan. Near all rows the others count: sizes that leave out 80 rows and none differ much in what follows from them.
+ */
 export const ROWS_NEEDED_PRECISION = 0.02;
 
 /**
- * The least number in 1 .. rows for which `holds` is true, or at most `precision` above it; `rows` itself is taken to hold. `holds` must go from false to true
+ * The least number in 1 .. rows for which `holds` is true, or at most that much above it; `rows` itself is taken to hold. `holds` must go from false to true
  * once. Looks near the hints first.
  */
 export async function leastRows(
@@ -29,8 +32,8 @@ export async function leastRows(
     else fails = k;
   };
   for (const hint of hints) await look(Math.ceil(hint));
-  while (works - fails > 1 && works > fails * (1 + precision)) {
-    const middle = Math.round(Math.sqrt(Math.max(fails, 1) * works));
+  while (works - fails > 1 && works - fails > precision * Math.min(fails, rows - fails)) {
+    const middle = Math.round(fails > rows / 2 ? (fails + works) / 2 : Math.sqrt(Math.max(fails, 1) * works));
     await look(Math.min(works - 1, Math.max(fails + 1, middle)));
   }
   return works;
