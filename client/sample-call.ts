@@ -6,7 +6,7 @@ import type { SampleEvent__Output } from '../proto/generated/golddiff/v1/SampleE
 import type { SampleRequest } from '../proto/generated/golddiff/v1/SampleRequest.js';
 import { GolddiffError } from '../shared/errors.js';
 import { encodeRetrieval, type RetrievalChoice } from './retrieval.js';
-import { listOf, type Coverage, type MassRows, type Timings } from './score-call.js';
+import { listOf, type Coverage, type DenoiserSettings, type MassRows, type Timings } from './score-call.js';
 import { decodeFloats, decodeTensor, encodeRows, type FloatArray } from './typed-tensor.js';
 import { boundWord, DENOISERS, enumOf, SAMPLERS, SCHEDULES, type BoundWord, type Denoiser, type Sampler, type ScheduleWord } from './vocabulary.js';
 
@@ -29,6 +29,7 @@ export interface SampleInput {
   readonly initialNoise?: { readonly values: FloatArray; readonly shape: readonly number[] };
   readonly dataSet?: string;
   readonly denoiser?: Denoiser;
+  readonly denoiserSettings?: DenoiserSettings;
   /** default exact */
   readonly retrieval?: RetrievalChoice;
   readonly temperature?: number;
@@ -114,6 +115,7 @@ export function encodeSampleRequest(input: SampleInput): SampleRequest {
     firstSample: input.firstSample ?? 0,
     initialNoise: input.initialNoise === undefined ? null : encodeRows('initialNoise', input.initialNoise.values, input.initialNoise.shape),
     denoiser: enumOf(DENOISERS, 'denoiser', input.denoiser ?? 'optimal'),
+    denoiserSettings: input.denoiserSettings ?? null,
     retrieval: encodeRetrieval(input.retrieval),
     temperature: input.temperature ?? 0,
     labels: listOf(input.labels),

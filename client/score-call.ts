@@ -22,6 +22,14 @@ import {
   type ScheduleWord,
 } from './vocabulary.js';
 
+/** What a denoiser takes beside rows and levels; a setting of another one than that asked for is refused. */
+export interface DenoiserSettings {
+  /** pca: entries of the raw mask below this share of the largest are 0; in (0, 1], default 0.02 */
+  readonly maskThreshold?: number;
+  /** patch: pixels per side, odd; default by noise level, as published */
+  readonly patchSize?: number;
+}
+
 export interface ScoreInput {
   /** [B, D] or [B, C, H, W], finite */
   readonly x: FloatArray;
@@ -37,6 +45,7 @@ export interface ScoreInput {
   readonly dataSet?: string;
   /** default 'optimal' */
   readonly denoiser?: Denoiser;
+  readonly denoiserSettings?: DenoiserSettings;
   /** default exact */
   readonly retrieval?: RetrievalChoice;
   /** divides the logits; > 0, default 1 */
@@ -67,7 +76,7 @@ export interface ScoreResult {
   readonly score: FloatArray | undefined;
   /** (x - alpha * x0hat) / sigma, if asked for */
   readonly eps: FloatArray | undefined;
-  /** [B] nats */
+  /** [B] nats; of pca and patch, as the statistics below, reduced over the groups of values that share weights: see proto ScoreResponse */
   readonly logEvidence: readonly number[];
   /** [B] nats */
   readonly logZ: readonly number[];
@@ -95,6 +104,7 @@ export function encodeScoreRequest(input: ScoreInput): ScoreRequest {
     x: encodeRows('x', input.x, input.shape),
     ...encodeNoise(input),
     denoiser: enumOf(DENOISERS, 'denoiser', input.denoiser ?? 'optimal'),
+    denoiserSettings: input.denoiserSettings ?? null,
     retrieval: encodeRetrieval(input.retrieval),
     temperature: input.temperature ?? 0,
     labels: listOf(input.labels),

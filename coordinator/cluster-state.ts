@@ -2,7 +2,7 @@
 
 import type { ControlPlane, PlacementDocument, WorkerStatus } from '../shared/control-plane/control-plane.js';
 import type { Manifest } from '../shared/dataset/manifest.js';
-import { coverageOf, type ClusterView } from './step-runner.js';
+import { coverageOf, type ClusterView } from './step-assignments.js';
 import type { StepCoverage } from './step-answer.js';
 
 export class ClusterState implements ClusterView {

@@ -1,6 +1,5 @@
 /** Fields that several requests have, checked and with their defaults. Every refusal names the field and is one sentence. */
 
-import type { DenoiserKind__Output } from '../proto/generated/golddiff/v1/DenoiserKind.js';
 import type { Retrieval__Output } from '../proto/generated/golddiff/v1/Retrieval.js';
 import type { ScheduleName__Output } from '../proto/generated/golddiff/v1/ScheduleName.js';
 import type { Manifest } from '../shared/dataset/manifest.js';
@@ -15,13 +14,6 @@ export function checkDataSet(name: string, manifest: Manifest): void {
       field: 'data_set',
     });
   }
-}
-
-/** @throws UNSUPPORTED for a denoiser that is not here yet, ARGUMENT_INVALID for one that the proto does not have */
-export function checkDenoiser(kind: DenoiserKind__Output): void {
-  if (kind === 'OPTIMAL' || kind === 'DENOISER_UNSPECIFIED') return;
-  if (typeof kind === 'number') throw argumentError('denoiser', 'a DenoiserKind', kind);
-  throw new GolddiffError('UNSUPPORTED', expectation('denoiser', 'OPTIMAL, the one that this server has', kind), { field: 'denoiser' });
 }
 
 /** 0 is read as 1. */

@@ -1,5 +1,7 @@
 /** From a SampleRequest to the plan of its run: path, sampler, batches and noise, all checked before the first step. */
 
+import type { DenoiserKind__Output } from '../proto/generated/golddiff/v1/DenoiserKind.js';
+import type { DenoiserSettings__Output } from '../proto/generated/golddiff/v1/DenoiserSettings.js';
 import type { Retrieval__Output } from '../proto/generated/golddiff/v1/Retrieval.js';
 import type { SampleRequest__Output } from '../proto/generated/golddiff/v1/SampleRequest.js';
 import type { Manifest } from '../shared/dataset/manifest.js';
@@ -15,18 +17,9 @@ import {
 import { fillNormals } from '../shared/math/counter-noise.js';
 import { initialNoiseScale, samplingPath, type PathPoint } from '../shared/math/noise-schedule.js';
 import { decodeRows } from '../shared/rpc/tensor-codec.js';
-import {
-  checkDataSet,
-  checkDenoiser,
-  checkMagnitude,
-  checkRetrieval,
-  inRange,
-  integerIn,
-  labelsOf,
-  scheduleOf,
-  seedOf,
-  temperatureOf,
-} from './request-fields.js';
+import { checkDataSet, checkMagnitude, checkRetrieval, inRange, integerIn, labelsOf, scheduleOf, seedOf, temperatureOf } from './request-fields.js';
+import type { DenoiserPlan } from './denoisers/denoiser.js';
+import { planDenoiser } from './denoisers/registry.js';
 import { SAMPLERS, type SamplerEntry, type SamplerName } from './samplers/registry.js';
 import { eligibleRows, planGolden, toleranceOf, rowValues, type StepPlan } from './step-plan.js';
 
@@ -52,6 +45,8 @@ export interface SamplePlan {
   /** [count, D]; undefined = drawn from the seed */
   readonly initialNoise: Float64Array | undefined;
   readonly retrieval: Retrieval__Output | null;
+  readonly denoiser: DenoiserKind__Output;
+  readonly denoiserSettings: DenoiserSettings__Output | null;
   readonly temperature: number;
   /** [count] */
   readonly labels: Int32Array | undefined;
@@ -62,7 +57,6 @@ export interface SamplePlan {
 /** @throws ARGUMENT_INVALID and TENSOR_INVALID with the field; DATA_SET_UNKNOWN; UNSUPPORTED */
 export function planSample(request: SampleRequest__Output, manifest: Manifest): SamplePlan {
   checkDataSet(request.dataSet, manifest);
-  checkDenoiser(request.denoiser);
   const name = samplerOf(request);
   const entry = SAMPLERS[name];
   const steps = integerIn('steps', request.steps || SAMPLE_STEPS_DEFAULT, 1, SAMPLE_STEPS_MAX);
@@ -91,12 +85,15 @@ export function planSample(request: SampleRequest__Output, manifest: Manifest): 
     noiseScale: initialNoiseScale(schedule),
     initialNoise: initial?.values,
     retrieval: request.retrieval,
+    denoiser: request.denoiser,
+    denoiserSettings: request.denoiserSettings,
     temperature: temperatureOf(request.temperature),
     labels: labelsOf(request.labels, count, manifest),
     massRows: request.returnMassRows,
     allowPartial: request.allowPartial,
   };
-  // Sizes that do not fit the rows are refused now, not in the middle of a run.
+  // Sizes that do not fit the rows, and settings that do not fit the denoiser, are refused now, not in the middle of a run.
+  for (const level of [path[0]!, path[path.length - 1]!]) denoiserOf(plan, ...constantLevels(level, 1));
   planGolden(
     manifest,
     plan.retrieval,
@@ -141,10 +138,16 @@ export function stepOfBatch(plan: SamplePlan, x: Float64Array, from: number, bat
     labels,
     eligible,
     golden: planGolden(plan.manifest, plan.retrieval, counters, eligible, alpha, sigma),
+    denoiser: denoiserOf(plan, alpha, sigma),
     ...toleranceOf(plan.retrieval),
     massRows: plan.massRows,
     allowPartial: plan.allowPartial,
   };
+}
+
+function denoiserOf(plan: SamplePlan, alpha: Float64Array, sigma: Float64Array): DenoiserPlan {
+  const { manifest, temperature, retrieval, denoiser, denoiserSettings } = plan;
+  return planDenoiser(denoiser, denoiserSettings, { manifest, alpha, sigma, temperature, golden: retrieval?.kind === 'GOLDEN' });
 }
 
 function constantLevels(level: PathPoint, batch: number): [Float64Array, Float64Array] {

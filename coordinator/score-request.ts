@@ -10,7 +10,6 @@ import { decodeRows, encodeTensor } from '../shared/rpc/tensor-codec.js';
 import {
   broadcast,
   checkDataSet,
-  checkDenoiser,
   checkMagnitude,
   checkRetrieval,
   integerIn,
@@ -19,6 +18,7 @@ import {
   scheduleOf,
   temperatureOf,
 } from './request-fields.js';
+import { planDenoiser } from './denoisers/registry.js';
 import type { StepAnswer } from './step-answer.js';
 import { eligibleRows, planGolden, toleranceOf, rowValues, type StepPlan } from './step-plan.js';
 
@@ -31,7 +31,6 @@ export interface ScorePlan {
 /** @throws ARGUMENT_INVALID and TENSOR_INVALID with the field; DATA_SET_UNKNOWN; UNSUPPORTED */
 export function planScore(request: ScoreRequest__Output, manifest: Manifest): ScorePlan {
   checkDataSet(request.dataSet, manifest);
-  checkDenoiser(request.denoiser);
   const resultDtype = resultDtypeOf(request);
   const dim = rowValues(manifest);
   const { batch, values: x, rank4, dtype } = decodeRows(request.x, 'x', { shape: manifest.shape, batchMax: BATCH_ROWS_MAX });
@@ -44,6 +43,8 @@ export function planScore(request: ScoreRequest__Output, manifest: Manifest): Sc
   const firstQuery = request.retrieval?.firstQuery ?? 0;
   if (request.retrieval) integerIn('retrieval.first_query', firstQuery, 0, 2 ** 32 - batch);
   const counters = { presampleSeed: request.retrieval?.presampleSeed ?? 0, presampleStep: request.retrieval?.presampleStep ?? 0, firstQuery };
+  const golden = planGolden(manifest, request.retrieval, counters, eligible, alpha, sigma);
+  const query = { manifest, alpha, sigma, temperature, golden: golden !== undefined };
   const step: StepPlan = {
     manifest,
     batch,
@@ -55,7 +56,8 @@ export function planScore(request: ScoreRequest__Output, manifest: Manifest): Sc
     temperature,
     labels,
     eligible,
-    golden: planGolden(manifest, request.retrieval, counters, eligible, alpha, sigma),
+    golden,
+    denoiser: planDenoiser(request.denoiser, request.denoiserSettings, query),
     ...toleranceOf(request.retrieval),
     massRows: request.returnMassRows,
     allowPartial: request.allowPartial,

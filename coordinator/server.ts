@@ -17,6 +17,7 @@ import { datasetService } from './dataset-service.js';
 import { PlacementController } from './placement-controller.js';
 import { samplingService } from './sampling-service.js';
 import { scoreService } from './score-service.js';
+import { DataSetStatistics } from './statistics/data-set-statistics.js';
 import { StepRunner } from './step-runner.js';
 import { StepScheduler } from './step-scheduler.js';
 import { WorkerLinks } from './worker-links.js';
@@ -27,7 +28,7 @@ import { WorkerProber } from './worker-prober.js';
  * @throws NOT_FOUND, FILE_INVALID for the data set; ADDRESS_IN_USE
  */
 export async function startCoordinator(config: CoordinatorConfig, log: Logger): Promise<RunningService> {
-  const { manifest } = await openDataSet(config.data);
+  const { manifest, dir } = await openDataSet(config.data);
   const metrics = createMetrics('coordinator');
   const controlPlane = createInProcessControlPlane();
   const links = new WorkerLinks();
@@ -43,7 +44,8 @@ export async function startCoordinator(config: CoordinatorConfig, log: Logger): 
   });
   const queue = new AdmissionQueue({ runningMax: config.stepsMax, waitingMax: config.queueMax });
   const countBytes = (direction: 'sent' | 'received', bytes: number): void => metrics.dataPlaneBytes.inc({ direction }, bytes);
-  const runner = new StepRunner({ cluster, links, log, placementWaitMs: config.placementWaitMs, countBytes });
+  const statistics = new DataSetStatistics({ manifest, dir, cluster, links, log, placementWaitMs: config.placementWaitMs });
+  const runner = new StepRunner({ cluster, links, statistics, log, placementWaitMs: config.placementWaitMs, countBytes });
   const scheduler = new StepScheduler(runner, queue, metrics);
   observeCluster(metrics, cluster, queue);
 
@@ -85,6 +87,7 @@ export async function startCoordinator(config: CoordinatorConfig, log: Logger): 
       prober.stop();
       cluster.stop();
       links.close();
+      await statistics.close();
       await endpoint?.close();
       await controlPlane.close();
     },

@@ -125,14 +125,17 @@ function massRowsOf(B: number, histogram: MergedHistogram, mass: Float64Array): 
   return { rows50: of(0.5), rows90: of(0.9), rows99: of(0.99) };
 }
 
-function checkWeights(plan: StepPlan, merged: MergedStep): void {
-  const { scalars } = merged;
+/** @throws PARTITION_MISSING where no partition that was reached has a row of a query's label. @param rows [B] rows in the sums */
+export function checkReached(plan: StepPlan, rows: Float64Array, coverage: StepCoverage): void {
+  const b = rows.indexOf(0);
+  if (b < 0) return;
+  const message = `No row of label ${plan.labels?.[b] ?? -1} (query ${b}) is in the partitions that were reached`;
+  throw new GolddiffError('PARTITION_MISSING', message, { partitions: coverage.missingPartitions });
+}
+
+function checkWeights(plan: StepPlan, { scalars, coverage }: MergedStep): void {
+  checkReached(plan, scalars.rows, coverage);
   for (let b = 0; b < plan.batch; b++) {
-    if (scalars.rows[b] === 0) {
-      const missing = merged.coverage.missingPartitions;
-      const message = `No row of label ${plan.labels?.[b] ?? -1} (query ${b}) is in the partitions that were reached`;
-      throw new GolddiffError('PARTITION_MISSING', message, { partitions: missing });
-    }
     const logit = scalars.maxLogit[b]!;
     const mass = scalars.mass[b]!;
     if (Number.isFinite(logit) && Number.isFinite(mass) && mass > 0) continue;

@@ -6,14 +6,17 @@
  */
 
 import { GolddiffError, asGolddiffError, invariant } from '../shared/errors.js';
-import { DEADLINE_MARGIN_MS, STEP_TIMEOUT_MS } from '../shared/limits.js';
+import { DEADLINE_MARGIN_MS, STEP_TIMEOUT_MS, SUPPORTS_TIMEOUT_MS } from '../shared/limits.js';
+import { mergeGrouped } from '../shared/math/grouped-partial.js';
 import { mergeUp, rootLevel, type TreeNode } from '../shared/math/merge-tree.js';
 import { EMPTY_SUMS, mergeScalars, mergeSums, type PosteriorScalars, type PosteriorSums } from '../shared/math/partial-posterior.js';
 import { abortReason } from './admission-queue.js';
 import { findGoldenSubset, type GoldenSubset } from './golden-search.js';
 import { mergeHistograms, type MergedHistogram } from './mass-rows.js';
+import { formGroupedAnswer } from './grouped-answer.js';
 import { formAnswer, type StepAnswer, type StepCoverage, type StepTimings } from './step-answer.js';
 import type { StepPlan } from './step-plan.js';
+import type { ReadyPrecision } from './step-precision.js';
 import type { WorkerLink } from './worker-link.js';
 import { WorkerStep, type ByteCounter, type SumsReply } from './worker-step.js';
 
@@ -43,7 +46,10 @@ export class WorkerFailure extends Error {
   }
 }
 
-/** @throws WorkerFailure; GolddiffError for the caller's cancellation or deadline, or a query that has no answer */
+/**
+ * @param precision of a plan whose weights belong to groups
+ * @throws WorkerFailure; GolddiffError for the caller's cancellation or deadline, or a query that has no answer
+ */
 export async function attemptStep(
   plan: StepPlan,
   epoch: number,
@@ -51,6 +57,7 @@ export async function attemptStep(
   coverage: StepCoverage,
   context: StepContext,
   countBytes: ByteCounter,
+  precision?: ReadyPrecision,
 ): Promise<StepAnswer> {
   invariant(assignments.length > 0, 'a step has a worker');
   const present = plan.manifest.partitions.map((p) => p.id);
@@ -71,35 +78,59 @@ export async function attemptStep(
   context.signal.addEventListener('abort', onAbort, { once: true });
   try {
     if (context.signal.aborted) throw abortReason(context.signal);
-    const open = openRequest(plan, epoch, context);
+    if (precision !== undefined) await handSupports(assignments, precision, context.signal);
+    const open = openRequest(plan, epoch, context, precision);
     const x = bytesOfQueries(plan);
     await forEach((worker) => worker.open(open, x));
     clock.end('scatterMs');
     const golden = plan.golden && (await findGoldenSubset(plan, forEach));
     clock.end('screenMs');
     const cuts = golden?.cuts ?? [];
+    const root: TreeNode = { level: rootLevel(present), index: 0 };
+    const answered = (answer: StepAnswer): StepAnswer => {
+      clock.end('mergeMs');
+      clock.timings.workerComputeMs = Math.max(...workers.map((worker) => worker.computeMs));
+      return answer;
+    };
+    if (precision !== undefined) {
+      const nodes = joined(await forEach((worker) => worker.groups(cuts, precision.groups)));
+      clock.end('aggregateMs');
+      const partial = mergeUp(nodes, root, mergeGrouped);
+      invariant(partial !== undefined, 'groups cover the partitions');
+      const eligible = eligibleReached(plan, coverage, partial.rows, golden);
+      return answered(formGroupedAnswer(plan, precision, { partial, eligible, coverage }, clock.timings));
+    }
     const byNode = joined(await forEach((worker) => worker.scalars(cuts)));
     clock.end('aggregateMs');
-    const root: TreeNode = { level: rootLevel(present), index: 0 };
     const scalars = mergeUp(byNode, root, mergeScalars);
     invariant(scalars !== undefined, 'scalars cover the partitions');
     clock.end('mergeMs');
     const replies = await forEach((worker) => worker.sums(cuts, scalars, plan.massRows));
     clock.end('aggregateMs');
     const merged = mergeReplies(plan, root, byNode, replies);
-    const eligible = eligibleReached(plan, coverage, scalars, golden);
-    const timings = clock.timings;
-    const answer = formAnswer(plan, { ...merged, scalars, eligible, lastDistance: golden?.lastDistance, coverage }, timings);
-    clock.end('mergeMs');
-    timings.workerComputeMs = Math.max(...workers.map((worker) => worker.computeMs));
-    return answer;
+    const eligible = eligibleReached(plan, coverage, scalars.rows, golden);
+    return answered(formAnswer(plan, { ...merged, scalars, eligible, lastDistance: golden?.lastDistance, coverage }, clock.timings));
   } finally {
     context.signal.removeEventListener('abort', onAbort);
     for (const worker of workers) worker.close();
   }
 }
 
-function openRequest(plan: StepPlan, epoch: number, context: StepContext) {
+/** Every worker has what the open will name. */
+async function handSupports(assignments: readonly Assignment[], { kinds }: ReadyPrecision, signal: AbortSignal): Promise<void> {
+  const sets = kinds.flatMap(({ supports }) => supports ?? []);
+  await Promise.all(
+    assignments.map(async ({ link }) => {
+      try {
+        for (const set of sets) await link.holdSupports(set, SUPPORTS_TIMEOUT_MS);
+      } catch (thrown) {
+        throw signal.aborted ? abortReason(signal) : new WorkerFailure(link.workerId, asGolddiffError(thrown));
+      }
+    }),
+  );
+}
+
+function openRequest(plan: StepPlan, epoch: number, context: StepContext, precision: ReadyPrecision | undefined) {
   const golden = plan.golden;
   const timeoutMs = Math.min(STEP_TIMEOUT_MS, Math.floor(context.remainingMs() - DEADLINE_MARGIN_MS));
   if (timeoutMs < 1)
@@ -114,7 +145,6 @@ function openRequest(plan: StepPlan, epoch: number, context: StepContext) {
     alpha: [...plan.alpha],
     sigma: [...plan.sigma],
     temperature: plan.temperature,
-    denoiser: 'OPTIMAL' as const,
     labels: plan.labels ? [...plan.labels] : [],
     proxyResolution: golden?.proxyResolution ?? 0,
     presampleSeed: golden?.presampleSeed ?? 0,
@@ -123,6 +153,7 @@ function openRequest(plan: StepPlan, epoch: number, context: StepContext) {
     timeoutMs,
     search: golden?.search ?? 'SEARCH_UNSPECIFIED',
     tolerance: plan.tolerance ?? 0,
+    ...(precision && { precisions: precision.kinds.map(({ message }) => message), precisionOf: [...precision.of] }),
   };
 }
 
@@ -158,11 +189,11 @@ function mergeReplies(plan: StepPlan, root: TreeNode, scalars: ReadonlyMap<strin
 }
 
 /** Over the whole data set the manifest knows; over a part of it the screens do, or else every eligible row has been summed. */
-function eligibleReached(plan: StepPlan, coverage: StepCoverage, scalars: PosteriorScalars, golden: GoldenSubset | undefined): Float64Array {
+function eligibleReached(plan: StepPlan, coverage: StepCoverage, rows: Float64Array, golden: GoldenSubset | undefined): Float64Array {
   if (coverage.missingPartitions.length === 0) return plan.eligible;
-  return scalars.rows.map((rows, b) => {
+  return rows.map((summed, b) => {
     const seen = golden?.eligible[b] ?? NaN;
-    return Number.isNaN(seen) ? rows : seen;
+    return Number.isNaN(seen) ? summed : seen;
   });
 }
 

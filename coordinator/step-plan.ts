@@ -5,6 +5,7 @@ import type { SearchMethod__Output } from '../proto/generated/golddiff/v1/Search
 import type { Manifest } from '../shared/dataset/manifest.js';
 import { goldenSizes, resolveGolden, type GoldenSettings } from '../shared/math/golden-schedule.js';
 import { proxyGeometry } from '../shared/math/proxy.js';
+import type { DenoiserPlan } from './denoisers/denoiser.js';
 
 export interface StepPlan {
   readonly manifest: Manifest;
@@ -26,8 +27,10 @@ export interface StepPlan {
   /** [B] rows of each query's label, over the whole data set */
   readonly eligible: Float64Array;
   readonly golden: GoldenPlan | undefined;
+  readonly denoiser: DenoiserPlan;
   /** share of the mass that may be left out where that is proven; undefined = MASS_TOLERANCE_DEFAULT */
   readonly tolerance?: number;
+  /** asked for; only answered where a query has one weight for each row */
   readonly massRows: boolean;
   readonly allowPartial: boolean;
 }

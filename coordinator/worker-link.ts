@@ -6,14 +6,17 @@
  * functions of their requests, so whoever started them may go elsewhere.
  */
 
-import { credentials, type ClientDuplexStream, type ClientUnaryCall, type ServiceError } from '@grpc/grpc-js';
+import { credentials, type ClientDuplexStream, type ClientReadableStream, type ClientUnaryCall, type ServiceError } from '@grpc/grpc-js';
 import type { AssignRequest } from '../proto/generated/golddiff/v1/AssignRequest.js';
 import type { AssignResponse__Output } from '../proto/generated/golddiff/v1/AssignResponse.js';
 import type { DescribeResponse__Output } from '../proto/generated/golddiff/v1/DescribeResponse.js';
+import type { MomentsPart__Output } from '../proto/generated/golddiff/v1/MomentsPart.js';
+import type { MomentsRequest } from '../proto/generated/golddiff/v1/MomentsRequest.js';
 import type { ShardServiceClient } from '../proto/generated/golddiff/v1/ShardService.js';
+import type { SupportSet } from '../proto/generated/golddiff/v1/SupportSet.js';
 import type { StepRequest } from '../proto/generated/golddiff/v1/StepRequest.js';
 import type { StepResponse__Output } from '../proto/generated/golddiff/v1/StepResponse.js';
-import { GolddiffError, invariant } from '../shared/errors.js';
+import { asGolddiffError, GolddiffError, invariant } from '../shared/errors.js';
 import { DATA_PLANE_WINDOW_BYTES, INTERNAL_MESSAGE_BYTES_MAX } from '../shared/limits.js';
 import { channelOptions } from '../shared/rpc/channel.js';
 import { protoPackage } from '../shared/rpc/proto-package.js';
@@ -40,7 +43,9 @@ export class WorkerLink {
   readonly #open = new Map<number, OpenStep>();
   #stream: StepsStream | undefined;
   #drained: Promise<void> | undefined;
-  readonly #calls = new Set<ClientUnaryCall>();
+  readonly #calls = new Set<ClientUnaryCall | ClientReadableStream<MomentsPart__Output>>();
+  /** support sets that the worker has been given, by hash; it may have dropped some, or started anew */
+  readonly #supports = new Set<string>();
   #lastStepId = 0;
   #closed = false;
 
@@ -77,6 +82,45 @@ export class WorkerLink {
   /** @throws WORKER_LOST, DEADLINE_EXCEEDED, DATA_SET_MISMATCH */
   assign(request: AssignRequest, timeoutMs: number): Promise<AssignResponse__Output> {
     return this.#unaryCall((done) => this.#control.Assign(request, { deadline: Date.now() + timeoutMs }, done));
+  }
+
+  /** The worker holds the set afterwards, unless it drops it: then it fails the step with SUPPORTS_MISSING, and forgetSupports comes first. */
+  async holdSupports(set: { readonly sha256: string; readonly data: Uint8Array }, timeoutMs: number): Promise<void> {
+    if (this.#supports.has(set.sha256)) return;
+    const request: SupportSet = { sha256: set.sha256, data: Buffer.from(set.data.buffer, set.data.byteOffset, set.data.byteLength) };
+    await this.#unaryCall((done) => this.#control.HoldSupports(request, { deadline: Date.now() + timeoutMs }, done));
+    this.#supports.add(set.sha256);
+  }
+
+  forgetSupports(): void {
+    this.#supports.clear();
+  }
+
+  /** Hands every part to `take`, in order. @throws WORKER_LOST, DEADLINE_EXCEEDED, EPOCH_STALE, PARTITION_MISSING, or what `take` throws */
+  moments(request: MomentsRequest, timeoutMs: number, signal: AbortSignal, take: (part: MomentsPart__Output) => void): Promise<void> {
+    invariant(!this.#closed, 'a closed link makes no calls');
+    return new Promise((resolve, reject) => {
+      const call = this.#control.Moments(request, { deadline: Date.now() + timeoutMs });
+      const cancel = (): void => call.cancel();
+      const end = (settle: () => void): void => {
+        signal.removeEventListener('abort', cancel);
+        this.#calls.delete(call);
+        settle();
+      };
+      this.#calls.add(call);
+      signal.addEventListener('abort', cancel, { once: true });
+      if (signal.aborted) cancel();
+      call.on('data', (part: MomentsPart__Output) => {
+        try {
+          take(part);
+        } catch (thrown) {
+          end(() => reject(asGolddiffError(thrown)));
+          call.cancel();
+        }
+      });
+      call.on('error', (error: ServiceError) => end(() => reject(fromServiceError(error))));
+      call.on('end', () => end(resolve));
+    });
   }
 
   /** The worker is known to be gone though the stream has not noticed: fails its steps now. The next step connects anew. */
@@ -118,6 +162,8 @@ export class WorkerLink {
     if (this.#stream !== stream) return;
     this.#stream = undefined;
     this.#drained = undefined;
+    // It may be another process by now.
+    this.#supports.clear();
     const lost = new GolddiffError('WORKER_LOST', `The stream to worker ${this.workerId} at ${this.address} broke: ${why}`);
     const open = [...this.#open.values()];
     this.#open.clear();

@@ -1,6 +1,7 @@
 /** One step on one worker, in the words of shard.proto: encodes the requests, reads the replies of each, and checks that they are what was asked for. */
 
 import type { CutVector } from '../proto/generated/golddiff/v1/CutVector.js';
+import type { GroupsPart__Output } from '../proto/generated/golddiff/v1/GroupsPart.js';
 import type { OpenStep } from '../proto/generated/golddiff/v1/OpenStep.js';
 import type { NodeHistogram__Output } from '../proto/generated/golddiff/v1/NodeHistogram.js';
 import type { ScreenPart__Output } from '../proto/generated/golddiff/v1/ScreenPart.js';
@@ -8,10 +9,12 @@ import type { StepResponse__Output } from '../proto/generated/golddiff/v1/StepRe
 import type { SumsPart__Output } from '../proto/generated/golddiff/v1/SumsPart.js';
 import { GolddiffError, isErrorCode } from '../shared/errors.js';
 import { DATA_PLANE_CHUNK_BYTES, HISTOGRAM_BINS, NEGLIGIBLE_SHARE } from '../shared/limits.js';
+import { decodeGrouped, groupedBytes, type GroupedPartial } from '../shared/math/grouped-partial.js';
 import { nodeKey, partitionsUnder } from '../shared/math/merge-tree.js';
 import type { PosteriorScalars, PosteriorSums } from '../shared/math/partial-posterior.js';
 import type { RankWindow, ScreenKeys } from '../shared/math/rank-selection.js';
 import type { MergedHistogram } from './mass-rows.js';
+import { NodeAssembly } from './node-assembly.js';
 import type { LinkedStep, StepBody } from './worker-link.js';
 
 export type ScreenStageName = 'PRESAMPLE_HASH' | 'PROXY_DISTANCE' | 'FULL_DISTANCE';
@@ -138,6 +141,28 @@ export class WorkerStep {
         }
         this.step.end();
         return { sums, histograms: this.#histogramsOf(reply.sumsDone.histograms), skippedShare: reply.sumsDone.skippedShare };
+      } else throw this.#unexpected(reply);
+    }
+  }
+
+  /** Groups by node of the merge tree; together they cover this worker's partitions. They end the step. @param groups G */
+  async groups(cuts: readonly CutVector[], groups: number): Promise<Map<string, GroupedPartial>> {
+    const { batch, dim, present } = this.settings;
+    await this.#send({ aggregate: { stage: 'GROUPS', cuts: [...cuts], last: true } });
+    const assembly = new NodeAssembly<GroupsPart__Output>(this.workerId, 'groups', groupedBytes(batch, groups, dim));
+    for (;;) {
+      const reply = await this.#next();
+      if (reply.groupsPart) {
+        this.settings.countBytes('received', reply.groupsPart.data.length);
+        assembly.add(reply.groupsPart);
+      } else if (reply.groupsDone) {
+        this.computeMs += reply.groupsDone.computeMs;
+        const nodes = assembly.finish(this.#held, present, ({ rows, ...node }, bytes) => {
+          if (rows.length !== batch) throw this.#broken(`the rows of node ${nodeKey(node)} are not [B]`);
+          return decodeGrouped(Float64Array.from(rows), groups, dim, bytes);
+        });
+        this.step.end();
+        return nodes;
       } else throw this.#unexpected(reply);
     }
   }

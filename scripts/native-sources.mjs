@@ -28,6 +28,7 @@ const GROUPS = {
       'engine/step_distances.cpp',
       'engine/step_scores.cpp',
       'engine/step_sums.cpp',
+      'engine/recycled.cpp',
       'engine/queries.cpp',
       'engine/ranks.cpp',
       'engine/statistics.cpp',

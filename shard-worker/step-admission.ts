@@ -1,4 +1,4 @@
-/** How many steps a worker has open at once, over all streams, and how many bytes their queries may take. */
+/** How many steps a worker has open at once, over all streams, and how many bytes their queries and partials may take. */
 
 import { GolddiffError } from '../shared/errors.js';
 import { QUEUE_RETRY_AFTER_MS } from '../shared/limits.js';
@@ -22,7 +22,10 @@ export class StepAdmission {
    */
   enter(queryBytes: number): () => void {
     if (queryBytes > this.queryBytesMax) {
-      throw new GolddiffError('LIMIT_EXCEEDED', `The queries of the step take ${queryBytes} bytes but a worker offers ${this.queryBytesMax}`);
+      throw new GolddiffError(
+        'LIMIT_EXCEEDED',
+        `The queries and partials of the step take ${queryBytes} bytes but a worker offers ${this.queryBytesMax}`,
+      );
     }
     if (this.#open >= this.stepsMax || this.#bytes + queryBytes > this.queryBytesMax) {
       throw new GolddiffError('QUEUE_FULL', `The worker has ${this.#open} open steps and takes no more for now`, {

@@ -8,6 +8,7 @@ import type { ScreenPart } from '../proto/generated/golddiff/v1/ScreenPart.js';
 import { argumentError, expectation, GolddiffError } from '../shared/errors.js';
 import { BATCH_ROWS_MAX, LEVEL_MAX, LEVEL_MIN, MASS_TOLERANCE_MAX, SCREEN_PART_BYTES } from '../shared/limits.js';
 import { proxyGeometry } from '../shared/math/proxy.js';
+import { decodePrecision, type FindSupports } from './step-precision.js';
 import type { SearchWish } from './candidates/search-planner.js';
 import type { GlobalScalars, PartitionScreen, RankRequest, ScreenStage, StageCuts, StepQueries } from './backends/backend.js';
 
@@ -33,17 +34,14 @@ export interface StepOpening {
 
 /**
  * @param shape [C, H, W] of the data set
- * @throws ARGUMENT_INVALID, TENSOR_INVALID for a row length that is not D, UNSUPPORTED for a denoiser that is not built
+ * @throws ARGUMENT_INVALID, TENSOR_INVALID for a row length that is not D, SUPPORTS_MISSING for a support set that `find` does not know
  */
-export function decodeOpen(open: OpenStep__Output, shape: readonly [number, number, number]): StepOpening {
+export function decodeOpen(open: OpenStep__Output, shape: readonly [number, number, number], find: FindSupports): StepOpening {
   const B = open.batchRows;
   const D = shape[0] * shape[1] * shape[2];
   if (!(B >= 1 && B <= BATCH_ROWS_MAX)) throw argumentError('open.batch_rows', `1 to ${BATCH_ROWS_MAX} queries`, B);
   if (open.rowValues !== D) throw tensorError('open.row_values', `${D} values a row`, open.rowValues);
   if (open.xDtype !== 'F32' && open.xDtype !== 'F64') throw tensorError('open.x_dtype', 'F32 or F64', open.xDtype);
-  if (open.denoiser !== 'OPTIMAL' && open.denoiser !== 'DENOISER_UNSPECIFIED') {
-    throw new GolddiffError('UNSUPPORTED', `Expected the denoiser OPTIMAL but received ${open.denoiser}, which this worker does not have`);
-  }
   if (open.partitions.length === 0 || open.partitions.some((id, i) => i > 0 && id <= open.partitions[i - 1]!)) {
     throw argumentError('open.partitions', 'at least one partition, ascending', open.partitions);
   }
@@ -55,6 +53,7 @@ export function decodeOpen(open: OpenStep__Output, shape: readonly [number, numb
   if (search === undefined) throw argumentError('open.search', 'a SearchMethod', open.search);
   if (!(open.tolerance >= 0 && open.tolerance <= MASS_TOLERANCE_MAX))
     throw argumentError('open.tolerance', `a share from 0 to ${MASS_TOLERANCE_MAX}`, open.tolerance);
+  const precision = decodePrecision(open, B, shape, find);
   const golden = open.queryIds.length === B || open.proxyResolution > 0;
   if (open.proxyResolution > 0) proxyGeometry(shape, open.proxyResolution);
   return {
@@ -71,6 +70,7 @@ export function decodeOpen(open: OpenStep__Output, shape: readonly [number, numb
       sigma: levels('open.sigma', open.sigma, B),
       temperature: open.temperature,
       ...(open.tolerance > 0 && { massTolerance: open.tolerance }),
+      ...(precision && { precision }),
       labels: open.labels.length === 0 ? undefined : Int32Array.from(open.labels),
       golden: golden
         ? {
@@ -131,7 +131,7 @@ function groupWindows(screen: Screen__Output): Map<number, { query: number; firs
 }
 
 export type AggregateRequest =
-  | { readonly stage: 'scalars'; readonly cuts: StageCuts }
+  | { readonly stage: 'scalars' | 'groups'; readonly cuts: StageCuts }
   | {
       readonly stage: 'sums';
       readonly cuts: StageCuts;
@@ -143,8 +143,11 @@ export type AggregateRequest =
 /** @throws ARGUMENT_INVALID */
 export function decodeAggregate(aggregate: Aggregate__Output, opening: StepOpening): AggregateRequest {
   const cuts = decodeCuts('aggregate.cuts', aggregate.cuts, opening);
-  if (aggregate.stage === 'SCALARS') return { stage: 'scalars', cuts };
-  if (aggregate.stage !== 'SUMS') throw argumentError('aggregate.stage', 'SCALARS or SUMS', aggregate.stage);
+  const grouped = opening.queries.precision !== undefined;
+  if (aggregate.stage === 'GROUPS' && grouped) return { stage: 'groups', cuts };
+  if (aggregate.stage === 'SCALARS' && !grouped) return { stage: 'scalars', cuts };
+  if (aggregate.stage !== 'SUMS' || grouped)
+    throw argumentError('aggregate.stage', grouped ? 'GROUPS in a step with precisions' : 'SCALARS or SUMS', aggregate.stage);
   const { batch } = opening;
   if (aggregate.maxLogit.length !== batch || aggregate.maxLogit.some((m) => Number.isNaN(m) || m === Infinity)) {
     throw argumentError('aggregate.max_logit', `${batch} numbers, finite or -Infinity`, aggregate.maxLogit);

@@ -7,11 +7,14 @@ import type { StepRequest__Output } from '../proto/generated/golddiff/v1/StepReq
 import type { StepResponse } from '../proto/generated/golddiff/v1/StepResponse.js';
 import type { SumsPart } from '../proto/generated/golddiff/v1/SumsPart.js';
 import { argumentError, asGolddiffError, GolddiffError, invariant } from '../shared/errors.js';
-import { DATA_PLANE_CHUNK_BYTES, TIMER_MS_MAX } from '../shared/limits.js';
+import { DATA_PLANE_CHUNK_BYTES, GROUPS_PER_THREAD, TIMER_MS_MAX } from '../shared/limits.js';
+import { mergeGrouped, type GroupedPartial } from '../shared/math/grouped-partial.js';
 import type { TreeNode } from '../shared/math/merge-tree.js';
 import { mergeScalars, mergeSums, type PosteriorScalars, type PosteriorSums } from '../shared/math/partial-posterior.js';
 import type { Backend, BackendStep, LogitHistogram, RankRequest, StageCuts, StepQueries } from './backends/backend.js';
 import type { CandidateSearch } from './candidates/candidate-search.js';
+import { groupsParts } from './grouped-replies.js';
+import { mergeAsTheyCome } from './merge-as-they-come.js';
 import { mergeHistograms, mergeLeaves } from './merge-leaves.js';
 import { QueryAssembly } from './query-assembly.js';
 import {
@@ -26,7 +29,7 @@ import {
 
 export type StepReply = Omit<StepResponse, 'stepId' | 'body'>;
 export type StepOutcome = 'ok' | 'failed' | 'cancelled';
-export type ComputePhase = 'screen' | 'scalars' | 'sums';
+export type ComputePhase = 'screen' | 'scalars' | 'sums' | 'groups';
 
 export interface StepSessionSettings {
   readonly opening: StepOpening;
@@ -173,8 +176,9 @@ export class StepSession {
 
   async #aggregate(request: AggregateRequest, step: BackendStep): Promise<StepReply> {
     const startedMs = performance.now();
+    if (request.stage === 'groups') return this.#groups(request.cuts, step);
     const leaves = await this.#leafScalars(request.cuts, step);
-    if (request.stage === 'scalars') {
+    if (request.stage !== 'sums') {
       const computeMs = performance.now() - startedMs;
       const nodes = await mergeLeaves(leaves, this.#settings.present, mergeScalars, pause);
       this.#settings.onCompute?.('scalars', computeMs / 1000);
@@ -235,6 +239,23 @@ export class StepSession {
     const lastBytes = last.reduce((sum, part) => sum + part.data.length, 0) + histograms.reduce((sum, h) => sum + h.rows.length + h.mass.length, 0);
     this.#settings.onSent?.(lastBytes);
     return { sumsDone: { skippedShare: [...skippedShare], histograms, computeMs, parts: last } };
+  }
+
+  async #groups(cuts: StageCuts, step: BackendStep): Promise<StepReply> {
+    const { opening, present, backend } = this.#settings;
+    const startedMs = performance.now();
+    const sideBySide = GROUPS_PER_THREAD * backend.computeThreads;
+    const groups = (partition: number): Promise<GroupedPartial> => step.groups(partition, cuts);
+    for await (const { node, value } of mergeAsTheyCome(opening.partitions, present, sideBySide, groups, mergeGrouped)) {
+      for (const groupsPart of groupsParts(node, value)) {
+        await this.#reply({ groupsPart });
+        this.#settings.onSent?.(groupsPart.data.length);
+      }
+    }
+    // With the merges and the sending in between, which other partitions are computed meanwhile.
+    const computeMs = performance.now() - startedMs;
+    this.#settings.onCompute?.('groups', computeMs / 1000);
+    return { groupsDone: { computeMs } };
   }
 
   /** Scalars of every partition after the cuts, kept for the sums that follow. */

@@ -7,21 +7,25 @@ import type { StepRequest__Output } from '../proto/generated/golddiff/v1/StepReq
 import type { OpenStep__Output } from '../proto/generated/golddiff/v1/OpenStep.js';
 import type { StepResponse } from '../proto/generated/golddiff/v1/StepResponse.js';
 import { argumentError, asGolddiffError, GolddiffError } from '../shared/errors.js';
-import { ENDED_STEPS_REMEMBERED } from '../shared/limits.js';
+import { ENDED_STEPS_REMEMBERED, GROUPS_PER_THREAD } from '../shared/limits.js';
 import type { Logger } from '../shared/log.js';
+import { groupedBytes } from '../shared/math/grouped-partial.js';
 import type { WorkerMetrics } from '../shared/metrics.js';
 import type { Backend } from './backends/backend.js';
 import type { CandidateSearch } from './candidates/candidate-search.js';
 import type { PartitionStore } from './partition-store.js';
 import type { StepAdmission } from './step-admission.js';
-import { decodeOpen } from './step-messages.js';
+import { decodeOpen, type StepOpening } from './step-messages.js';
 import { failureOf, StepSession } from './step-session.js';
+import type { SupportStore } from './support-store.js';
 
 export interface StepStreamSettings {
   readonly store: PartitionStore;
   readonly backend: Backend;
   /** absent = proxies are always scanned */
   readonly candidates?: CandidateSearch | undefined;
+  /** what steps with support sets name */
+  readonly supports: SupportStore;
   readonly admission: StepAdmission;
   readonly metrics: WorkerMetrics;
   readonly log: Logger;
@@ -86,14 +90,14 @@ export class StepStream {
   }
 
   #open(id: number, open: OpenStep__Output): void {
-    const { store, backend, candidates, admission, metrics, draining, log } = this.#settings;
+    const { store, backend, candidates, supports, admission, metrics, draining, log } = this.#settings;
     this.#failed.delete(id);
     try {
       if (draining.aborted) throw new GolddiffError('DRAINING', 'The worker is stopping and opens no more steps');
       const { shape, present } = store.dataSet(open.dataSet);
-      const opening = decodeOpen(open, shape);
+      const opening = decodeOpen(open, shape, (sha256) => supports.get(sha256));
       store.checkHeld(open.dataSet, open.epoch, opening.partitions);
-      const leave = admission.enter(opening.batch * opening.rowValues * 8);
+      const leave = admission.enter(stateBytes(opening, backend.computeThreads));
       metrics.openSteps.set(admission.openSteps);
       const session = new StepSession({
         opening,
@@ -150,4 +154,11 @@ export class StepStream {
   #checkIdle(): void {
     if (this.#settings.draining.aborted && this.#sessions.size === 0) this.#onIdle?.();
   }
+}
+
+/** Bytes of the queries, and of the partials of groups that are held at once while they are merged. */
+function stateBytes({ batch, rowValues, partitions, queries }: StepOpening, computeThreads: number): number {
+  const partials = Math.min(partitions.length, GROUPS_PER_THREAD * computeThreads + Math.ceil(Math.log2(partitions.length + 1)));
+  const groups = queries.precision === undefined ? 0 : partials * groupedBytes(batch, queries.precision.groups, rowValues);
+  return batch * rowValues * 8 + groups;
 }

@@ -156,3 +156,20 @@ export const INDEX_RECALL_SAMPLE = 1 / 64;
 export const MASS_TOLERANCE_DEFAULT = 2 ** -24;
 /** Beyond half of the mass left out an answer says nothing. */
 export const MASS_TOLERANCE_MAX = 0.5;
+
+/** Support sets that a worker, and a coordinator, keeps: those of some hundred noise levels of small pictures. */
+export const SUPPORT_SETS_BYTES_MAX = 256 * 1024 * 1024;
+/** Values in a row where a covariance is needed: D^2 doubles, and D^3 / 2 multiply-adds for each noise level. */
+export const COVARIANCE_VALUES_MAX = 4_096;
+/** Different noise levels in one step of a denoiser that prepares something for each: more would hold the queue for minutes. */
+export const PREPARED_LEVELS_MAX = 16;
+/** Summing the moments of all partitions of one worker, n D^2 / 2 multiply-adds in double. */
+export const MOMENTS_TIMEOUT_MS = 1_800_000;
+/** Handing a support set over: megabytes at most. */
+export const SUPPORTS_TIMEOUT_MS = 30_000;
+/** Least (sigma / alpha)^2 with a denoiser that inverts the covariance with noise: below it rounding may leave the matrix without an inverse. */
+export const NOISE_RATIO_MIN = 1e-9;
+/** Pixels per side of a patch: beyond any image that fits a row. */
+export const PATCH_SIZE_MAX = 4_095;
+/** Partitions of one step with groups that a worker has under way for each compute thread: the next is ready when one is done, and few partials wait. */
+export const GROUPS_PER_THREAD = 2;

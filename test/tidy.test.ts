@@ -23,6 +23,8 @@ const UNTESTED: Record<string, string> = {
     'types of the addon and the names of its instruction sets; every test of the native backend runs it',
   'shard-worker/candidates/hnsw-thread.ts': 'entry of a worker thread; candidate-indexes.test.ts runs it',
   'shard-worker/candidates/index-messages.ts': 'types of messages, and the places of two numbers; candidate-indexes.test.ts sends them',
+  'coordinator/statistics/algebra-messages.ts': 'types only',
+  'coordinator/statistics/algebra-thread.ts': 'entry of a worker thread; algebra.test.ts runs it',
   'coordinator/main.ts': 'wires and stops; test/integration starts it as a process',
   'shard-worker/main.ts': 'wires and stops; test/integration starts it as a process',
   'client/main-job.ts': 'the settings of the main job; test/client/demonstration runs the job on a small source',

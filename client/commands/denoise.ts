@@ -16,7 +16,17 @@ import type { FloatArray } from '../typed-tensor.js';
 import { versions } from '../versions.js';
 import { SCHEDULES, type ScheduleWord } from '../vocabulary.js';
 import { withClient } from '../with-client.js';
-import { addPosteriorFlags, addTargetFlags, clientFlag, defined, readRetrieval, wordOf, type PosteriorFlags, type TargetFlags } from './flags.js';
+import {
+  addPosteriorFlags,
+  addTargetFlags,
+  clientFlag,
+  defined,
+  readDenoiserSettings,
+  readRetrieval,
+  wordOf,
+  type PosteriorFlags,
+  type TargetFlags,
+} from './flags.js';
 import { readQueries } from './sample.js';
 
 interface DenoiseFlags extends TargetFlags, PosteriorFlags {
@@ -72,6 +82,7 @@ async function run(flags: DenoiseFlags): Promise<void> {
     sigma: flags.sigma,
     dataSet: flags.dataSet,
     denoiser: flags.denoiser,
+    denoiserSettings: readDenoiserSettings(flags),
     retrieval,
     labels,
     temperature: flags.temperature,

@@ -13,9 +13,11 @@ import {
   DATA_SET_ROWS_MAX,
   EMBEDDED_SHARDS_MAX,
   MASS_TOLERANCE_MAX,
+  PATCH_SIZE_MAX,
   PROXY_RESOLUTION_MAX,
 } from '../../shared/limits.js';
 import type { RetrievalChoice } from '../retrieval.js';
+import type { DenoiserSettings } from '../score-call.js';
 import {
   DENOISERS,
   GOLDEN_VARIANTS,
@@ -92,7 +94,8 @@ export function addPosteriorFlags(command: Command): Command {
     .addOption(clientFlag('--proxy-resolution <PIXELS>', 'golden: pixels along H after pooling', integer(1, PROXY_RESOLUTION_MAX)))
     .addOption(clientFlag('--presample <auto|all>', 'golden, released: how many rows are pre-sampled (default auto)', wordOf(PRESAMPLES)))
     .addOption(clientFlag('--search <NAME>', 'golden, paper: how the pool is found: auto | scan | hnsw (default auto)', wordOf(SEARCHES)))
-    .addOption(clientFlag('--mask-threshold <SHARE>', 'pca: mask entries below this share of the largest are 0', real(0, 1)))
+    .addOption(clientFlag('--mask-threshold <SHARE>', 'pca: mask entries below this share of the largest are 0 (default .02)', real(0, 1, true)))
+    .addOption(clientFlag('--patch-size <PIXELS>', 'patch: pixels per side, odd (default by noise level, as published)', integer(1, PATCH_SIZE_MAX)))
     .addOption(clientFlag('--labels <CLASSES>', 'posterior over rows of these classes: one for all, or one for each image', labelList))
     .addOption(clientFlag('--temperature <T>', 'divides the logits (default 1)', real(0, Infinity, true)))
     .addOption(clientFlag('--batch-rows <B>', `queries in one step, 1 to ${BATCH_ROWS_MAX}`, integer(1, BATCH_ROWS_MAX), String(BATCH_ROWS_DEFAULT)))
@@ -112,16 +115,22 @@ export interface PosteriorFlags {
   readonly presample?: PresampleWord;
   readonly search?: SearchWord;
   readonly maskThreshold?: number;
+  readonly patchSize?: number;
   readonly labels?: readonly number[];
   readonly temperature?: number;
   readonly batchRows: number;
   readonly allowPartial?: boolean;
 }
 
-/** Errors: ARGUMENT_INVALID for a golden flag beside --retrieval exact, or a pca flag beside another denoiser: it would have no effect. */
+/** Errors: ARGUMENT_INVALID for a flag of another denoiser: it would have no effect. Undefined where there is no setting. */
+export function readDenoiserSettings({ denoiser, maskThreshold, patchSize }: PosteriorFlags): DenoiserSettings | undefined {
+  if (maskThreshold !== undefined && denoiser !== 'pca') throw argumentError('--mask-threshold', '--denoiser pca', denoiser);
+  if (patchSize !== undefined && denoiser !== 'patch') throw argumentError('--patch-size', '--denoiser patch', denoiser);
+  return maskThreshold === undefined && patchSize === undefined ? undefined : defined({ maskThreshold, patchSize });
+}
+
+/** Errors: ARGUMENT_INVALID for a golden flag beside --retrieval exact: it would have no effect. */
 export function readRetrieval(flags: PosteriorFlags): RetrievalChoice {
-  // The threshold itself has no field in the API yet: a server that lacks pca refuses the request, one that has it uses the data set's own.
-  if (flags.maskThreshold !== undefined && flags.denoiser !== 'pca') throw argumentError('--mask-threshold', '--denoiser pca', flags.denoiser);
   const { goldenVariant, kMin, kMax, k, candidatePool, proxyResolution, presample, search } = flags;
   const golden = { variant: goldenVariant, kMin, kMax, k, candidatePool, proxyResolution, presample, search };
   const given = Object.entries(golden).filter(([, value]) => value !== undefined);

@@ -12,7 +12,17 @@ import { describeRun, writeSampleArtifacts } from '../sample-artifacts.js';
 import type { SampleInput } from '../sample-call.js';
 import { SAMPLERS, SCHEDULES, type Sampler, type ScheduleWord } from '../vocabulary.js';
 import { withClient } from '../with-client.js';
-import { addPosteriorFlags, addTargetFlags, clientFlag, defined, readRetrieval, wordOf, type PosteriorFlags, type TargetFlags } from './flags.js';
+import {
+  addPosteriorFlags,
+  addTargetFlags,
+  clientFlag,
+  defined,
+  readDenoiserSettings,
+  readRetrieval,
+  wordOf,
+  type PosteriorFlags,
+  type TargetFlags,
+} from './flags.js';
 
 interface SampleFlags extends TargetFlags, PosteriorFlags {
   readonly count?: number;
@@ -62,6 +72,7 @@ async function run(flags: SampleFlags): Promise<void> {
     initialNoise,
     dataSet: flags.dataSet,
     denoiser: flags.denoiser,
+    denoiserSettings: readDenoiserSettings(flags),
     retrieval,
     temperature: flags.temperature,
     labels: flags.labels,

@@ -10,6 +10,7 @@ import path from 'node:path';
 import { beginDirectory, type AtomicDirectory } from '../../shared/dataset/atomic-directory.js';
 import {
   contentHashOf,
+  COVARIANCE_FILE,
   DATA_SET_NAME_PATTERN,
   MANIFEST_FILE,
   readManifest,
@@ -235,7 +236,7 @@ async function whyNotADataSet(dir: string): Promise<string | undefined> {
   } catch (thrown) {
     return thrown instanceof GolddiffError ? `one that is not: ${thrown.message}` : String(thrown);
   }
-  const own = new Set([MANIFEST_FILE, manifest.statistics.file, ...manifest.partitions.map(({ file }) => file)]);
+  const own = new Set([MANIFEST_FILE, COVARIANCE_FILE, manifest.statistics.file, ...manifest.partitions.map(({ file }) => file)]);
   const other = (await readdir(dir)).find((name) => !own.has(name));
   return other === undefined ? undefined : `one with ${other} in it`;
 }

@@ -7,7 +7,10 @@
  * partition is a function of that query and those rows. Nothing here runs for long on the JavaScript thread.
  */
 
+import type { GroupedPartial } from '../../shared/math/grouped-partial.js';
+import type { MomentSums } from '../../shared/math/moment-sums.js';
 import type { PosteriorScalars } from '../../shared/math/partial-posterior.js';
+import type { SupportSet } from '../../shared/math/support-set.js';
 
 export type BackendName = 'reference' | 'native' | 'cuda' | 'tfjs';
 
@@ -49,7 +52,22 @@ export interface StepQueries {
   readonly golden: GoldenQueries | undefined;
   /** share of a partition's mass that may be left out where that is proven, in [0, 1); a backend may leave out less; undefined = MASS_TOLERANCE_DEFAULT */
   readonly massTolerance?: number;
+  /** weights by groups of values, asked for by `groups`; undefined = one weight for each row, asked for by `scalars` and `sums` */
+  readonly precision?: StepPrecision;
 }
+
+/** Which values of a row vote for which weight group; value p of the answer has the weights of group p mod G. */
+export interface StepPrecision {
+  /** G, the same for all kinds */
+  readonly groups: number;
+  readonly kinds: readonly Precision[];
+  /** [B] which of the kinds a query has */
+  readonly of: Uint32Array;
+}
+
+export type Precision =
+  /** G = H*W: the side x side pixels around each location, all channels, cut off at the border; side is odd */
+  { readonly kind: 'window'; readonly side: number } | { readonly kind: 'supports'; readonly set: SupportSet };
 
 export interface GoldenQueries {
   /** pixels along H after pooling */
@@ -125,6 +143,8 @@ export interface BackendStep {
   screen(partition: number, stage: ScreenStage, cuts: StageCuts, ranks: RankRequest): Promise<PartitionScreen>;
   scalars(partition: number, cuts: StageCuts): Promise<PosteriorScalars>;
   sums(partition: number, cuts: StageCuts, global: GlobalScalars, negligibleShare: number, histogram: boolean): Promise<PartitionSums>;
+  /** Of a step with a precision: the rows that pass the cuts, scored group by group. */
+  groups(partition: number, cuts: StageCuts): Promise<GroupedPartial>;
   /** Frees the state and stops what is running within about a millisecond of compute. Idempotent. */
   close(): void;
 }
@@ -139,5 +159,7 @@ export interface Backend {
   /** Unknown references are ignored. */
   unload(ref: PartitionRef): Promise<void>;
   openStep(queries: StepQueries): BackendStep;
+  /** Sums over the rows of one label (-1 = all). Other work is let through now and then. Rejects with PARTITION_MISSING, CANCELLED. */
+  moments(ref: PartitionRef, label: number): Promise<MomentSums>;
   close(): Promise<void>;
 }

@@ -179,7 +179,8 @@ function pointsOf({ x, batch, alpha }: StepQueries, shape: readonly [number, num
   return points;
 }
 
-function picked(queries: StepQueries, sampled: readonly number[]): StepQueries {
+/** For a screen: how the rows are weighed later does not matter to it. */
+function picked({ precision: _, ...queries }: StepQueries, sampled: readonly number[]): StepQueries {
   const D = queries.x.length / queries.batch;
   const x = new Float64Array(sampled.length * D);
   sampled.forEach((b, k) => x.set(queries.x.subarray(b * D, (b + 1) * D), k * D));

@@ -9,6 +9,8 @@ import { MANIFEST_VERSION, type Manifest, type ManifestPartition } from './manif
 
 export const MANIFEST_FILE = 'manifest.json';
 export const STATISTICS_FILE = 'statistics.safetensors';
+/** Made beside the others when a covariance is first needed; see coordinator/statistics/covariance-file.ts. */
+export const COVARIANCE_FILE = 'covariance.safetensors';
 /** Names that requests, logs and metrics can carry as they are. */
 export const DATA_SET_NAME_PATTERN = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
 /** What stored values mean, by dtype. */

@@ -1,6 +1,7 @@
 /**
  * manifest.json of a data set: what it is, and where its partitions are. DIR/manifest.json, DIR/partition-NNNNN.safetensors (tensors `rows`
- * u8 or f32 [n, D], `labels` i32 [n], `row_ids` u32 [n]) and DIR/statistics.safetensors (`mean` f64 [D], `variance` f64 [D]).
+ * u8 or f32 [n, D], `labels` i32 [n], `row_ids` u32 [n]) and DIR/statistics.safetensors (`mean` f64 [D], `variance` f64 [D]). A coordinator
+ * adds DIR/covariance.safetensors (`mean` f64 [D], `covariance` f64 [D, D]) when a denoiser first needs it.
  */
 
 export const MANIFEST_VERSION = 1;

@@ -21,7 +21,7 @@ import { Command, Option } from 'commander';
 import { importDataSet } from '../../client/import/import-data-set.js';
 import { ServiceProcess } from '../../client/service-process.js';
 import { attemptStep, type StepContext } from '../../coordinator/step-attempt.js';
-import { coverageOf } from '../../coordinator/step-runner.js';
+import { coverageOf } from '../../coordinator/step-assignments.js';
 import type { StepPlan } from '../../coordinator/step-plan.js';
 import { WorkerLink } from '../../coordinator/worker-link.js';
 import { WorkerStep } from '../../coordinator/worker-step.js';
@@ -181,6 +181,7 @@ function stepPlan(manifest: Manifest, batch: number, dim: number): StepPlan {
     labels: undefined,
     eligible: new Float64Array(batch).fill(manifest.rows),
     golden: undefined,
+    denoiser: { route: 'rows' },
     massRows: false,
     allowPartial: false,
   };

@@ -21,6 +21,10 @@ export class InstantBackend implements Backend {
     return Promise.resolve();
   }
 
+  moments(): Promise<never> {
+    return Promise.reject(new Error('Invariant broken: the benchmark asks for no moments'));
+  }
+
   openStep({ batch, x }: StepQueries): BackendStep {
     const scalars: PosteriorScalars = {
       maxLogit: new Float64Array(batch),
@@ -33,6 +37,7 @@ export class InstantBackend implements Backend {
       screen: () => Promise.reject(new Error('Invariant broken: the benchmark asks for no screens')),
       scalars: () => Promise.resolve(scalars),
       sums: () => Promise.resolve(sums),
+      groups: () => Promise.reject(new Error('Invariant broken: the benchmark asks for no groups')),
       close: () => {},
     };
   }

@@ -16,7 +16,7 @@ import { coveringNodes, mergeUp, nodeKey } from '../../shared/math/merge-tree.js
 import { mergeScalars, mergeSums } from '../../shared/math/partial-posterior.js';
 import { rankWindow } from '../../shared/math/rank-selection.js';
 import { startGrpcServer } from '../../shared/rpc/grpc-server.js';
-import { bidi, unary } from '../../shared/rpc/handlers.js';
+import { bidi, serverStream, unary } from '../../shared/rpc/handlers.js';
 import { protoPackage } from '../../shared/rpc/proto-package.js';
 import { BruteForceStep } from './brute-force-step.js';
 import { randomSource, type TestDataSet } from './test-data.js';
@@ -68,6 +68,8 @@ export async function startBruteForceWorker(options: BruteForceOptions): Promise
       log.push(`assign ${request.epoch}: ${request.partitions.join(',')}`);
       return { held: held() };
     }),
+    HoldSupports: unary(() => Promise.reject(new GolddiffError('UNSUPPORTED', 'This worker scores whole rows'))),
+    Moments: serverStream(() => Promise.reject(new GolddiffError('UNSUPPORTED', 'This worker sums nothing'))),
     Steps: bidi<StepRequest__Output, StepResponse>(async (requests, _context, write) => {
       const steps = new Map<number, { open: OpenStep__Output; chunks: Buffer[]; queue: Promise<void>; step?: BruteForceStep }>();
       for await (const request of requests) {

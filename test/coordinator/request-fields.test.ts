@@ -10,7 +10,6 @@ test('defaults are filled in', () => {
   assert.equal(fields.temperatureOf(0), 1);
   assert.equal(fields.scheduleOf('SCHEDULE_UNSPECIFIED', 'schedule', 'EDM'), 'EDM');
   fields.checkDataSet('', manifest);
-  fields.checkDenoiser('DENOISER_UNSPECIFIED');
   fields.checkRetrieval(null);
   assert.equal(fields.labelsOf([], 3, manifest), undefined);
 });
@@ -43,7 +42,6 @@ test('what is out of range is refused with its field', () => {
     () => fields.integerIn('field', 1.5, 0, 2),
     () => fields.inRange('field', NaN, 0, 1),
     () => fields.broadcast('field', [], 2),
-    () => fields.checkDenoiser(77 as never),
     () => fields.checkRetrieval({ kind: 7 } as unknown as Retrieval__Output),
     () => fields.checkRetrieval({ kind: 'GOLDEN', variant: 7 } as unknown as Retrieval__Output),
     () => fields.checkRetrieval({ kind: 'GOLDEN', search: 9 } as unknown as Retrieval__Output),

@@ -17,6 +17,7 @@ const plan: StepPlan = {
   labels: undefined,
   eligible: eligibleRows(manifest, undefined, 1),
   golden: undefined,
+  denoiser: { route: 'rows' },
   massRows: false,
   allowPartial: false,
 };

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { attemptStep, WorkerFailure } from '../../coordinator/step-attempt.js';
 import { eligibleRows, type StepPlan } from '../../coordinator/step-plan.js';
-import { coverageOf } from '../../coordinator/step-runner.js';
+import { coverageOf } from '../../coordinator/step-assignments.js';
 import { WorkerLink } from '../../coordinator/worker-link.js';
 import { GolddiffError } from '../../shared/errors.js';
 import { startBruteForceWorker } from './brute-force-worker.js';
@@ -21,6 +21,7 @@ const plan: StepPlan = {
   labels: undefined,
   eligible: eligibleRows(data.manifest, undefined, 2),
   golden: undefined,
+  denoiser: { route: 'rows' },
   massRows: false,
   allowPartial: false,
 };

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test, type TestContext } from 'node:test';
 import type { Retrieval__Output } from '../../proto/generated/golddiff/v1/Retrieval.js';
-import { StepRunner, type ClusterView } from '../../coordinator/step-runner.js';
+import type { ClusterView } from '../../coordinator/step-assignments.js';
+import { StepRunner, type StepRunnerSettings } from '../../coordinator/step-runner.js';
 import type { StepAnswer } from '../../coordinator/step-answer.js';
 import { eligibleRows, planGolden, type StepPlan } from '../../coordinator/step-plan.js';
 import { WorkerLinks } from '../../coordinator/worker-links.js';
@@ -15,6 +16,11 @@ import { randomDataSet, randomQueries, type TestDataSet } from './test-data.js';
 const log = createLogger('test', 'silent');
 const context = () => ({ requestId: 'test', signal: new AbortController().signal, remainingMs: () => Infinity });
 
+const NO_STATISTICS: StepRunnerSettings['statistics'] = {
+  locality: () => Promise.reject(new Error('no mask is asked for')),
+  gaussian: () => Promise.reject(new Error('no covariance is asked for')),
+};
+
 interface Cluster {
   readonly runner: StepRunner;
   readonly workers: BruteForceWorker[];
@@ -26,7 +32,7 @@ async function startCluster(
   t: TestContext,
   data: TestDataSet,
   count: number,
-  options: { replicas?: number; delayMsMax?: number; placementWaitMs?: number } = {},
+  options: { replicas?: number; delayMsMax?: number; placementWaitMs?: number; statistics?: StepRunnerSettings['statistics'] } = {},
 ): Promise<Cluster> {
   const workers: BruteForceWorker[] = [];
   for (let i = 0; i < count; i++) {
@@ -51,7 +57,11 @@ async function startCluster(
     links.close();
     workers.forEach((w) => w.stop());
   });
-  return { runner: new StepRunner({ cluster, links, log, placementWaitMs: options.placementWaitMs ?? 0 }), workers, dead };
+  return {
+    runner: new StepRunner({ cluster, links, log, statistics: options.statistics ?? NO_STATISTICS, placementWaitMs: options.placementWaitMs ?? 0 }),
+    workers,
+    dead,
+  };
 }
 
 interface PlanOptions {
@@ -84,6 +94,7 @@ function planOf(data: TestDataSet, options: PlanOptions = {}): StepPlan {
     labels,
     eligible,
     golden: planGolden(data.manifest, retrieval, { presampleSeed: 11, presampleStep: 2, firstQuery: 5 }, eligible, alpha, sigma),
+    denoiser: { route: 'rows' },
     massRows: options.massRows ?? false,
     allowPartial: options.allowPartial ?? false,
   };

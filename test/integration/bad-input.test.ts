@@ -138,7 +138,22 @@ const SCORE_CASES: [string, () => ScoreRequest, status, RegExp][] = [
   ['a label nobody has', () => ({ ...good(), labels: [3, 77] }), INVALID, /labels\[1\].* but received 77/],
   ['three labels for two queries', () => ({ ...good(), labels: [1, 2, 3] }), INVALID, /labels/],
   ['a negative temperature', () => ({ ...good(), temperature: -1 }), INVALID, /temperature but received -1/],
-  ['a denoiser that is not here', () => ({ ...good(), denoiser: 'PATCH' }), status.UNIMPLEMENTED, /denoiser/],
+  [
+    'a mask threshold above 1',
+    () => ({ ...good(), denoiser: 'PCA', denoiserSettings: { maskThreshold: 1.5 } }),
+    INVALID,
+    /mask_threshold but received 1\.5/,
+  ],
+  ['an even patch', () => ({ ...good(), denoiser: 'PATCH', denoiserSettings: { patchSize: 4 } }), INVALID, /patch_size but received 4/],
+  ['a setting of another denoiser', () => ({ ...good(), denoiser: 'PATCH', denoiserSettings: { maskThreshold: 0.1 } }), INVALID, /0 with PATCH/],
+  ['a golden subset of wiener', () => ({ ...good(), denoiser: 'WIENER', retrieval: { kind: 'GOLDEN' } }), INVALID, /retrieval\.kind/],
+  [
+    'pca without noise',
+    () => ({ ...good(), denoiser: 'PCA', timesteps: null, levels: { alpha: [1], sigma: [1, 1e-7] } }),
+    INVALID,
+    /sigma\[1\] but received 1e-7/,
+  ],
+  ['a denoiser that is not here', () => ({ ...good(), denoiser: 'PATCH_EQUIVARIANT' }), status.UNIMPLEMENTED, /denoiser/],
 ];
 
 for (const [name, request, code, pattern] of SCORE_CASES) {
@@ -155,6 +170,8 @@ const SAMPLE_CASES: [string, SampleRequest, status, RegExp][] = [
   ['labels of another length', { count: 3, labels: [1, 2] }, INVALID, /labels/],
   ['an unknown data set', { count: 1, dataSet: 'none' }, status.NOT_FOUND, /none/],
   ['k > N', { count: 1, retrieval: { kind: 'GOLDEN', kMax: 301 } }, INVALID, /retrieval\.k_max/],
+  ['a setting of another denoiser', { count: 1, denoiserSettings: { patchSize: 3 } }, INVALID, /patch_size but received 3/],
+  ['a temperature of wiener', { count: 1, denoiser: 'WIENER', temperature: 2 }, INVALID, /temperature/],
 ];
 
 for (const [name, request, code, pattern] of SAMPLE_CASES) {

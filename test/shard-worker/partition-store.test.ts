@@ -31,6 +31,9 @@ class HoldingBackend implements Backend {
   async unload(ref: PartitionRef): Promise<void> {
     this.rows.delete(ref.partition);
   }
+  moments(): never {
+    throw new Error('nothing is computed here');
+  }
   openStep(): never {
     throw new Error('nothing is computed here');
   }

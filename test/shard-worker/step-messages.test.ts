@@ -4,6 +4,7 @@ import { decodeAggregate, decodeOpen, decodeScreen, encodeScreen } from '../../s
 import type { GolddiffError } from '../../shared/errors.js';
 
 const SHAPE = [1, 4, 4] as const;
+const NOTHING_HELD = () => undefined;
 const open: Parameters<typeof decodeOpen>[0] = {
   requestId: 'r',
   dataSet: 'small',
@@ -15,7 +16,6 @@ const open: Parameters<typeof decodeOpen>[0] = {
   alpha: [1, 0.5],
   sigma: [1, 2],
   temperature: 1,
-  denoiser: 'OPTIMAL',
   labels: [],
   proxyResolution: 2,
   presampleSeed: 7,
@@ -24,9 +24,11 @@ const open: Parameters<typeof decodeOpen>[0] = {
   timeoutMs: 1000,
   search: 'SEARCH_UNSPECIFIED',
   tolerance: 0,
+  precisions: [],
+  precisionOf: [],
   x: Buffer.alloc(0),
 };
-const opening = decodeOpen(open, SHAPE);
+const opening = decodeOpen(open, SHAPE, NOTHING_HELD);
 const cut = (stage: 'PRESAMPLE_HASH' | 'PROXY_DISTANCE' | 'FULL_DISTANCE' | 'SCREEN_STAGE_UNSPECIFIED') => ({
   stage,
   key: [1, Infinity],
@@ -36,14 +38,14 @@ const cut = (stage: 'PRESAMPLE_HASH' | 'PROXY_DISTANCE' | 'FULL_DISTANCE' | 'SCR
 const refuses =
   (field: string, code = 'ARGUMENT_INVALID') =>
   (error: GolddiffError) =>
-    error.code === code && (code === 'UNSUPPORTED' || error.data.field === field) && !error.message.includes('\n');
+    error.code === code && error.data.field === field && !error.message.includes('\n');
 
 test('a sound opening becomes queries', () => {
   assert.deepEqual(opening.partitions, [0, 2]);
   assert.deepStrictEqual(opening.queries.alpha, Float64Array.of(1, 0.5));
   assert.equal(opening.queries.labels, undefined);
   assert.deepStrictEqual(opening.queries.golden?.queryIds, Uint32Array.of(4, 5));
-  assert.equal(decodeOpen({ ...open, proxyResolution: 0, queryIds: [] }, SHAPE).queries.golden, undefined);
+  assert.equal(decodeOpen({ ...open, proxyResolution: 0, queryIds: [] }, SHAPE, NOTHING_HELD).queries.golden, undefined);
 });
 
 test('each field of an opening that is wrong is refused by name', () => {
@@ -52,7 +54,8 @@ test('each field of an opening that is wrong is refused by name', () => {
     [{ batchRows: 257 }, 'open.batch_rows'],
     [{ rowValues: 15 }, 'open.row_values', 'TENSOR_INVALID'],
     [{ xDtype: 'U8' }, 'open.x_dtype', 'TENSOR_INVALID'],
-    [{ denoiser: 'PCA' }, '', 'UNSUPPORTED'],
+    [{ precisionOf: [0, 0] }, 'open.precision_of'],
+    [{ precisions: [{ supports: 'ab' }], precisionOf: [0, 0] }, 'open.precisions[0]', 'SUPPORTS_MISSING'],
     [{ partitions: [] }, 'open.partitions'],
     [{ partitions: [1, 1] }, 'open.partitions'],
     [{ timeoutMs: 0 }, 'open.timeout_ms'],
@@ -64,7 +67,7 @@ test('each field of an opening that is wrong is refused by name', () => {
     [{ queryIds: [1] }, 'open.query_ids'],
     [{ proxyResolution: 3 }, 'retrieval.proxy_resolution'],
   ];
-  for (const [wrong, field, code] of cases) assert.throws(() => decodeOpen({ ...open, ...wrong }, SHAPE), refuses(field, code));
+  for (const [wrong, field, code] of cases) assert.throws(() => decodeOpen({ ...open, ...wrong }, SHAPE, NOTHING_HELD), refuses(field, code));
 });
 
 test('a screen asks every partition by fraction, or those named by windows', () => {
@@ -95,7 +98,7 @@ test('each field of a screen that is wrong is refused by name', () => {
     [{ cuts: [{ ...cut('FULL_DISTANCE'), rowId: [1] }] }, 'screen.cuts[0].row_id'],
   ];
   for (const [wrong, field] of cases) assert.throws(() => decodeScreen({ ...screen, ...wrong }, opening), refuses(field));
-  const plain = decodeOpen({ ...open, proxyResolution: 0, queryIds: [] }, SHAPE);
+  const plain = decodeOpen({ ...open, proxyResolution: 0, queryIds: [] }, SHAPE, NOTHING_HELD);
   for (const stage of ['PRESAMPLE_HASH', 'PROXY_DISTANCE'] as const) {
     assert.throws(() => decodeScreen({ ...screen, stage }, plain), refuses('screen.stage'));
     assert.throws(() => decodeScreen({ ...screen, cuts: [cut(stage)] }, plain), refuses('screen.cuts[0].stage'));
@@ -127,7 +130,7 @@ test('an aggregate asks for scalars or for sums, and each field that is wrong is
 });
 
 test('the search is one of the enumeration, and nothing is auto', () => {
-  const searchOf = (search: typeof open.search) => decodeOpen({ ...open, search }, SHAPE).search;
+  const searchOf = (search: typeof open.search) => decodeOpen({ ...open, search }, SHAPE, NOTHING_HELD).search;
   assert.deepEqual((['SEARCH_UNSPECIFIED', 'SEARCH_AUTO', 'SEARCH_SCAN', 'SEARCH_HNSW'] as const).map(searchOf), ['auto', 'auto', 'scan', 'hnsw']);
   assert.throws(() => searchOf(9 as never), refuses('open.search'));
 });
@@ -154,8 +157,8 @@ test('a large answer is split between queries and holds the same keys', () => {
 });
 
 test('a tolerance reaches the backend, 0 means its default, and one beyond half of the mass is refused by name', () => {
-  assert.equal(decodeOpen({ ...open, tolerance: 0.25 }, SHAPE).queries.massTolerance, 0.25);
-  assert.equal(decodeOpen(open, SHAPE).queries.massTolerance, undefined);
+  assert.equal(decodeOpen({ ...open, tolerance: 0.25 }, SHAPE, NOTHING_HELD).queries.massTolerance, 0.25);
+  assert.equal(decodeOpen(open, SHAPE, NOTHING_HELD).queries.massTolerance, undefined);
   for (const tolerance of [-1, 0.6, NaN])
-    assert.throws(() => decodeOpen({ ...open, tolerance }, SHAPE), /Expected a share from 0 to 0\.5 for open\.tolerance but received/);
+    assert.throws(() => decodeOpen({ ...open, tolerance }, SHAPE, NOTHING_HELD), /Expected a share from 0 to 0\.5 for open\.tolerance but received/);
 });

@@ -7,6 +7,7 @@ import type { StepResponse } from '../../proto/generated/golddiff/v1/StepRespons
 import { ReferenceBackend } from '../../shard-worker/backends/reference/reference-backend.js';
 import { PartitionStore } from '../../shard-worker/partition-store.js';
 import { StepAdmission } from '../../shard-worker/step-admission.js';
+import { SupportStore } from '../../shard-worker/support-store.js';
 import { StepStream } from '../../shard-worker/step-stream.js';
 import { openDataSet } from '../../shared/dataset/data-set.js';
 import { createMetrics } from '../../shared/metrics.js';
@@ -35,7 +36,6 @@ const OPEN: Body = {
     alpha: [1],
     sigma: [1],
     temperature: 1,
-    denoiser: 'OPTIMAL',
     labels: [],
     proxyResolution: 0,
     presampleSeed: 0,
@@ -44,6 +44,8 @@ const OPEN: Body = {
     timeoutMs: 10_000,
     search: 'SEARCH_UNSPECIFIED',
     tolerance: 0,
+    precisions: [],
+    precisionOf: [],
     x: Buffer.alloc(0),
   },
 };
@@ -78,7 +80,16 @@ class Driven {
       await this.hold;
       this.responses.push(response);
     };
-    const stream = new StepStream({ store, backend, admission, metrics: this.metrics, log, write, draining: this.draining.signal });
+    const stream = new StepStream({
+      store,
+      backend,
+      supports: new SupportStore(),
+      admission,
+      metrics: this.metrics,
+      log,
+      write,
+      draining: this.draining.signal,
+    });
     this.served = stream.serve(this.#requests());
   }
   send(stepId: number, ...bodies: Body[]): void {

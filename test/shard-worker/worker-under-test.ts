@@ -12,6 +12,7 @@ import type { StepRequest } from '../../proto/generated/golddiff/v1/StepRequest.
 import type { StepResponse__Output } from '../../proto/generated/golddiff/v1/StepResponse.js';
 import { ReferenceBackend } from '../../shard-worker/backends/reference/reference-backend.js';
 import { PartitionStore } from '../../shard-worker/partition-store.js';
+import type { SupportStore } from '../../shard-worker/support-store.js';
 import { createShardService } from '../../shard-worker/shard-service.js';
 import { openDataSet } from '../../shared/dataset/data-set.js';
 import { INTERNAL_MESSAGE_BYTES_MAX } from '../../shared/limits.js';
@@ -25,6 +26,7 @@ export interface WorkerOptions {
   readonly computeThreads?: number;
   readonly deviceMemoryBytes?: number;
   readonly stepsMax?: number;
+  readonly supports?: SupportStore;
 }
 
 export class WorkerUnderTest {
@@ -44,7 +46,8 @@ export class WorkerUnderTest {
     const store = new PartitionStore({ dataSets, backend, deviceMemoryBytes, log });
     const metrics = createMetrics('shard-worker');
     const stepsMax = options.stepsMax === undefined ? {} : { stepsMax: options.stepsMax };
-    const implementation = createShardService({ workerId: 'w', store, backend, deviceMemoryBytes, metrics, ...stepsMax });
+    const supports = options.supports === undefined ? {} : { supports: options.supports };
+    const implementation = createShardService({ workerId: 'w', store, backend, deviceMemoryBytes, metrics, ...stepsMax, ...supports });
     const services = [{ service: protoPackage.ShardService.service, implementation }];
     const server = await startGrpcServer({ listen: '127.0.0.1:0', services, log, messageBytesMax: INTERNAL_MESSAGE_BYTES_MAX });
     const channel = channelOptions({ messageBytesMax: INTERNAL_MESSAGE_BYTES_MAX });
@@ -107,7 +110,7 @@ export class StreamUnderTest {
     const withOpen = stepId % 2 === 0 ? pieceBytes : 0;
     const xDtype = x instanceof Float64Array ? 'F64' : 'F32';
     this.send(stepId, {
-      open: { xDtype, temperature: 1, denoiser: 'OPTIMAL', timeoutMs: 60_000, x: bytes.subarray(0, withOpen), ...open },
+      open: { xDtype, temperature: 1, timeoutMs: 60_000, x: bytes.subarray(0, withOpen), ...open },
     });
     for (let from = withOpen; from < bytes.length; from += pieceBytes)
       this.send(stepId, { xChunk: { data: bytes.subarray(from, from + pieceBytes) } });

@@ -40,13 +40,16 @@ export function plainMnist(first: number, rows: number): PlainRows {
   };
 }
 
-/** Any u8 rows as a data set. */
+/** Any u8 rows as a data set, with their labels where all rows have one. */
 export async function importPlain(rows: PlainRows, partitions: number, name = 'plain'): Promise<string> {
   const dir = temporaryFolder();
   const [c, h, w] = rows.shape;
   const count = rows.pixels.length / (c * h * w);
   await writeNpy(path.join(dir, 'rows.npy'), rows.pixels, [count, c, h, w]);
+  const labelled = Array.from(rows.labels).every((label) => label >= 0);
+  if (labelled) await writeNpy(path.join(dir, 'labels.npy'), Uint8Array.from(rows.labels), [count]);
   const out = path.join(dir, name);
-  await importDataSet({ source: `npy:${path.join(dir, 'rows.npy')}`, out, partitions, seed: 3, name });
+  const source = `npy:${path.join(dir, 'rows.npy')}${labelled ? `,${path.join(dir, 'labels.npy')}` : ''}`;
+  await importDataSet({ source, out, partitions, seed: 3, name });
   return out;
 }

@@ -5,10 +5,10 @@
 
 import { GolddiffError, invariant } from '../../../shared/errors.js';
 import { HISTOGRAM_BINS, MASS_TOLERANCE_DEFAULT, SKIPPED_SHARE_QUANTUM } from '../../../shared/limits.js';
+import type { MomentSums } from '../../../shared/math/moment-sums.js';
 import type { PosteriorScalars } from '../../../shared/math/partial-posterior.js';
 import { proxyGeometry } from '../../../shared/math/proxy.js';
 import type {
-  Backend,
   BackendStep,
   CandidateLists,
   Cut,
@@ -23,6 +23,7 @@ import type {
   StepQueries,
 } from '../backend.js';
 import { checkDeviceMemory, notHeld, partitionKey } from '../resident-partitions.js';
+import type { RowBackend } from '../typescript-groups.js';
 import { engineError } from './engine-error.js';
 import {
   NATIVE_STAGE,
@@ -33,6 +34,7 @@ import {
   type NativePartition,
   type NativeStep,
 } from './native-addon.js';
+import { momentsOfBytes } from './native-moments.js';
 import { expectedExtraBytes } from './resident-bytes.js';
 
 export interface NativeBackendSettings {
@@ -46,6 +48,8 @@ export interface NativeBackendSettings {
 }
 
 interface Held {
+  readonly rows: number;
+  readonly eightBit: boolean;
   readonly shape: PartitionRows['shape'];
   /** rejects where the engine had no memory for it */
   readonly native: Promise<NativePartition>;
@@ -55,7 +59,7 @@ interface Held {
   readonly extraBytes: () => number;
 }
 
-export class NativeBackend implements Backend {
+export class NativeBackend implements RowBackend {
   readonly name = 'native';
   readonly isa: Isa;
   readonly computeThreads: number;
@@ -110,7 +114,7 @@ export class NativeBackend implements Backend {
       () => {},
     );
     const extraBytes = (): number => (loaded === undefined ? 0 : this.#addon.partitionBytes(loaded));
-    const held = { shape, native, rowBytes, extraBytesExpected, extraBytes };
+    const held = { rows, eightBit: values instanceof Uint8Array, shape, native, rowBytes, extraBytesExpected, extraBytes };
     this.#held.set(key, held);
     return held;
   }
@@ -121,7 +125,21 @@ export class NativeBackend implements Backend {
     return Promise.resolve();
   }
 
-  openStep(queries: StepQueries): BackendStep {
+  moments(ref: PartitionRef, label: number): Promise<MomentSums> | undefined {
+    const held = this.#held.get(partitionKey(ref));
+    return held === undefined || label !== -1 || !held.eightBit || held.rows < 2 ? undefined : this.#momentsOfAll(ref, held);
+  }
+
+  async #momentsOfAll(ref: PartitionRef, held: Held): Promise<MomentSums> {
+    try {
+      const { mean, covariance } = await this.#addon.covariance(this.#engine, [await held.native]);
+      return momentsOfBytes(held.rows, mean, covariance);
+    } catch (thrown) {
+      throw engineError(thrown, `The covariance of partition ${ref.partition} of ${ref.dataSet}`);
+    }
+  }
+
+  openStep(queries: StepQueries): Omit<BackendStep, 'groups'> {
     checkQueries(queries);
     const heldOf = (partition: number): Held => {
       const ref = { dataSet: queries.dataSet, partition };
@@ -145,7 +163,7 @@ export class NativeBackend implements Backend {
   }
 }
 
-class OpenStep implements BackendStep {
+class OpenStep implements Omit<BackendStep, 'groups'> {
   readonly #pending = new Set<(error: GolddiffError) => void>();
   /** of partitions that nothing has been asked of yet */
   readonly #candidates = new Map<number, CandidateLists>();

@@ -1,6 +1,8 @@
 /** What the reference backend and its compute threads tell each other. */
 
 import type { ErrorCode, ErrorData } from '../../../shared/errors.js';
+import type { GroupedPartial } from '../../../shared/math/grouped-partial.js';
+import type { MomentSums } from '../../../shared/math/moment-sums.js';
 import type { PosteriorScalars } from '../../../shared/math/partial-posterior.js';
 import type {
   CandidateLists,
@@ -23,6 +25,7 @@ export interface ThreadSettings {
 export type StepOperation =
   | { readonly kind: 'screen'; readonly stage: ScreenStage; readonly cuts: StageCuts; readonly ranks: RankRequest }
   | { readonly kind: 'scalars'; readonly cuts: StageCuts }
+  | { readonly kind: 'groups'; readonly cuts: StageCuts }
   | {
       readonly kind: 'sums';
       readonly cuts: StageCuts;
@@ -31,7 +34,7 @@ export type StepOperation =
       readonly histogram: boolean;
     };
 
-export type StepResult = PartitionScreen | PosteriorScalars | PartitionSums;
+export type StepResult = PartitionScreen | PosteriorScalars | PartitionSums | GroupedPartial;
 
 export type ToThread =
   | { readonly kind: 'load'; readonly key: string; readonly partition: PartitionRows }
@@ -40,7 +43,8 @@ export type ToThread =
   | { readonly kind: 'open'; readonly step: number; readonly queries: StepQueries; readonly cancelled: Int32Array }
   | { readonly kind: 'restrict'; readonly step: number; readonly key: string; readonly candidates: CandidateLists }
   | { readonly kind: 'task'; readonly task: number; readonly step: number; readonly key: string; readonly operation: StepOperation }
-  | { readonly kind: 'close'; readonly step: number };
+  | { readonly kind: 'close'; readonly step: number }
+  | { readonly kind: 'moments'; readonly task: number; readonly key: string; readonly label: number };
 
 export interface TaskFailure {
   readonly code: ErrorCode;
@@ -49,6 +53,6 @@ export interface TaskFailure {
 }
 
 export type FromThread =
-  | { readonly kind: 'result'; readonly task: number; readonly result: StepResult }
+  | { readonly kind: 'result'; readonly task: number; readonly result: StepResult | MomentSums }
   | { readonly kind: 'failure'; readonly task: number; readonly failure: TaskFailure }
   | { readonly kind: 'proxies'; readonly key: string; readonly bytes: number };

@@ -4,6 +4,7 @@ import { parentPort, workerData, type TransferListItem } from 'node:worker_threa
 import { asGolddiffError, GolddiffError, invariant } from '../../../shared/errors.js';
 import type { CandidateLists, StepQueries } from '../backend.js';
 import type { FromThread, StepOperation, StepResult, ThreadSettings, ToThread } from './compute-messages.js';
+import { partitionMoments } from './partition-moments.js';
 import { PartitionStep } from './partition-step.js';
 import { ResidentPartition } from './resident-partition.js';
 import { StepMemory } from './step-memory.js';
@@ -45,10 +46,30 @@ function compute(step: number, key: string, operation: StepOperation): StepResul
   try {
     if (operation.kind === 'screen') return state.screen(operation.stage, operation.cuts, operation.ranks);
     if (operation.kind === 'scalars') return state.scalars(operation.cuts);
+    if (operation.kind === 'groups') return state.groups(operation.cuts);
     return state.sums(operation.cuts, operation.global, operation.negligibleShare, operation.histogram);
   } finally {
     if (partition.proxyBytes !== before) send({ kind: 'proxies', key, bytes: partition.proxyBytes });
   }
+}
+
+/** Goes on for as long as nothing else waits, and lets in between what does. */
+function computeMoments(task: number, key: string, label: number): void {
+  const held = partitions.get(key);
+  if (!held) return fail(task, new GolddiffError('PARTITION_MISSING', `Partition ${key} is not held any more`));
+  const work = partitionMoments({ rows: held.rows, rowValues: held.full.rowValues, values: held.values, labels: held.labels }, label);
+  const go = (): void => {
+    if (partitions.get(key) !== held) return fail(task, new GolddiffError('PARTITION_MISSING', `Partition ${key} is not held any more`));
+    const { done, value } = work.next();
+    if (done === true) send({ kind: 'result', task, result: value }, buffersOf(value));
+    else setImmediate(go);
+  };
+  go();
+}
+
+function fail(task: number, thrown: unknown): void {
+  const { code, message, data } = asGolddiffError(thrown);
+  send({ kind: 'failure', task, failure: { code, message, data } });
 }
 
 /** Buffers of an answer, which nothing here uses any more. */
@@ -86,9 +107,11 @@ port.on('message', (message: ToThread) => {
         const result = compute(message.step, message.key, message.operation);
         send({ kind: 'result', task: message.task, result }, [...new Set(buffersOf(result))]);
       } catch (thrown) {
-        const { code, message: text, data } = asGolddiffError(thrown);
-        send({ kind: 'failure', task: message.task, failure: { code, message: text, data } });
+        fail(message.task, thrown);
       }
+      break;
+    case 'moments':
+      computeMoments(message.task, message.key, message.label);
       break;
   }
 });

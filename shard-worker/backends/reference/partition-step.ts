@@ -7,6 +7,7 @@
  */
 
 import { invariant } from '../../../shared/errors.js';
+import type { GroupedPartial } from '../../../shared/math/grouped-partial.js';
 import type { PosteriorScalars } from '../../../shared/math/partial-posterior.js';
 import { proxyGeometry } from '../../../shared/math/proxy.js';
 import { presampleHasher } from '../../../shared/math/counter-noise.js';
@@ -22,12 +23,14 @@ import type {
   StageCuts,
   StepQueries,
 } from '../backend.js';
+import { groupedPosterior } from './grouped-posterior.js';
 import { rankedKeys } from './ranked-keys.js';
 import type { ResidentPartition } from './resident-partition.js';
 import { rowDistances, type RowList } from './row-distances.js';
 import { logitDivisors, logitHistogram, posteriorScalars, weightedSums } from './row-posterior.js';
 import { poolQueries } from './row-source.js';
 import type { StepMemory } from './step-memory.js';
+import { weightGroupsOf } from './weight-groups.js';
 
 const STAGES: readonly ScreenStage[] = ['presample', 'proxy', 'full'];
 
@@ -110,6 +113,15 @@ export class PartitionStep {
     const { full } = this.#partition;
     const sums = weightedSums(full, selection.lists, distances, this.#divisors, own, global, negligibleShare, this.#checkpoint);
     return { ...sums, histogram: histogram ? logitHistogram(distances, this.#divisors, global.maxLogit) : undefined };
+  }
+
+  groups(cuts: StageCuts): GroupedPartial {
+    const { x, alpha, precision } = this.#queries;
+    invariant(precision !== undefined, 'groups are of a step with a precision');
+    const kinds = precision.kinds.map((kind) => weightGroupsOf(kind, this.#partition.shape));
+    const groups = this.#all.map((b) => kinds[precision.of[b]!]!);
+    const queries = { x, alpha, divisors: this.#divisors, groups };
+    return groupedPosterior(this.#partition.full, queries, this.#after(cuts).lists, precision.groups, this.#checkpoint);
   }
 
   free(): void {

@@ -6,6 +6,8 @@
 import { Worker } from 'node:worker_threads';
 import { asGolddiffError, GolddiffError, invariant } from '../../../shared/errors.js';
 import { WORKER_STEP_STATE_BYTES_MAX } from '../../../shared/limits.js';
+import type { GroupedPartial } from '../../../shared/math/grouped-partial.js';
+import type { MomentSums } from '../../../shared/math/moment-sums.js';
 import type { PosteriorScalars } from '../../../shared/math/partial-posterior.js';
 import { proxyGeometry } from '../../../shared/math/proxy.js';
 import type {
@@ -75,6 +77,13 @@ export class ReferenceBackend implements Backend {
     return bytes;
   }
 
+  /** Bytes beside the rows: of proxies, or kept free for them. */
+  get proxyBytes(): number {
+    let bytes = 0;
+    for (const held of this.#held.values()) bytes += bytesOf(held) - held.rowBytes;
+    return bytes;
+  }
+
   /** Bytes of step state that are kept now. */
   get stepStateBytes(): number {
     return this.#stepMemory.usedBytes;
@@ -126,6 +135,13 @@ export class ReferenceBackend implements Backend {
     return step;
   }
 
+  async moments(ref: PartitionRef, label: number): Promise<MomentSums> {
+    const key = partitionKey(ref);
+    const held = this.#held.get(key);
+    if (!held) throw notHeld(ref);
+    return held.thread.moments(key, label);
+  }
+
   async close(): Promise<void> {
     for (const step of [...this.#open]) step.close();
     this.#held.clear();
@@ -165,6 +181,10 @@ class ReferenceStep implements BackendStep {
 
   sums(partition: number, cuts: StageCuts, global: GlobalScalars, negligibleShare: number, histogram: boolean): Promise<PartitionSums> {
     return this.#run<PartitionSums>(partition, { kind: 'sums', cuts, global, negligibleShare, histogram });
+  }
+
+  groups(partition: number, cuts: StageCuts): Promise<GroupedPartial> {
+    return this.#run<GroupedPartial>(partition, { kind: 'groups', cuts });
   }
 
   close(): void {
@@ -210,7 +230,7 @@ class ReferenceStep implements BackendStep {
 class ComputeThread {
   residentBytes = 0;
   readonly #worker: Worker;
-  readonly #tasks = new Map<number, { resolve: (result: StepResult) => void; reject: (error: GolddiffError) => void }>();
+  readonly #tasks = new Map<number, { resolve: (result: StepResult | MomentSums) => void; reject: (error: GolddiffError) => void }>();
   #next = 0;
   #ended: GolddiffError | undefined;
 
@@ -231,12 +251,21 @@ class ComputeThread {
     if (!this.#ended) this.#worker.postMessage(message);
   }
 
+  /** The thread answers a task with its own kind of result. */
   run(step: number, key: string, operation: StepOperation): Promise<StepResult> {
+    return this.#ask((task) => ({ kind: 'task', task, step, key, operation })) as Promise<StepResult>;
+  }
+
+  moments(key: string, label: number): Promise<MomentSums> {
+    return this.#ask((task) => ({ kind: 'moments', task, key, label })) as Promise<MomentSums>;
+  }
+
+  #ask(message: (task: number) => ToThread): Promise<StepResult | MomentSums> {
     if (this.#ended) return Promise.reject(this.#ended);
     const task = ++this.#next;
     return new Promise((resolve, reject) => {
       this.#tasks.set(task, { resolve, reject });
-      this.post({ kind: 'task', task, step, key, operation });
+      this.post(message(task));
     });
   }
 

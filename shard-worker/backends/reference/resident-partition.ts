@@ -8,6 +8,8 @@ import { fullRows, proxyRows, type RowSource } from './row-source.js';
 export class ResidentPartition {
   readonly full: RowSource;
   readonly rows: number;
+  /** [n, D] as stored */
+  readonly values: Uint8Array | Float32Array;
   readonly shape: readonly [number, number, number];
   readonly labels: Int32Array;
   readonly rowIds: Uint32Array;
@@ -17,6 +19,7 @@ export class ResidentPartition {
     const [channels, height, width] = partition.shape;
     this.full = fullRows(partition.values, partition.rows, channels * height * width);
     this.rows = partition.rows;
+    this.values = partition.values;
     this.shape = partition.shape;
     this.labels = partition.labels;
     this.rowIds = partition.rowIds;

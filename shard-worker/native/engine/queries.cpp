@@ -2,8 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdlib>
-#include <new>
+
+#include "recycled.h"
 
 namespace golddiff {
 
@@ -24,10 +24,8 @@ void diffuse(std::vector<double> &carried, size_t p, size_t height, size_t width
 }
 }  // namespace
 
-AlignedBytes::AlignedBytes(size_t bytes) : data(std::aligned_alloc(64, (bytes + 127) / 64 * 64)) {
-  if (data == nullptr) throw std::bad_alloc();
-}
-AlignedBytes::~AlignedBytes() { std::free(data); }
+AlignedBytes::AlignedBytes(size_t bytes) : data(take_recycled(bytes + 64)), bytes_(bytes + 64) {}
+AlignedBytes::~AlignedBytes() { give_recycled(data, bytes_); }
 
 Queries::Queries(Queries &&other) noexcept
     : batch(other.batch),

@@ -47,6 +47,9 @@ struct AlignedBytes {
   AlignedBytes(const AlignedBytes &) = delete;
   AlignedBytes &operator=(const AlignedBytes &) = delete;
   void *data;
+
+ private:
+  size_t bytes_;
 };
 
 /* Queries of equal limb counts side by side: column first + l * members.size() + k is limb l of the k-th of them. */

@@ -61,7 +61,8 @@ size_t limbs_for(const WeightedQuery &query) {
 
 /* Room for the digits of one task, and for its sums. */
 struct Digits {
-  explicit Digits(size_t dim) : dim(dim), weights(QUERIES_AT_ONCE * LIMBS_MANY * SUM_BLOCK), sums(QUERIES_AT_ONCE * LIMBS_MANY * GD_SUM_STRIDE(dim) * sizeof(int32_t)) {}
+  Digits(size_t dim, size_t queries)
+      : dim(dim), weights(queries * LIMBS_MANY * SUM_BLOCK), sums(queries * LIMBS_MANY * GD_SUM_STRIDE(dim) * sizeof(int32_t)) {}
   int8_t *column(size_t c) { return static_cast<int8_t *>(weights.data) + c * SUM_BLOCK; }
   int32_t *sum(size_t c) { return static_cast<int32_t *>(sums.data) + c * GD_SUM_STRIDE(dim); }
   size_t dim;
@@ -80,7 +81,7 @@ void scaled(Digits &digits, size_t column, size_t limbs, double unit, BlockSum &
 }
 
 void pixel_block(const gd_kernels &kernels, const PixelRows &pixels, const WeightedQuery *queries, const size_t *limbs, size_t count, size_t block, BlockSum *out) {
-  Digits digits(pixels.dim());
+  Digits digits(pixels.dim(), count);
   const uint8_t *pointers[SUM_BLOCK];
   struct Shared {
     size_t query, column;

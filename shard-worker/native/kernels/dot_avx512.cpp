@@ -3,7 +3,8 @@
  *
  * Lanes run along the row, so that rows and columns are both read with full-width loads and every row comes from memory once: 4 rows by 4 columns are 16
  * registers of sums, and 8 loads feed 16 products. In the end one tree of shuffles adds up all 16 registers. Rows are taken in strips that stay in the
- * first-level cache while the columns pass. Columns are padded with zero limbs, so that bytes behind a row count for nothing.
+ * first-level cache while the columns pass; where the columns are many and long, in strips that stay in the second-level cache while four columns are in the
+ * first. Columns are padded with zero limbs, so that bytes behind a row count for nothing.
  */
 #include "integer.h"
 
@@ -16,7 +17,8 @@ namespace golddiff {
 
 static constexpr size_t ROWS = 4;
 static constexpr size_t COLUMNS = 4;
-static constexpr size_t STRIP_BYTES = 16 * 1024;
+static constexpr size_t STRIP_BYTES = 16 * 1024, LONG_STRIP_BYTES = 128 * 1024;
+static constexpr size_t COLUMN_BYTES_MAX = 64 * 1024;
 
 static size_t padded(size_t dim) { return (dim + 63) / 64 * 64; }
 
@@ -84,7 +86,8 @@ static void strip(const uint8_t *rows, size_t stride, size_t n, const int8_t *q,
 void dot_u8s8_avx512(const uint8_t *rows, size_t stride, size_t n, size_t dim, const void *packed, size_t columns, int32_t *out) {
   const int8_t *q = static_cast<const int8_t *>(packed);
   const size_t width = padded(dim);
-  const size_t many = std::max(ROWS, STRIP_BYTES / std::max<size_t>(1, stride) / ROWS * ROWS);
+  const size_t strip_bytes = width * columns <= COLUMN_BYTES_MAX ? STRIP_BYTES : LONG_STRIP_BYTES;
+  const size_t many = std::max(ROWS, strip_bytes / std::max<size_t>(1, stride) / ROWS * ROWS);
   for (size_t r = 0; r < n; r += many) {
     const size_t m = std::min(many, n - r);
     for (size_t c = 0; c < columns; c += COLUMNS) {

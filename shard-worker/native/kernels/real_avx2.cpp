@@ -18,6 +18,10 @@ static inline vd pixels_d(const uint8_t *v) {
   return (vd)_mm256_cvtepi32_pd(_mm_cvtepu8_epi32(_mm_cvtsi32_si128(four)));
 }
 static inline vd integers_d(const int32_t *v) { return (vd)_mm256_cvtepi32_pd(_mm_loadu_si128(reinterpret_cast<const __m128i *>(v))); }
+static inline vd strided_d(const int32_t *v, std::size_t stride) {
+  const __m128i places = _mm_mullo_epi32(_mm_setr_epi32(0, 1, 2, 3), _mm_set1_epi32(static_cast<int>(stride)));
+  return (vd)_mm256_cvtepi32_pd(_mm_i32gather_epi32(v, places, 4));
+}
 static inline vd rounded(vd v) {
   __asm__("" : "+x"(v));
   return v;

@@ -14,6 +14,10 @@ typedef int64_t vi __attribute__((vector_size(GD_BYTES)));
 typedef float vf __attribute__((vector_size(GD_BYTES)));
 static inline vd pixels_d(const uint8_t *v) { return (vd)_mm512_cvtepi32_pd(_mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i *>(v)))); }
 static inline vd integers_d(const int32_t *v) { return (vd)_mm512_cvtepi32_pd(_mm256_loadu_si256(reinterpret_cast<const __m256i *>(v))); }
+static inline vd strided_d(const int32_t *v, std::size_t stride) {
+  const __m256i places = _mm256_mullo_epi32(_mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7), _mm256_set1_epi32(static_cast<int>(stride)));
+  return (vd)_mm512_cvtepi32_pd(_mm256_i32gather_epi32(v, places, 4));
+}
 static inline vd rounded(vd v) {
   __asm__("" : "+v"(v));
   return v;

@@ -3,8 +3,8 @@
  * the four weights in every lane adds 64 products in 16 sums. Interleaving leaves the sums of 64 values in the order of the unpack instructions; it is undone
  * once, at the end.
  *
- * Six columns by 64 values are 24 registers of sums. Few columns are bound by memory: short tiles of rows, so that the next one comes while this one is
- * worked on. Many columns go over a tile that stays in the second-level cache.
+ * Six columns by 64 values are 24 registers of sums. The first six go over few rows at a time, which reads them nearly in order, while the next ones are
+ * fetched; the other columns go over a tile that is then in the second-level cache.
  */
 #include <immintrin.h>
 
@@ -87,14 +87,16 @@ inline void in_order(int32_t *sums) {
 void sum_u8s8_avx512(const uint8_t *const *rows, size_t n, size_t dim, const int8_t *w, size_t wstride, size_t columns, int32_t *out) {
   const size_t ostride = GD_SUM_STRIDE(dim);
   std::memset(out, 0, ostride * columns * sizeof(int32_t));
-  const bool stream = columns <= COLUMNS_AT_ONCE;
-  const size_t tile = stream ? STREAM_ROWS : std::max<size_t>(STREAM_ROWS, CACHE_BYTES / std::max<size_t>(1, dim) / 4 * 4);
+  const size_t tile = std::max<size_t>(STREAM_ROWS, CACHE_BYTES / std::max<size_t>(1, dim) / STREAM_ROWS * STREAM_ROWS);
   const size_t whole = n / 4 * 4;
-  for (size_t r = 0; r < whole; r += tile) {
-    const size_t count = std::min(tile, whole - r);
-    const size_t ahead = stream && r + 2 * tile <= whole ? tile : 0;
-    for (size_t c = 0; c < columns; c += COLUMNS_AT_ONCE)
-      add_tile(rows + r, count, dim, w + c * wstride + r, wstride, std::min(COLUMNS_AT_ONCE, columns - c), out + c * ostride, ostride, ahead);
+  for (size_t from = 0; from < whole; from += tile) {
+    const size_t to = std::min(whole, from + tile);
+    /* The first columns bring the tile in, a few rows ahead; the others find it there. */
+    for (size_t r = from; r < to; r += STREAM_ROWS)
+      add_tile(rows + r, std::min(STREAM_ROWS, to - r), dim, w + r, wstride, std::min(COLUMNS_AT_ONCE, columns), out, ostride,
+               r + 2 * STREAM_ROWS <= whole ? STREAM_ROWS : 0);
+    for (size_t c = COLUMNS_AT_ONCE; c < columns; c += COLUMNS_AT_ONCE)
+      add_tile(rows + from, to - from, dim, w + c * wstride + from, wstride, std::min(COLUMNS_AT_ONCE, columns - c), out + c * ostride, ostride, 0);
   }
   if (whole < n) {
     const uint8_t *last[4];

@@ -9,6 +9,7 @@ import {
   defined,
   integerOr,
   labelList,
+  readDenoiserSettings,
   readRetrieval,
   type PosteriorFlags,
 } from '../../../client/commands/flags.js';
@@ -51,10 +52,6 @@ test('a flag that would have no effect is refused', () => {
     message:
       'Expected auto or scan, since --golden-variant released chooses among random rows, which no index holds, for --search but received "hnsw"',
   });
-  assert.throws(() => readRetrieval(parse('--mask-threshold', '.02')), {
-    message: 'Expected --denoiser pca for --mask-threshold but received "optimal"',
-  });
-  assert.deepEqual(readRetrieval(parse('--mask-threshold', '.02', '--denoiser', 'pca')), { kind: 'exact' });
 });
 
 test('bad values are refused with what was expected', () => {
@@ -76,4 +73,16 @@ test('lists of classes, words beside numbers, and undefined values', () => {
   assert.equal(integerOr('auto', 1, 9)('7', '--x'), 7);
   assert.equal(integerOr('auto', 1, 9)('auto', '--x'), 'auto');
   assert.deepEqual(defined({ a: 1, b: undefined }), { a: 1 });
+});
+
+test('settings of a denoiser go with that denoiser only', () => {
+  assert.equal(readDenoiserSettings(parse('--denoiser', 'pca')), undefined);
+  assert.deepEqual(readDenoiserSettings(parse('--mask-threshold', '.03', '--denoiser', 'pca')), { maskThreshold: 0.03 });
+  assert.deepEqual(readDenoiserSettings(parse('--patch-size', '7', '--denoiser', 'patch')), { patchSize: 7 });
+  assert.throws(() => readDenoiserSettings(parse('--mask-threshold', '.02')), {
+    message: 'Expected --denoiser pca for --mask-threshold but received "optimal"',
+  });
+  assert.throws(() => readDenoiserSettings(parse('--patch-size', '7', '--denoiser', 'pca')), {
+    message: 'Expected --denoiser patch for --patch-size but received "pca"',
+  });
 });

@@ -231,6 +231,7 @@ test('a data set is replaced only by force, and anything else never', async () =
   const options = { source: `npy:${dir}/rows.npy`, out };
   await importDataSet({ ...options, partitions: 9 });
   await assert.rejects(importDataSet(options), { code: 'ALREADY_EXISTS', message: /or --force/ });
+  await writeFile(path.join(out, 'covariance.safetensors'), 'made by a coordinator, of what is replaced');
   await importDataSet({ ...options, force: true, partitions: 2 });
   assert.deepEqual(await readdir(out), ['manifest.json', 'partition-00000.safetensors', 'partition-00001.safetensors', 'statistics.safetensors']);
 

@@ -9,7 +9,7 @@ it('has every service with its methods', () => {
   assert.deepEqual(methods(protoPackage.SamplingService.service), ['Sample']);
   assert.deepEqual(methods(protoPackage.DatasetService.service), ['Get', 'List']);
   assert.deepEqual(methods(protoPackage.JobService.service), ['Cancel', 'Get', 'List', 'Result', 'Submit', 'Watch']);
-  assert.deepEqual(methods(protoPackage.ShardService.service), ['Assign', 'Describe', 'Steps']);
+  assert.deepEqual(methods(protoPackage.ShardService.service), ['Assign', 'Describe', 'HoldSupports', 'Moments', 'Steps']);
 });
 
 it('reads messages as the generated types say: camel case, numbers, enum names, defaults, oneof names', () => {

@@ -2,9 +2,12 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { PartitionScreen, StepQueries } from '../../../../shard-worker/backends/backend.js';
 import type { Isa } from '../../../../shard-worker/backends/native/native-addon.js';
+import { TypeScriptGroups } from '../../../../shard-worker/backends/typescript-groups.js';
+import { createLogger } from '../../../../shared/log.js';
 import type { GolddiffError } from '../../../../shared/errors.js';
 import { BATCH_ROWS_MAX, LEVEL_MAX, LEVEL_MIN, QUERY_VALUE_MAX } from '../../../../shared/limits.js';
 import { backendConformance } from '../conformance.js';
+import { groupsConformance } from '../conformance-groups.js';
 import { generatePartition, generateQueries, pickQueries } from '../generated-partition.js';
 import { Oracle } from '../oracle.js';
 import { isas, nativeBackend, skip } from './addon-under-test.js';
@@ -30,7 +33,8 @@ for (const isa of isas)
   backendConformance({
     name: `native ${isa}`,
     threadCounts: [1, 2, 3],
-    create: ({ computeThreads, deviceMemoryBytes = Infinity }) => nativeBackend(isa, { computeThreads, deviceMemoryBytes }),
+    create: ({ computeThreads, deviceMemoryBytes = Infinity }) =>
+      new TypeScriptGroups(nativeBackend(isa, { computeThreads, deviceMemoryBytes }), createLogger('test', 'silent')),
     shapes: SHAPES,
     rows: ROWS,
     // A request of this engine is over in milliseconds.
@@ -48,6 +52,12 @@ for (const isa of isas)
       floatProxy: 4 * 2 ** -24,
       histogram: 1e-6,
     },
+  });
+
+if (isas[0] !== undefined)
+  groupsConformance({
+    name: `native ${isas[0]}`,
+    create: (options) => new TypeScriptGroups(nativeBackend(isas[0]!, options), createLogger('test', 'silent')),
   });
 
 async function fullKeys(isa: Isa, dtype: 'u8' | 'f32', stage: 'full' | 'proxy'): Promise<PartitionScreen> {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ReferenceBackend } from '../../../../shard-worker/backends/reference/reference-backend.js';
 import { backendConformance } from '../conformance.js';
+import { groupsConformance } from '../conformance-groups.js';
 import { generatePartition, generateQueries } from '../generated-partition.js';
 
 backendConformance({
@@ -11,6 +12,11 @@ backendConformance({
     new ReferenceBackend({ computeThreads, deviceMemoryBytes, ...(stepStateBytesMax === undefined ? {} : { stepStateBytesMax }) }),
   // Two ways of rounding x - a y differ by an ulp or two per value: 2^-52 times a few; the sums over up to 784 values add little.
   tolerances: { distance: 1e-14, mass: 2e-14, sums: 2 ** -24 + 1e-12 },
+});
+
+groupsConformance({
+  name: 'reference',
+  create: ({ computeThreads, deviceMemoryBytes = Infinity }) => new ReferenceBackend({ computeThreads, deviceMemoryBytes }),
 });
 
 test('the state of a step is given back when it closes', async () => {

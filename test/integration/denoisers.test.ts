@@ -1,0 +1,235 @@
+/** Wiener, pca and patch through a whole cluster against brute force, and the same bits for any number of workers. */
+
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { rm } from 'node:fs/promises';
+import path from 'node:path';
+import { test } from 'node:test';
+import { startEmbeddedCluster } from '../../client/embedded-cluster.js';
+import { collectSamples } from '../../client/collect-samples.js';
+import type { SampleInput } from '../../client/sample-call.js';
+import { connect, type GolddiffClient, type RetrievalChoice, type ScoreInput, type ScoreResult } from '../../client/golddiff-client.js';
+import { COVARIANCE_FILE } from '../../shared/dataset/manifest-validation.js';
+import { goldenSizes, resolveGolden } from '../../shared/math/golden-schedule.js';
+import { goldenSubset, worstDifference, type PlainQuery, type PlainRows } from '../support/brute-force.js';
+import { importPlain } from '../support/data-sets.js';
+import { groupedPosterior, plainMask, plainWindows, wienerMean, type GroupedAnswer } from '../support/grouped-oracle.js';
+
+/** Colour pictures of smooth blobs: neighbours vary together, one value of each is the same in all rows, and two classes differ. */
+const SHAPE = [3, 6, 5] as const;
+const DIM = 90;
+const ROWS = 240;
+const PARTITIONS = 7;
+const WORKER_COUNTS = [1, 2, 3, 5];
+const BATCH = 4;
+const LABELS = [-1, 0, 1, -1];
+/** Sums are float32 at the nodes of the merge tree. */
+const X0HAT_TOLERANCE = 1e-6;
+/** Double on both sides; the means are over up to 90 groups. */
+const SCALAR_TOLERANCE = 1e-9;
+
+function blobs(): PlainRows {
+  let state = 7;
+  const random = (): number => (state = (state * 48271) % 2147483647) / 2147483647;
+  const [C, H, W] = SHAPE;
+  const pixels = new Uint8Array(ROWS * DIM);
+  const labels = new Int32Array(ROWS);
+  for (let i = 0; i < ROWS; i++) {
+    labels[i] = i % 2;
+    const [u, v, size] = [random() * H, random() * W, 1 + random() * 2];
+    for (let c = 0; c < C; c++) {
+      const ink = 80 + 170 * random() * (labels[i] === 0 ? 1 : 0.5);
+      for (let p = 0; p < H * W; p++) {
+        const distance = (Math.floor(p / W) - u) ** 2 + ((p % W) - v) ** 2;
+        pixels[i * DIM + c * H * W + p] = p === 0 ? 17 : Math.floor(ink * Math.exp(-distance / size) + 4 * random());
+      }
+    }
+  }
+  return { pixels, shape: SHAPE, labels };
+}
+
+const rows = blobs();
+const LEVELS = [
+  { alpha: 0.05, sigma: Math.sqrt(1 - 0.05 ** 2) },
+  { alpha: 0.7, sigma: Math.sqrt(1 - 0.7 ** 2) },
+  { alpha: 0.999, sigma: Math.sqrt(1 - 0.999 ** 2) },
+];
+const GOLDEN = { kind: 'golden', kMin: 20, kMax: 50 } as const;
+
+function queryOf(level: { alpha: number; sigma: number }): Float32Array {
+  let state = 99;
+  const random = (): number => (state = (state * 48271) % 2147483647) / 2147483647;
+  return Float32Array.from({ length: BATCH * DIM }, (_, i) => {
+    const y = rows.pixels[((Math.floor(i / DIM) * 53) % ROWS) * DIM + (i % DIM)]! / 127.5 - 1;
+    return level.alpha * y + level.sigma * (random() + random() + random() - 1.5) * 2;
+  });
+}
+
+function print(result: ScoreResult): string {
+  const hash = createHash('sha256');
+  const { x0hat } = result;
+  hash.update(new Uint8Array(x0hat.buffer, x0hat.byteOffset, x0hat.byteLength));
+  for (const list of [result.logZ, result.effectiveSupport, result.maxWeight, result.goldenRows, result.logEvidence, result.tailMassBound])
+    hash.update(Float64Array.from(list));
+  return hash.digest('hex');
+}
+
+const kept = new Map<string, unknown>();
+/** The brute force is the slow side: once for all numbers of workers. */
+function once<T>(key: string, make: () => T): T {
+  if (!kept.has(key)) kept.set(key, make());
+  return kept.get(key) as T;
+}
+
+const mean = (values: number[]): number => values.reduce((a, b) => a + b, 0) / values.length;
+
+/** Groups that count: some value votes for them, and their values vary. Constant here is the first value of each channel. */
+function countedGroups(voters: readonly number[][], pixelwise: boolean): number[] {
+  const constant = (g: number): boolean => pixelwise && g % (SHAPE[1] * SHAPE[2]) === 0;
+  return voters.flatMap((own, g) => (own.length === 0 || constant(g) ? [] : [g]));
+}
+
+function eligibleOf(label: number): number {
+  return label < 0 ? ROWS : Array.from(rows.labels).filter((own) => own === label).length;
+}
+
+function subsetOf(query: PlainQuery): number[] {
+  const eligible = eligibleOf(query.label ?? -1);
+  const sizes = goldenSizes(resolveGolden({ variant: 'PAPER', kMin: 20, kMax: 50 }, eligible), eligible, query);
+  // 6 x 5 pixels have no common divisor: the proxy is the picture.
+  return goldenSubset(rows, query, { factor: 1, pool: sizes.pool, subset: sizes.subset });
+}
+
+interface Case {
+  readonly name: string;
+  readonly input: Partial<ScoreInput>;
+  readonly voters: (level: { alpha: number; sigma: number }) => number[][];
+  readonly pixelwise: boolean;
+}
+
+const CASES: Case[] = [
+  { name: 'pca', input: { denoiser: 'pca' }, voters: ({ alpha, sigma }) => plainMask(rows, alpha, sigma, 0.02), pixelwise: true },
+  {
+    name: 'pca of another threshold, hot',
+    input: { denoiser: 'pca', denoiserSettings: { maskThreshold: 0.2 }, temperature: 3 },
+    voters: ({ alpha, sigma }) => plainMask(rows, alpha, sigma, 0.2),
+    pixelwise: true,
+  },
+  {
+    name: 'patch of 3',
+    input: { denoiser: 'patch', denoiserSettings: { patchSize: 3 } },
+    voters: () => plainWindows(SHAPE, 3),
+    pixelwise: false,
+  },
+  {
+    name: 'patch of 11, larger than the picture',
+    input: { denoiser: 'patch', denoiserSettings: { patchSize: 11 } },
+    voters: () => plainWindows(SHAPE, 11),
+    pixelwise: false,
+  },
+];
+
+async function checkGrouped(client: GolddiffClient, { name, input, voters, pixelwise }: Case, retrieval: RetrievalChoice): Promise<[string, number]> {
+  const prints: string[] = [];
+  let worst = 0;
+  for (const level of LEVELS) {
+    const x = queryOf(level);
+    const result = await client.score({
+      ...input,
+      x,
+      shape: [BATCH, DIM],
+      ...level,
+      labels: LABELS,
+      retrieval,
+      resultDtype: 'f64',
+      returnMassRows: true,
+    });
+    const own = once(`${name} ${level.alpha}`, () => voters(level));
+    const counted = countedGroups(own, pixelwise);
+    for (let b = 0; b < BATCH; b++) {
+      const query = { x: x.subarray(b * DIM, (b + 1) * DIM), ...level, temperature: input.temperature ?? 1, label: LABELS[b]! };
+      const key = `${name} ${retrieval.kind} ${level.alpha} ${b}`;
+      const ids = retrieval.kind === 'golden' ? once(`rows of ${key}`, () => subsetOf(query)) : undefined;
+      const want: GroupedAnswer = once(key, () => groupedPosterior(rows, query, own, ids));
+      worst = Math.max(worst, worstDifference(result.x0hat.subarray(b * DIM, (b + 1) * DIM), want.x0hat));
+      const near = (got: number, wanted: number, what: string): void =>
+        assert.ok(Math.abs(got - wanted) <= SCALAR_TOLERANCE * Math.max(1, Math.abs(wanted)), `${name}: ${what} is ${got}, not ${wanted}`);
+      near(result.logZ[b]!, mean(counted.map((g) => want.logZ[g]!)), 'log Z');
+      near(result.effectiveSupport[b]!, mean(counted.map((g) => want.effectiveSupport[g]!)), 'effective support');
+      near(result.maxWeight[b]!, Math.max(...counted.map((g) => want.maxWeight[g]!)), 'largest weight');
+      const unscored = eligibleOf(LABELS[b]!) - (ids?.length ?? eligibleOf(LABELS[b]!));
+      const tails = countedGroups(own, pixelwise).map((g) => (unscored * want.leastShare[g]!) / (want.mass[g]! + unscored * want.leastShare[g]!));
+      near(result.tailMassBound[b]!, Math.max(...tails), 'bound on the mass left out');
+      assert.equal(result.goldenRows[b], ids?.length ?? eligibleOf(LABELS[b]!));
+    }
+    assert.equal(result.tailMassKind, retrieval.kind === 'golden' ? 'heuristic' : 'exact');
+    assert.equal(result.massRows, undefined);
+    assert.equal(result.coverage.fraction, 1);
+    prints.push(print(result));
+  }
+  return [prints.join(), worst];
+}
+
+test('samples are the same images however the run is cut into batches', async () => {
+  const dataDir = await importPlain(rows, 4, 'blobs');
+  const cluster = await startEmbeddedCluster({ dataDir, shards: 2 });
+  const client = connect(cluster.endpoint);
+  const inputs: Partial<SampleInput>[] = [
+    { denoiser: 'pca', retrieval: { kind: 'golden', variant: 'released', kMin: 10, kMax: 30 } },
+    { denoiser: 'pca', sampler: 'edm-heun' },
+    { denoiser: 'patch', labels: [0, 1, -1] },
+    { denoiser: 'wiener', labels: [1, -1, 1] },
+  ];
+  try {
+    for (const input of inputs) {
+      const run = (batchRows: number) => collectSamples(client.sample({ ...input, count: 3, steps: 4, seed: 5, batchRows }));
+      const [whole, single] = [await run(3), await run(1)];
+      assert.deepEqual(single.images, whole.images);
+      assert.ok(whole.images.every((value) => Number.isFinite(value)));
+      assert.ok(whole.progress.every(({ massRows }) => massRows === undefined));
+    }
+  } finally {
+    client.close();
+    await cluster.stop();
+  }
+});
+
+test('pca, patch and wiener are the brute-force ones, with the same bits for 1, 2, 3 and 5 workers, exact and golden', async (t) => {
+  const dataDir = await importPlain(rows, PARTITIONS, 'blobs');
+  const seen = new Map<string, string>();
+  const worst = new Map<string, number>();
+  const same = (name: string, bits: string, error: number): void => {
+    assert.equal(bits, seen.get(name) ?? bits, `${name}: other bits for another number of workers`);
+    seen.set(name, bits);
+    worst.set(name, Math.max(worst.get(name) ?? 0, error));
+  };
+  for (const shards of WORKER_COUNTS) {
+    // So that it is gathered anew from this number of workers.
+    await rm(path.join(dataDir, COVARIANCE_FILE), { force: true });
+    const cluster = await startEmbeddedCluster({ dataDir, shards });
+    const client = connect(cluster.endpoint);
+    try {
+      for (const one of CASES)
+        for (const retrieval of [{ kind: 'exact' } as const, GOLDEN])
+          same(`${one.name}, ${retrieval.kind}`, ...(await checkGrouped(client, one, retrieval)));
+      for (const level of LEVELS) {
+        const x = queryOf(level);
+        const result = await client.score({ denoiser: 'wiener', x, shape: [BATCH, DIM], ...level, labels: LABELS, resultDtype: 'f64' });
+        const errors = LABELS.map((label, b) => {
+          const query = { x: x.subarray(b * DIM, (b + 1) * DIM), ...level, label };
+          const want = once(`wiener ${level.alpha} ${b}`, () => wienerMean(rows, query));
+          return worstDifference(result.x0hat.subarray(b * DIM, (b + 1) * DIM), want);
+        });
+        assert.deepEqual(result.goldenRows, LABELS.map(eligibleOf));
+        same(`wiener at alpha ${level.alpha}`, print(result), Math.max(...errors));
+      }
+    } finally {
+      client.close();
+      await cluster.stop();
+    }
+  }
+  for (const [name, error] of worst) {
+    t.diagnostic(`${name}: worst x0hat difference ${error.toExponential(2)}`);
+    assert.ok(error <= X0HAT_TOLERANCE, `${name}: x0hat is off by ${error}`);
+  }
+});
