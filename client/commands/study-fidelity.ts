@@ -13,30 +13,21 @@ import { fidelitySummary, writeFidelityStudy } from '../studies/fidelity-report.
 import { defaultMethods, METHOD_FORMS, parseMethod, type Method } from '../studies/method.js';
 import { readStudyImages } from '../studies/study-images.js';
 import { markdownTable } from '../studies/table.js';
-import { DENOISERS, SCHEDULES } from '../vocabulary.js';
+import { SCHEDULES } from '../vocabulary.js';
 import { withClient } from '../with-client.js';
 import { clientFlag, defined } from './flags.js';
-import { chosenDenoisers, denoiserList, OFFERED, type DenoiserChoice } from './study-denoisers.js';
+import { addDenoiserFlags, chosenDenoisers, denoiserSettings, type DenoiserFlags } from './study-denoisers.js';
 import { runOracle } from './study-oracle.js';
 import { addStudyFlags, eligibleRowsOf, studyReport, subjectName, type StudyFlags } from './study-flags.js';
 
-export interface FidelityFlags extends StudyFlags {
-  readonly denoiser: DenoiserChoice;
+export interface FidelityFlags extends StudyFlags, DenoiserFlags {
   readonly method?: readonly string[];
   readonly oracle?: string;
 }
 
 export function fidelityCommand(): Command {
   const command = new Command('fidelity').description('errors of golden and approximate answers against exact ones, beside the bounds of the server');
-  return addStudyFlags(command, 'out/fidelity')
-    .addOption(
-      clientFlag(
-        '--denoiser <LIST>',
-        `some of ${Object.keys(DENOISERS).join(', ')}, or ${OFFERED}: all that the cluster has`,
-        denoiserList,
-        'optimal',
-      ),
-    )
+  return addDenoiserFlags(addStudyFlags(command, 'out/fidelity'))
     .option('--method <SPEC>', `what to compare, may be repeated: ${METHOD_FORMS}`, (value: string, before: string[] = []) => [
       ...before,
       text(value, '--method'),
@@ -56,6 +47,7 @@ async function run(flags: FidelityFlags): Promise<void> {
     throw argumentError('--input', 'images (.npy, or a source such as idx:FILE) beside --endpoint, as a cluster does not give out its rows,', 'none');
   // Before a cluster is started: what is wrong with any number of rows.
   flags.method?.forEach((spec) => parseMethod(spec, Number.MAX_SAFE_INTEGER));
+  const settings = denoiserSettings(flags);
   await makeFolder(flags.out);
   const startedMs = performance.now();
   await withClient(flags, async (session) => {
@@ -67,12 +59,14 @@ async function run(flags: FidelityFlags): Promise<void> {
       signal,
     );
     const size = clean.length / images.count;
+    const levels = samplingPath(SCHEDULES[flags.schedule], flags.steps);
     const queriesAt = (level: PathPoint): Float64Array => noisedImages(clean, images.count, level, flags.seed);
     const input: FidelityInput = defined({
       dataSet: dataSet.name,
-      denoisers: await chosenDenoisers(flags.denoiser, session, dataSet),
+      denoisers: await chosenDenoisers(flags.denoiser, session, dataSet, levels[0]!),
+      settings,
       methods: methodsFor(flags, rows),
-      levels: samplingPath(SCHEDULES[flags.schedule], flags.steps),
+      levels,
       queriesAt,
       count: images.count,
       clean,

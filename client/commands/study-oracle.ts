@@ -13,7 +13,7 @@ import { markdownTable } from '../studies/table.js';
 import { SCHEDULES } from '../vocabulary.js';
 import { withClient } from '../with-client.js';
 import { defined } from './flags.js';
-import { chosenDenoisers } from './study-denoisers.js';
+import { chosenDenoisers, denoiserSettings } from './study-denoisers.js';
 import type { FidelityFlags } from './study-fidelity.js';
 import { eligibleRowsOf, studyReport, subjectName } from './study-flags.js';
 
@@ -27,6 +27,7 @@ export async function runOracle(flags: FidelityFlags, dir: string, command: Comm
   const idle = IDLE_FLAGS.find((name) => command.getOptionValueSource(name) === 'cli');
   if (idle !== undefined)
     throw argumentError('--oracle', `no --${idle}, as its arrays say the images and levels,`, `--${idle} ${String(flags[idle])}`);
+  const settings = denoiserSettings(flags);
   await makeFolder(flags.out);
   const startedMs = performance.now();
   await withClient(flags, async (session) => {
@@ -38,7 +39,8 @@ export async function runOracle(flags: FidelityFlags, dir: string, command: Comm
     const input: OracleStudyInput = defined({
       dataSet: dataSet.name,
       oracle,
-      denoisers: await chosenDenoisers(flags.denoiser, session, dataSet),
+      denoisers: await chosenDenoisers(flags.denoiser, session, dataSet, oracle.levels[0]!),
+      settings,
       methods,
       label: flags.label,
       seed: flags.seed,

@@ -5,12 +5,12 @@
  */
 
 import { GolddiffError } from '../../shared/errors.js';
-import type { PathPoint } from '../../shared/math/noise-schedule.js';
+import type { NoiseLevel, PathPoint } from '../../shared/math/noise-schedule.js';
 import type { GolddiffClient } from '../golddiff-client.js';
 import { scoreBatches } from '../score-batches.js';
-import type { ScoreInput, ScoreResult } from '../score-call.js';
+import type { DenoiserSettings, ScoreInput, ScoreResult } from '../score-call.js';
 import type { FloatArray } from '../typed-tensor.js';
-import { DENOISERS, type BoundWord, type Denoiser } from '../vocabulary.js';
+import type { BoundWord, Denoiser } from '../vocabulary.js';
 import { imageErrors, type ImageErrors } from './image-errors.js';
 import type { Method } from './method.js';
 import { massLeftOut } from './rows-needed.js';
@@ -27,6 +27,7 @@ const ROWLESS: readonly Denoiser[] = ['wiener'];
 export interface FidelityInput {
   readonly dataSet: string;
   readonly denoisers: readonly Denoiser[];
+  readonly settings?: SettingsOf;
   /** without the exact scan itself, which is always measured */
   readonly methods: readonly Method[];
   readonly levels: readonly PathPoint[];
@@ -72,16 +73,30 @@ export interface Fidelity {
   readonly firstImages: ReadonlyMap<string, Float64Array>;
 }
 
-/** Of the denoisers there is a word for, those that the server answers. Cost: one query each. */
-export async function offeredDenoisers(client: GolddiffClient, dataSet: string, values: number, signal: AbortSignal): Promise<Denoiser[]> {
+/** Settings of the denoisers that take some. */
+export type SettingsOf = Readonly<Partial<Record<Denoiser, DenoiserSettings>>>;
+
+/**
+ * Of the denoisers given, those that the server answers. Cost: one query each, at a level of the study, since what a denoiser prepares for a level (pca: a mask)
+ * is kept for later.
+ */
+export async function offeredDenoisers(
+  client: GolddiffClient,
+  denoisers: readonly Denoiser[],
+  { alpha, sigma }: NoiseLevel,
+  dataSet: { readonly name: string; readonly values: number },
+  signal: AbortSignal,
+  onRefused?: (refusal: GolddiffError) => void,
+): Promise<Denoiser[]> {
   const offered: Denoiser[] = [];
-  for (const denoiser of Object.keys(DENOISERS) as Denoiser[]) {
-    const probe = { x: new Float64Array(values), shape: [1, values], alpha: 1, sigma: 1, dataSet, denoiser };
+  for (const denoiser of denoisers) {
+    const probe = { x: new Float64Array(dataSet.values), shape: [1, dataSet.values], alpha, sigma, dataSet: dataSet.name, denoiser };
     try {
       await client.score(probe, { signal });
       offered.push(denoiser);
     } catch (thrown) {
       if (!(thrown instanceof GolddiffError) || thrown.code !== 'UNSUPPORTED') throw thrown;
+      onRefused?.(thrown);
     }
   }
   return offered;
@@ -150,6 +165,7 @@ function askOne(client: GolddiffClient, input: FidelityInput, look: Look & { rea
     denoiser,
     retrieval,
     resultDtype: 'f64',
+    ...settingsFor(input.settings, denoiser),
     ...(input.label === undefined ? {} : { labels: input.label }),
   };
   return scoreBatches(client, { x, shape: [input.count, x.length / input.count], batchRows: input.batchRows }, rest, signal);
@@ -178,6 +194,12 @@ function compare(input: FidelityInput, look: Look, answers: readonly ScoreResult
     holds: errors.worst.map((worst, b) => worst <= bound[b]! + ROUNDING && (mass?.[b] ?? 0) <= bound[b]! + MASS_ROUNDING),
     msPerQuery: answers.reduce((sum, answer) => sum + answer.timings.totalMs, 0) / input.count,
   };
+}
+
+/** The part of a request that says the settings of its denoiser. */
+export function settingsFor(settings: SettingsOf | undefined, denoiser: Denoiser): Pick<ScoreInput, 'denoiserSettings'> {
+  const own = settings?.[denoiser];
+  return own === undefined ? {} : { denoiserSettings: own };
 }
 
 /** x0hat of all batches, [B, D]. */

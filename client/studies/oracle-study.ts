@@ -10,7 +10,7 @@ import { scoreBatches } from '../score-batches.js';
 import type { ScoreResult } from '../score-call.js';
 import type { FloatArray } from '../typed-tensor.js';
 import type { Denoiser } from '../vocabulary.js';
-import { joined } from './fidelity.js';
+import { joined, settingsFor, type SettingsOf } from './fidelity.js';
 import { imageErrors, type ImageErrors } from './image-errors.js';
 import type { Method } from './method.js';
 import type { Oracle } from './oracle.js';
@@ -22,6 +22,7 @@ export interface OracleStudyInput {
   readonly dataSet: string;
   readonly oracle: Oracle;
   readonly denoisers: readonly Denoiser[];
+  readonly settings?: SettingsOf;
   readonly methods: readonly Method[];
   readonly label?: number;
   readonly seed: number;
@@ -106,7 +107,16 @@ function ask(
   const golden = method.retrieval.kind === 'golden';
   const retrieval = golden ? { ...method.retrieval, presampleSeed: input.seed, presampleStep: step } : method.retrieval;
   const label = input.label === undefined ? {} : { labels: input.label };
-  const rest = { alpha: level.alpha, sigma: level.sigma, dataSet: input.dataSet, denoiser, retrieval, resultDtype: 'f64', ...label } as const;
+  const rest = {
+    alpha: level.alpha,
+    sigma: level.sigma,
+    dataSet: input.dataSet,
+    denoiser,
+    retrieval,
+    resultDtype: 'f64',
+    ...label,
+    ...settingsFor(input.settings, denoiser),
+  } as const;
   return scoreBatches(client, { x, shape: [input.oracle.count, input.oracle.size], batchRows: input.batchRows }, rest, signal);
 }
 

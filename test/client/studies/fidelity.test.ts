@@ -86,7 +86,8 @@ test('the pre-sample differs from step to step, as along a trajectory, and has t
 test('denoisers are found by asking, and one that is lacking fails the study', async () => {
   const server = await startPosteriorServer();
   const client = connect(server.endpoint);
-  assert.deepEqual(await offeredDenoisers(client, 'tiny', SMALL_DIM, new AbortController().signal), ['optimal']);
+  const served = { name: 'tiny', values: SMALL_DIM };
+  assert.deepEqual(await offeredDenoisers(client, ['pca', 'optimal'], INPUT.levels[0]!, served, new AbortController().signal), ['optimal']);
   client.close();
   await assert.rejects(measure(server, { denoisers: ['pca'] }), { code: 'UNSUPPORTED' });
 });
@@ -94,4 +95,12 @@ test('denoisers are found by asking, and one that is lacking fails the study', a
 test('a denoiser without rows has no methods to compare', () => {
   assert.equal(fidelityLooks({ ...INPUT, denoisers: ['wiener'] }), 4);
   assert.equal(fidelityLooks({ ...INPUT, denoisers: ['wiener', 'optimal'] }), 16);
+});
+
+test('settings go with the denoiser that they are of, and with no other', async () => {
+  const server = await startPosteriorServer();
+  await measure(server, { settings: { pca: { maskThreshold: 0.1 } } });
+  assert.ok(server.scoreRequests.every((request) => request.denoiserSettings === null));
+  await measure(server, { settings: { optimal: { patchSize: 3 } } });
+  assert.equal(server.scoreRequests.at(-1)?.denoiserSettings?.patchSize, 3);
 });
