@@ -13,6 +13,7 @@ import { EMPTY_SUMS, mergeScalars, mergeSums, type PosteriorScalars, type Poster
 import { abortReason } from './admission-queue.js';
 import { findGoldenSubset, type GoldenSubset } from './golden-search.js';
 import { mergeHistograms, type MergedHistogram } from './mass-rows.js';
+import { proveQueries, withProven } from './pool-proofs.js';
 import { formGroupedAnswer } from './grouped-answer.js';
 import { formAnswer, type StepAnswer, type StepCoverage, type StepTimings } from './step-answer.js';
 import type { StepPlan } from './step-plan.js';
@@ -83,7 +84,9 @@ export async function attemptStep(
     const x = bytesOfQueries(plan);
     await forEach((worker) => worker.open(open, x));
     clock.end('scatterMs');
-    const golden = plan.golden && (await findGoldenSubset(plan, forEach));
+    const proven = precision === undefined ? await proveQueries(plan, coverage.missingPartitions.length === 0, forEach) : undefined;
+    const searched = proven?.rest ?? plan;
+    const golden = searched.golden && (await findGoldenSubset(searched, forEach));
     clock.end('screenMs');
     const cuts = golden?.cuts ?? [];
     const root: TreeNode = { level: rootLevel(present), index: 0 };
@@ -100,16 +103,18 @@ export async function attemptStep(
       const eligible = eligibleReached(plan, coverage, partial.rows, golden);
       return answered(formGroupedAnswer(plan, precision, { partial, eligible, coverage }, clock.timings));
     }
-    const byNode = joined(await forEach((worker) => worker.scalars(cuts)));
+    const byNode = proven?.scalars ?? joined(await forEach((worker) => worker.scalars(cuts, proven?.poolShare)));
     clock.end('aggregateMs');
     const scalars = mergeUp(byNode, root, mergeScalars);
     invariant(scalars !== undefined, 'scalars cover the partitions');
     clock.end('mergeMs');
-    const replies = await forEach((worker) => worker.sums(cuts, scalars, plan.massRows));
+    const replies = await forEach((worker) => worker.sums(cuts, scalars, plan.massRows, proven?.poolShare));
     clock.end('aggregateMs');
     const merged = mergeReplies(plan, root, byNode, replies);
     const eligible = eligibleReached(plan, coverage, scalars.rows, golden);
-    return answered(formAnswer(plan, { ...merged, scalars, eligible, lastDistance: golden?.lastDistance, coverage }, clock.timings));
+    const found = { scalars, lastDistance: golden?.lastDistance };
+    const told = proven && golden ? withProven(plan, proven, { scalars, lastDistance: golden.lastDistance }) : found;
+    return answered(formAnswer(plan, { ...merged, ...told, eligible, coverage }, clock.timings));
   } finally {
     context.signal.removeEventListener('abort', onAbort);
     for (const worker of workers) worker.close();

@@ -11,7 +11,7 @@ import { DATA_PLANE_CHUNK_BYTES, GROUPS_PER_THREAD, TIMER_MS_MAX } from '../shar
 import { mergeGrouped, type GroupedPartial } from '../shared/math/grouped-partial.js';
 import type { TreeNode } from '../shared/math/merge-tree.js';
 import { mergeScalars, mergeSums, type PosteriorScalars, type PosteriorSums } from '../shared/math/partial-posterior.js';
-import type { Backend, BackendStep, LogitHistogram, RankRequest, StageCuts, StepQueries } from './backends/backend.js';
+import type { Backend, BackendStep, LogitHistogram, PartitionScalars, RankRequest, StageCuts, StepQueries } from './backends/backend.js';
 import type { CandidateSearch } from './candidates/candidate-search.js';
 import { groupsParts } from './grouped-replies.js';
 import { mergeAsTheyCome } from './merge-as-they-come.js';
@@ -21,6 +21,7 @@ import {
   bytesOf,
   decodeAggregate,
   decodeScreen,
+  encodeProofs,
   encodeScreen,
   type AggregateRequest,
   type ScreenRequest,
@@ -61,7 +62,7 @@ export class StepSession {
   #busy = false;
   #over = false;
   /** of the last request for scalars: sums need each partition's own maximum */
-  #scalars: { readonly cuts: StageCuts; readonly leaves: ReadonlyMap<number, PosteriorScalars> } | undefined;
+  #scalars: { readonly cuts: StageCuts; readonly leaves: ReadonlyMap<number, PartitionScalars> } | undefined;
 
   constructor(settings: StepSessionSettings) {
     const { batch, rowValues, xDtype, timeoutMs } = settings.opening;
@@ -177,6 +178,7 @@ export class StepSession {
   async #aggregate(request: AggregateRequest, step: BackendStep): Promise<StepReply> {
     const startedMs = performance.now();
     if (request.stage === 'groups') return this.#groups(request.cuts, step);
+    if (request.cuts.poolShare && step.provesPools !== true) return { scalars: {} };
     const leaves = await this.#leafScalars(request.cuts, step);
     if (request.stage !== 'sums') {
       const computeMs = performance.now() - startedMs;
@@ -192,6 +194,7 @@ export class StepSession {
             rows: [...value.rows],
           })),
           computeMs,
+          proofs: [...leaves].flatMap(([partition, { proofs }]) => (proofs ? [encodeProofs(partition, proofs)] : [])),
         },
       };
     }
@@ -259,7 +262,7 @@ export class StepSession {
   }
 
   /** Scalars of every partition after the cuts, kept for the sums that follow. */
-  async #leafScalars(cuts: StageCuts, step: BackendStep): Promise<ReadonlyMap<number, PosteriorScalars>> {
+  async #leafScalars(cuts: StageCuts, step: BackendStep): Promise<ReadonlyMap<number, PartitionScalars>> {
     if (this.#scalars && sameCuts(this.#scalars.cuts, cuts)) return this.#scalars.leaves;
     const { partitions } = this.#settings.opening;
     const found = await Promise.all(partitions.map((partition) => step.scalars(partition, cuts)));
@@ -306,6 +309,7 @@ function pause(): Promise<void> {
 }
 
 function sameCuts(a: StageCuts, b: StageCuts): boolean {
+  if (a.poolShare?.join() !== b.poolShare?.join()) return false;
   return (['presample', 'proxy', 'full'] as const).every((stage) => {
     const one = a[stage];
     const other = b[stage];

@@ -113,6 +113,7 @@ test('an aggregate asks for scalars or for sums, and each field that is wrong is
     mass: [2, 0],
     negligibleShare: 0.1,
     histogram: true,
+    poolShare: [],
     last: false,
   };
   assert.equal(decodeAggregate({ ...sums, stage: 'SCALARS' }, opening).stage, 'scalars');

@@ -20,7 +20,7 @@ await Promise.all(partitions.map((partition) => backend.load(partition)));
 const queries = generateQueries(partitions[0]!, { batch: 3, seed: 7, alpha: 1, sigma: [0.2, 2, 30], proxyResolution: 3 });
 const request = (body: Partial<StepRequest__Output>): StepRequest__Output => ({ stepId: 1, open: null, ...body });
 const SCALARS = request({
-  aggregate: { stage: 'SCALARS', cuts: [], maxLogit: [], mass: [], negligibleShare: 0, histogram: false, last: false },
+  aggregate: { stage: 'SCALARS', cuts: [], maxLogit: [], mass: [], negligibleShare: 0, histogram: false, poolShare: [], last: false },
   body: 'aggregate',
 });
 
@@ -92,6 +92,7 @@ async function rootOf(placement: readonly (readonly number[])[]): Promise<{ scal
       mass: [...global.mass],
       negligibleShare: 2 ** -40,
       histogram: true,
+      poolShare: [],
       last: true,
     };
     worker.session.handle(request({ aggregate, body: 'aggregate' }));
@@ -169,7 +170,15 @@ test('sums of more than a chunk come as parts before the one that is done, small
     onEnd: () => {},
   });
   session.begin(Buffer.from(three.x.slice().buffer));
-  const aggregate = { stage: 'SUMS' as const, cuts: [], maxLogit: [0, 0, 0], mass: [1e-300, 1e-300, 1e-300], negligibleShare: 0, histogram: false };
+  const aggregate = {
+    stage: 'SUMS' as const,
+    cuts: [],
+    maxLogit: [0, 0, 0],
+    mass: [1e-300, 1e-300, 1e-300],
+    negligibleShare: 0,
+    histogram: false,
+    poolShare: [],
+  };
   session.handle(request({ aggregate: { ...aggregate, last: true }, body: 'aggregate' }));
   while (!replies.some((reply) => reply.sumsDone ?? reply.failure)) await new Promise((resolve) => setTimeout(resolve, 1));
   const lengths = (parts: readonly (SumsPart | null | undefined)[]): number[] => parts.map((part) => (part!.data as Buffer).length);
