@@ -37,6 +37,10 @@ export interface GoldenRetrieval {
   readonly firstQuery?: number;
   /** variant 'paper': how the rows nearest by proxy are found; default 'auto' */
   readonly search?: SearchWord;
+  /**
+   * largest bound on the mass left out that is accepted, in (0, 1): a query above it is answered again with more rows, at last with all of them; default any
+   */
+  readonly maxTailMass?: number;
 }
 
 export type RetrievalChoice = ExactRetrieval | GoldenRetrieval;
@@ -58,5 +62,6 @@ export function encodeRetrieval(choice: RetrievalChoice | undefined): ProtoRetri
     presampleStep: choice.presampleStep ?? 0,
     firstQuery: choice.firstQuery ?? 0,
     search: enumOf(SEARCHES, 'retrieval.search', choice.search ?? 'auto'),
+    maxTailMass: choice.maxTailMass ?? 0,
   };
 }

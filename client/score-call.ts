@@ -88,7 +88,10 @@ export interface ScoreResult {
   readonly goldenRows: readonly number[];
   /** [B] bound on the mass of the rows left out, in [0, 1] */
   readonly tailMassBound: readonly number[];
+  /** the weakest of tailMassKinds */
   readonly tailMassKind: BoundWord;
+  /** [B] */
+  readonly tailMassKinds: readonly BoundWord[];
   readonly coverage: Coverage;
   readonly timings: Timings;
   readonly massRows: MassRows | undefined;
@@ -152,6 +155,7 @@ export function decodeScoreResponse(response: ScoreResponse__Output): ScoreResul
     goldenRows: response.goldenRows,
     tailMassBound: response.tailMassBound,
     tailMassKind: boundWord(response.tailMassKind),
+    tailMassKinds: response.tailMassKinds.map((kind) => boundWord(kind)),
     coverage: response.coverage,
     timings: response.timings,
     massRows: response.massRows ?? undefined,

@@ -9,7 +9,7 @@
 
 import { argumentError } from '../shared/errors.js';
 import type { GroupedPartial } from '../shared/math/grouped-partial.js';
-import { checkReached, type StepAnswer, type StepCoverage, type StepTimings } from './step-answer.js';
+import { checkReached, weakestKind, type StepAnswer, type StepCoverage, type StepTimings, type TailMassKind } from './step-answer.js';
 import type { StepPlan } from './step-plan.js';
 import type { ReadyPrecision } from './step-precision.js';
 
@@ -31,6 +31,7 @@ export function formGroupedAnswer(plan: StepPlan, precision: ReadyPrecision, mer
   for (let b = 0; b < B; b++) {
     for (let p = 0; p < D; p++) x0hat[b * D + p] = partial.sums[b * D + p]! / partial.mass[b * G + (p % G)]!;
   }
+  const kinds = Array.from(partial.rows, (rows, b): TailMassKind => (rows >= eligible[b]! ? 'EXACT' : 'HEURISTIC'));
   const each = Array.from({ length: B }, (_, b) => reduced(plan, precision, merged, b));
   return {
     x0hat,
@@ -40,7 +41,8 @@ export function formGroupedAnswer(plan: StepPlan, precision: ReadyPrecision, mer
     maxWeight: each.map((query) => query.maxWeight),
     goldenRows: [...partial.rows],
     tailMassBound: each.map((query) => query.tail),
-    tailMassKind: partial.rows.every((rows, b) => rows >= eligible[b]!) ? 'EXACT' : 'HEURISTIC',
+    tailMassKinds: kinds,
+    tailMassKind: weakestKind(kinds),
     massRows: undefined,
     coverage,
     timings,

@@ -92,4 +92,8 @@ export function checkRetrieval(retrieval: Retrieval__Output | null): void {
   inRange('retrieval.tolerance', retrieval.tolerance, 0, MASS_TOLERANCE_MAX);
   if (retrieval.tolerance > 0 && retrieval.kind === 'GOLDEN')
     throw argumentError('retrieval.tolerance', '0 with GOLDEN, whose subset proves nothing of the rows outside', retrieval.tolerance);
+  const budget = inRange('retrieval.max_tail_mass', retrieval.maxTailMass, 0, 1);
+  if (budget === 1) throw argumentError('retrieval.max_tail_mass', 'a share above 0 and below 1, or 0 for any', budget);
+  if (budget > 0 && retrieval.kind !== 'GOLDEN')
+    throw argumentError('retrieval.max_tail_mass', '0 with EXACT_SCAN, where tolerance says what may be left out', budget);
 }

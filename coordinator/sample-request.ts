@@ -21,7 +21,7 @@ import { checkDataSet, checkMagnitude, checkRetrieval, inRange, integerIn, label
 import type { DenoiserPlan } from './denoisers/denoiser.js';
 import { planDenoiser } from './denoisers/registry.js';
 import { SAMPLERS, type SamplerEntry, type SamplerName } from './samplers/registry.js';
-import { eligibleRows, planGolden, toleranceOf, rowValues, type StepPlan } from './step-plan.js';
+import { allowedErrors, eligibleRows, planGolden, rowValues, type StepPlan } from './step-plan.js';
 
 /** A checked request. */
 export interface SamplePlan {
@@ -139,7 +139,7 @@ export function stepOfBatch(plan: SamplePlan, x: Float64Array, from: number, bat
     eligible,
     golden: planGolden(plan.manifest, plan.retrieval, counters, eligible, alpha, sigma),
     denoiser: denoiserOf(plan, alpha, sigma),
-    ...toleranceOf(plan.retrieval),
+    ...allowedErrors(plan.retrieval),
     massRows: plan.massRows,
     allowPartial: plan.allowPartial,
   };

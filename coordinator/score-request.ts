@@ -20,7 +20,7 @@ import {
 } from './request-fields.js';
 import { planDenoiser } from './denoisers/registry.js';
 import type { StepAnswer } from './step-answer.js';
-import { eligibleRows, planGolden, toleranceOf, rowValues, type StepPlan } from './step-plan.js';
+import { allowedErrors, eligibleRows, planGolden, rowValues, type StepPlan } from './step-plan.js';
 
 /** A checked request. */
 export interface ScorePlan {
@@ -58,7 +58,7 @@ export function planScore(request: ScoreRequest__Output, manifest: Manifest): Sc
     eligible,
     golden,
     denoiser: planDenoiser(request.denoiser, request.denoiserSettings, query),
-    ...toleranceOf(request.retrieval),
+    ...allowedErrors(request.retrieval),
     massRows: request.returnMassRows,
     allowPartial: request.allowPartial,
   };
@@ -75,6 +75,7 @@ export function planScore(request: ScoreRequest__Output, manifest: Manifest): Sc
     goldenRows: answer.goldenRows,
     tailMassBound: answer.tailMassBound,
     tailMassKind: answer.tailMassKind,
+    tailMassKinds: answer.tailMassKinds,
     coverage: answer.coverage,
     timings: answer.timings,
     massRows: answer.massRows ?? null,

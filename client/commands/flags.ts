@@ -62,6 +62,13 @@ export const labelList: Parser<number[]> = (value, name) => {
   return labels;
 };
 
+/** A share of the mass: 0 would want every row and 1 none. */
+const budget: Parser<number> = (value, name) => {
+  const share = real(0, 1, true)(value, name);
+  if (share === 1) throw argumentError(name, 'a share below 1', value);
+  return share;
+};
+
 export function addTargetFlags(command: Command): Command {
   return command
     .addOption(clientFlag('--endpoint <HOST:PORT>', 'coordinator of a running cluster', hostPort))
@@ -94,6 +101,7 @@ export function addPosteriorFlags(command: Command): Command {
     .addOption(clientFlag('--proxy-resolution <PIXELS>', 'golden: pixels along H after pooling', integer(1, PROXY_RESOLUTION_MAX)))
     .addOption(clientFlag('--presample <auto|all>', 'golden, released: how many rows are pre-sampled (default auto)', wordOf(PRESAMPLES)))
     .addOption(clientFlag('--search <NAME>', 'golden, paper: how the pool is found: auto | scan | hnsw (default auto)', wordOf(SEARCHES)))
+    .addOption(clientFlag('--max-tail-mass <SHARE>', 'golden: bound that is accepted, in (0, 1); above it more rows are taken, at last all', budget))
     .addOption(clientFlag('--mask-threshold <SHARE>', 'pca: mask entries below this share of the largest are 0 (default .02)', real(0, 1, true)))
     .addOption(clientFlag('--patch-size <PIXELS>', 'patch: pixels per side, odd (default by noise level, as published)', integer(1, PATCH_SIZE_MAX)))
     .addOption(clientFlag('--labels <CLASSES>', 'posterior over rows of these classes: one for all, or one for each image', labelList))
@@ -114,6 +122,7 @@ export interface PosteriorFlags {
   readonly proxyResolution?: number;
   readonly presample?: PresampleWord;
   readonly search?: SearchWord;
+  readonly maxTailMass?: number;
   readonly maskThreshold?: number;
   readonly patchSize?: number;
   readonly labels?: readonly number[];
@@ -131,8 +140,8 @@ export function readDenoiserSettings({ denoiser, maskThreshold, patchSize }: Pos
 
 /** Errors: ARGUMENT_INVALID for a golden flag beside --retrieval exact: it would have no effect. */
 export function readRetrieval(flags: PosteriorFlags): RetrievalChoice {
-  const { goldenVariant, kMin, kMax, k, candidatePool, proxyResolution, presample, search } = flags;
-  const golden = { variant: goldenVariant, kMin, kMax, k, candidatePool, proxyResolution, presample, search };
+  const { goldenVariant, kMin, kMax, k, candidatePool, proxyResolution, presample, search, maxTailMass } = flags;
+  const golden = { variant: goldenVariant, kMin, kMax, k, candidatePool, proxyResolution, presample, search, maxTailMass };
   const given = Object.entries(golden).filter(([, value]) => value !== undefined);
   if (search === 'hnsw' && goldenVariant === 'released')
     throw argumentError('--search', 'auto or scan, since --golden-variant released chooses among random rows, which no index holds,', search);

@@ -47,6 +47,11 @@ test('sizes and counters go as they are', () => {
   );
 });
 
+test('an error budget travels with golden retrieval', () => {
+  assert.equal(encodeRetrieval({ kind: 'golden', maxTailMass: 0.01 }).maxTailMass, 0.01);
+  assert.equal(encodeRetrieval({ kind: 'golden' }).maxTailMass, 0);
+});
+
 test('a tolerance travels with exact retrieval', () => {
   assert.deepEqual(encodeRetrieval({ kind: 'exact', tolerance: 0.01 }), { kind: 'EXACT_SCAN', tolerance: 0.01 });
   assert.deepEqual(encodeRetrieval({ kind: 'exact' }), { kind: 'EXACT_SCAN' });
