@@ -86,7 +86,7 @@ export interface ScoreResult {
   readonly maxWeight: readonly number[];
   /** [B] rows in the sum */
   readonly goldenRows: readonly number[];
-  /** [B] bound on the mass of the rows left out, in [0, 1] */
+  /** [B] bound on the mass of the rows left out, in [0, 1]; pca and patch: half of the bound on |x0hat - exact| of the worst value */
   readonly tailMassBound: readonly number[];
   /** the weakest of tailMassKinds */
   readonly tailMassKind: BoundWord;

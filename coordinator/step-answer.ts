@@ -124,13 +124,18 @@ function posteriorMean(B: number, D: number, scalars: PosteriorScalars, sums: Po
   return x0hat;
 }
 
-/** tau <= T / (Z + T) with T = (rows not scored) exp(logit of the last row inside): right if the rows inside are the nearest. */
+/**
+ * tau <= T / (Z + T). A row that reached the cuts and did not pass counts with the logit of the last row inside: right if the rows inside are the nearest. One
+ * that the pre-sample left out was never looked at and may be the nearest of all: nothing is known of its logit but that it is at most 0.
+ */
 function unscoredShare(plan: StepPlan, merged: MergedStep, b: number): number {
   const unscored = merged.eligible[b]! - merged.scalars.rows[b]!;
   if (merged.lastDistance === undefined || unscored <= 0) return 0;
+  const unseen = Math.max(0, merged.eligible[b]! - (plan.golden?.presample[b] ?? Infinity));
+  const best = merged.scalars.maxLogit[b]!;
   const lastLogit = -merged.lastDistance[b]! / (2 * plan.sigma[b]! ** 2 * plan.temperature);
-  const tail = unscored * Math.exp(Math.min(0, lastLogit - merged.scalars.maxLogit[b]!));
-  return tail / (merged.scalars.mass[b]! + tail);
+  const tail = (unscored - unseen) * Math.exp(Math.min(0, lastLogit - best)) + (unseen > 0 ? unseen * Math.exp(-best) : 0);
+  return 1 / (1 + merged.scalars.mass[b]! / tail);
 }
 
 function massRowsOf(B: number, histogram: MergedHistogram, mass: Float64Array): StepMassRows {
