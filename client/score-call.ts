@@ -26,7 +26,7 @@ import {
 export interface DenoiserSettings {
   /** pca: entries of the raw mask below this share of the largest are 0; in (0, 1], default 0.02 */
   readonly maskThreshold?: number;
-  /** patch: pixels per side, odd; default by noise level, as published */
+  /** patch, patch-equivariant: pixels per side, odd; default by noise level, as published */
   readonly patchSize?: number;
 }
 

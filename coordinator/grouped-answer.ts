@@ -50,8 +50,8 @@ export function formGroupedAnswer(plan: StepPlan, precision: ReadyPrecision, mer
 
 function reduced(plan: StepPlan, precision: ReadyPrecision, { partial, eligible }: MergedGroups, b: number) {
   const { groups: G, kinds, of } = precision;
-  const { voters, constant } = kinds[of[b]!]!;
-  const rows = partial.rows[b]!;
+  const { voters, constant, weightsPerRow } = kinds[of[b]!]!;
+  const weights = partial.rows[b]! * weightsPerRow;
   const perVoter = Math.log(2 * Math.PI * plan.sigma[b]! ** 2) / 2;
   let counted = 0;
   let logZ = 0;
@@ -73,10 +73,10 @@ function reduced(plan: StepPlan, precision: ReadyPrecision, { partial, eligible 
   // Without a group that anything votes for all rows weigh the same.
   const none = counted === 0;
   return {
-    logZ: none ? Math.log(rows) : logZ / counted,
-    logEvidence: (none ? Math.log(rows) : logEvidence / counted) - Math.log(eligible[b]!),
-    effectiveSupport: none ? rows : Math.min(rows, Math.max(1, support / counted)),
-    maxWeight: none ? 1 / rows : Math.min(1, maxWeight),
+    logZ: none ? Math.log(weights) : logZ / counted,
+    logEvidence: (none ? Math.log(weights) : logEvidence / counted) - Math.log(eligible[b]! * weightsPerRow),
+    effectiveSupport: none ? weights : Math.min(weights, Math.max(1, support / counted)),
+    maxWeight: none ? 1 / weights : Math.min(1, maxWeight),
   };
 }
 

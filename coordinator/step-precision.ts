@@ -49,6 +49,18 @@ async function readyKind(
   source: PrecisionSource,
   signal: AbortSignal,
 ): Promise<ReadyKind> {
+  if (precision.kind === 'equivariant') {
+    const { side } = precision;
+    return {
+      message: { equivariant: side },
+      supports: undefined,
+      // Outside the image query and row are zero, and compared all the same.
+      voters: new Uint32Array(groups).fill(manifest.shape[0] * side ** 2),
+      constant: new Uint8Array(groups),
+      votesForItself: new Uint8Array(rowValues(manifest)).fill(1),
+      weightsPerRow: groups,
+    };
+  }
   if (precision.kind === 'window') {
     const voters = windowVoters(manifest.shape, precision.side);
     const votesForItself = new Uint8Array(rowValues(manifest)).fill(1);

@@ -103,7 +103,13 @@ export function addPosteriorFlags(command: Command): Command {
     .addOption(clientFlag('--search <NAME>', 'golden, paper: how the pool is found: auto | scan | hnsw (default auto)', wordOf(SEARCHES)))
     .addOption(clientFlag('--max-tail-mass <SHARE>', 'golden: bound that is accepted, in (0, 1); above it more rows are taken, at last all', budget))
     .addOption(clientFlag('--mask-threshold <SHARE>', 'pca: mask entries below this share of the largest are 0 (default .02)', real(0, 1, true)))
-    .addOption(clientFlag('--patch-size <PIXELS>', 'patch: pixels per side, odd (default by noise level, as published)', integer(1, PATCH_SIZE_MAX)))
+    .addOption(
+      clientFlag(
+        '--patch-size <PIXELS>',
+        'patch, patch-equivariant: pixels per side, odd (default by noise level, as published)',
+        integer(1, PATCH_SIZE_MAX),
+      ),
+    )
     .addOption(clientFlag('--labels <CLASSES>', 'posterior over rows of these classes: one for all, or one for each image', labelList))
     .addOption(clientFlag('--temperature <T>', 'divides the logits (default 1)', real(0, Infinity, true)))
     .addOption(clientFlag('--batch-rows <B>', `queries in one step, 1 to ${BATCH_ROWS_MAX}`, integer(1, BATCH_ROWS_MAX), String(BATCH_ROWS_DEFAULT)))
@@ -131,10 +137,13 @@ export interface PosteriorFlags {
   readonly allowPartial?: boolean;
 }
 
+/** Denoisers that are made of patches. */
+export const PATCHES: readonly Denoiser[] = ['patch', 'patch-equivariant'];
+
 /** Errors: ARGUMENT_INVALID for a flag of another denoiser: it would have no effect. Undefined where there is no setting. */
 export function readDenoiserSettings({ denoiser, maskThreshold, patchSize }: PosteriorFlags): DenoiserSettings | undefined {
   if (maskThreshold !== undefined && denoiser !== 'pca') throw argumentError('--mask-threshold', '--denoiser pca', denoiser);
-  if (patchSize !== undefined && denoiser !== 'patch') throw argumentError('--patch-size', '--denoiser patch', denoiser);
+  if (patchSize !== undefined && !PATCHES.includes(denoiser)) throw argumentError('--patch-size', `--denoiser ${PATCHES.join(' or ')}`, denoiser);
   return maskThreshold === undefined && patchSize === undefined ? undefined : defined({ maskThreshold, patchSize });
 }
 

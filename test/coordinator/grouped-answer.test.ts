@@ -29,7 +29,16 @@ const plan: StepPlan = {
 /** Groups: of two voters, of one, of none, and a constant one. */
 const precision: ReadyPrecision = {
   groups: 4,
-  kinds: [{ message: {}, supports: undefined, voters: Uint32Array.of(2, 1, 0, 1), constant: Uint8Array.of(0, 0, 0, 1), votesForItself: Uint8Array.of(1, 1, 0, 1), weightsPerRow: 1 }],
+  kinds: [
+    {
+      message: {},
+      supports: undefined,
+      voters: Uint32Array.of(2, 1, 0, 1),
+      constant: Uint8Array.of(0, 0, 0, 1),
+      votesForItself: Uint8Array.of(1, 1, 0, 1),
+      weightsPerRow: 1,
+    },
+  ],
   of: Uint32Array.of(0),
 };
 const timings = () => ({ totalMs: 0, queueMs: 0, scatterMs: 0, screenMs: 0, aggregateMs: 0, mergeMs: 0, workerComputeMs: 0 });

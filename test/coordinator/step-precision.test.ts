@@ -34,6 +34,15 @@ test('windows go by their side, and their voters are those in the picture', asyn
   });
 });
 
+test('patches from everywhere have a weight for each location, and are compared beyond the border too', async () => {
+  const precisions = [{ kind: 'equivariant' as const, side: 3 }];
+  const ready = await makeReady(planOf({ route: 'groups', groups: 15, precisions, of: Uint32Array.of(0) }), noMask, signal);
+  const { message, supports, voters, constant, votesForItself, weightsPerRow } = ready!.kinds[0]!;
+  assert.deepEqual([message, supports, weightsPerRow], [{ equivariant: 3 }, undefined, 15]);
+  assert.ok(voters.length === 15 && voters.every((n) => n === 2 * 9));
+  assert.ok(constant.every((c) => c === 0) && votesForItself.length === 30 && votesForItself.every((own) => own === 1));
+});
+
 test('masks are asked for one after the other, and go by their hash', async () => {
   const asked: number[] = [];
   const votesForItself = Uint8Array.from({ length: 30 }, (_, p) => p % 2);

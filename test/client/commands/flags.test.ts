@@ -89,6 +89,6 @@ test('settings of a denoiser go with that denoiser only', () => {
     message: 'Expected --denoiser pca for --mask-threshold but received "optimal"',
   });
   assert.throws(() => readDenoiserSettings(parse('--patch-size', '7', '--denoiser', 'pca')), {
-    message: 'Expected --denoiser patch for --patch-size but received "pca"',
+    message: 'Expected --denoiser patch or patch-equivariant for --patch-size but received "pca"',
   });
 });
