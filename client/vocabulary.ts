@@ -30,6 +30,10 @@ export type PresampleWord = keyof typeof PRESAMPLES;
 export const SEARCHES = { auto: 'SEARCH_AUTO', scan: 'SEARCH_SCAN', hnsw: 'SEARCH_HNSW' } as const;
 export type SearchWord = keyof typeof SEARCHES;
 
+/** How the rows' weights make an answer: one softmax, or the biased mean over blocks of rows of published baselines. */
+export const AGGREGATORS = { softmax: 'SOFTMAX', wss: 'WSS' } as const;
+export type AggregatorWord = keyof typeof AGGREGATORS;
+
 export const RESULT_DTYPES = { f32: 'F32', f64: 'F64', f16: 'F16' } as const;
 export type ResultDtype = keyof typeof RESULT_DTYPES;
 

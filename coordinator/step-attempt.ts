@@ -7,10 +7,12 @@
 
 import { GolddiffError, asGolddiffError, invariant } from '../shared/errors.js';
 import { DEADLINE_MARGIN_MS, STEP_TIMEOUT_MS, SUPPORTS_TIMEOUT_MS } from '../shared/limits.js';
+import { mergeBlocked } from '../shared/math/blocked-partial.js';
 import { mergeGrouped } from '../shared/math/grouped-partial.js';
 import { mergeUp, rootLevel, type TreeNode } from '../shared/math/merge-tree.js';
 import { EMPTY_SUMS, mergeScalars, mergeSums, type PosteriorScalars, type PosteriorSums } from '../shared/math/partial-posterior.js';
 import { abortReason } from './admission-queue.js';
+import { formBlockedAnswer } from './blocked-answer.js';
 import { findGoldenSubset, type GoldenSubset } from './golden-search.js';
 import { mergeHistograms, type MergedHistogram } from './mass-rows.js';
 import { formGroupedAnswer } from './grouped-answer.js';
@@ -92,6 +94,14 @@ export async function attemptStep(
       clock.timings.workerComputeMs = Math.max(...workers.map((worker) => worker.computeMs));
       return answer;
     };
+    if (plan.blockRows !== undefined) {
+      const nodes = joined(await forEach((worker) => worker.blocks(cuts, precision?.groups ?? 1)));
+      clock.end('aggregateMs');
+      const partial = mergeUp(nodes, root, mergeBlocked);
+      invariant(partial !== undefined, 'blocks cover the partitions');
+      const eligible = eligibleReached(plan, coverage, partial.whole.rows, golden);
+      return answered(formBlockedAnswer(plan, precision, { partial, eligible, coverage }, clock.timings));
+    }
     if (precision !== undefined) {
       const nodes = joined(await forEach((worker) => worker.groups(cuts, precision.groups)));
       clock.end('aggregateMs');
@@ -153,6 +163,7 @@ function openRequest(plan: StepPlan, epoch: number, context: StepContext, precis
     timeoutMs,
     search: golden?.search ?? 'SEARCH_UNSPECIFIED',
     tolerance: plan.tolerance ?? 0,
+    blockRows: plan.blockRows ?? 0,
     ...(precision && { precisions: precision.kinds.map(({ message }) => message), precisionOf: [...precision.of] }),
   };
 }

@@ -33,6 +33,8 @@ export interface StepPlan {
   readonly tolerance?: number;
   /** golden: largest bound that is accepted, in (0, 1); undefined = any */
   readonly maxTailMass?: number;
+  /** rows in a block of the `wss` aggregator; undefined = one softmax over all rows */
+  readonly blockRows?: number;
   /** asked for; only answered where a query has one weight for each row */
   readonly massRows: boolean;
   readonly allowPartial: boolean;
@@ -102,7 +104,8 @@ export function planGolden(
   }
   return {
     proxyResolution: proxyGeometry(manifest.shape, retrieval.proxyResolution).resolution,
-    search: retrieval.variant === 'RELEASED' ? 'SEARCH_SCAN' : retrieval.search,
+    // An index restricts a partition to its candidates, blocks to theirs: one of them at a time.
+    search: retrieval.variant === 'RELEASED' || retrieval.aggregator === 'WSS' ? 'SEARCH_SCAN' : retrieval.search,
     presampleSeed: counters.presampleSeed,
     presampleStep: counters.presampleStep,
     queryIds: Uint32Array.from({ length: B }, (_, b) => counters.firstQuery + b),
@@ -110,6 +113,11 @@ export function planGolden(
     pool,
     subset,
   };
+}
+
+/** The aggregator that a request asks for, as a field of the plan. It has been checked. */
+export function blocksOf(retrieval: Retrieval__Output | null): Pick<StepPlan, 'blockRows'> {
+  return retrieval?.aggregator === 'WSS' ? { blockRows: retrieval.blockRows } : {};
 }
 
 /**

@@ -30,6 +30,8 @@ export interface StepOpening {
   readonly timeoutMs: number;
   readonly queries: Omit<StepQueries, 'x'>;
   readonly search: SearchWish;
+  /** of the `wss` aggregator; 0 = none */
+  readonly blockRows: number;
 }
 
 /**
@@ -63,6 +65,7 @@ export function decodeOpen(open: OpenStep__Output, shape: readonly [number, numb
     rowValues: D,
     timeoutMs: open.timeoutMs,
     search,
+    blockRows: open.blockRows,
     queries: {
       dataSet: open.dataSet,
       batch: B,
@@ -131,7 +134,7 @@ function groupWindows(screen: Screen__Output): Map<number, { query: number; firs
 }
 
 export type AggregateRequest =
-  | { readonly stage: 'scalars' | 'groups'; readonly cuts: StageCuts }
+  | { readonly stage: 'scalars' | 'groups' | 'blocks'; readonly cuts: StageCuts }
   | {
       readonly stage: 'sums';
       readonly cuts: StageCuts;
@@ -144,6 +147,10 @@ export type AggregateRequest =
 export function decodeAggregate(aggregate: Aggregate__Output, opening: StepOpening): AggregateRequest {
   const cuts = decodeCuts('aggregate.cuts', aggregate.cuts, opening);
   const grouped = opening.queries.precision !== undefined;
+  if (opening.blockRows > 0) {
+    if (aggregate.stage === 'BLOCKS') return { stage: 'blocks', cuts };
+    throw argumentError('aggregate.stage', 'BLOCKS in a step with block_rows', aggregate.stage);
+  }
   if (aggregate.stage === 'GROUPS' && grouped) return { stage: 'groups', cuts };
   if (aggregate.stage === 'SCALARS' && !grouped) return { stage: 'scalars', cuts };
   if (aggregate.stage !== 'SUMS' || grouped)

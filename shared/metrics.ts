@@ -111,7 +111,7 @@ export const WORKER_METRICS = {
     type: 'histogram',
     labels: ['phase'],
     buckets: DURATION_BUCKETS_SECONDS,
-    help: 'Compute time of one request within a step, by phase (screen, scalars, sums, groups).',
+    help: 'Compute time of one request within a step, by phase (screen, scalars, sums, groups, blocks).',
   },
   residentBytes: { name: 'golddiff_worker_resident_bytes', type: 'gauge', labels: [], help: 'Bytes of rows held ready for scoring.' },
   partitionsHeld: { name: 'golddiff_worker_partitions_held', type: 'gauge', labels: [], help: 'Partitions that are loaded and served.' },

@@ -19,10 +19,12 @@ import {
 import type { RetrievalChoice } from '../retrieval.js';
 import type { DenoiserSettings } from '../score-call.js';
 import {
+  AGGREGATORS,
   DENOISERS,
   GOLDEN_VARIANTS,
   PRESAMPLES,
   SEARCHES,
+  type AggregatorWord,
   type Denoiser,
   type GoldenVariantWord,
   type PresampleWord,
@@ -102,6 +104,14 @@ export function addPosteriorFlags(command: Command): Command {
     .addOption(clientFlag('--presample <auto|all>', 'golden, released: how many rows are pre-sampled (default auto)', wordOf(PRESAMPLES)))
     .addOption(clientFlag('--search <NAME>', 'golden, paper: how the pool is found: auto | scan | hnsw (default auto)', wordOf(SEARCHES)))
     .addOption(clientFlag('--max-tail-mass <SHARE>', 'golden: bound that is accepted, in (0, 1); above it more rows are taken, at last all', budget))
+    .addOption(
+      clientFlag(
+        '--aggregator <NAME>',
+        'softmax (exact) | wss (mean of a softmax for each block of rows: biased, as in published baselines)',
+        wordOf(AGGREGATORS),
+      ),
+    )
+    .addOption(clientFlag('--block-rows <ROWS>', 'wss: rows in a block', rows))
     .addOption(clientFlag('--mask-threshold <SHARE>', 'pca: mask entries below this share of the largest are 0 (default .02)', real(0, 1, true)))
     .addOption(
       clientFlag(
@@ -129,6 +139,8 @@ export interface PosteriorFlags {
   readonly presample?: PresampleWord;
   readonly search?: SearchWord;
   readonly maxTailMass?: number;
+  readonly aggregator?: AggregatorWord;
+  readonly blockRows?: number;
   readonly maskThreshold?: number;
   readonly patchSize?: number;
   readonly labels?: readonly number[];
@@ -155,12 +167,18 @@ export function readRetrieval(flags: PosteriorFlags): RetrievalChoice {
   if (search === 'hnsw' && goldenVariant === 'released')
     throw argumentError('--search', 'auto or scan, since --golden-variant released chooses among random rows, which no index holds,', search);
   if (flags.tolerance !== undefined && flags.retrieval === 'golden') throw argumentError('--tolerance', '--retrieval exact', 'golden');
-  if (flags.retrieval === 'golden') return { kind: 'golden', ...Object.fromEntries(given) };
+  const { aggregator, blockRows } = flags;
+  if ((aggregator === 'wss') !== (blockRows !== undefined))
+    throw aggregator === 'wss'
+      ? argumentError('--block-rows', 'the rows of a block with --aggregator wss', blockRows)
+      : argumentError('--block-rows', '--aggregator wss', aggregator);
+  const aggregation = defined({ aggregator, blockRows });
+  if (flags.retrieval === 'golden') return { kind: 'golden', ...Object.fromEntries(given), ...aggregation };
   if (given.length > 0) {
     const name = given[0]?.[0] === 'variant' ? 'goldenVariant' : (given[0]?.[0] ?? '');
     throw argumentError(`--${name.replace(/[A-Z]/g, (c) => `-${c.toLowerCase()}`)}`, '--retrieval golden', 'exact');
   }
-  return { kind: 'exact', ...(flags.tolerance === undefined ? {} : { tolerance: flags.tolerance }) };
+  return { kind: 'exact', ...(flags.tolerance === undefined ? {} : { tolerance: flags.tolerance }), ...aggregation };
 }
 
 /** Leaves out what is undefined, as exact optional properties want it. */

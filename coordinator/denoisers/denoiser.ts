@@ -15,6 +15,8 @@ export interface DenoiserQuery {
   readonly temperature: number;
   /** a subset of the rows is scored */
   readonly golden: boolean;
+  /** rows are weighed by blocks (WSS) */
+  readonly blocks: boolean;
   readonly settings: DenoiserSettings__Output;
 }
 

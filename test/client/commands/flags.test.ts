@@ -92,3 +92,11 @@ test('settings of a denoiser go with that denoiser only', () => {
     message: 'Expected --denoiser patch or patch-equivariant for --patch-size but received "pca"',
   });
 });
+
+test('wss comes with the rows of its blocks, and they with it', () => {
+  assert.deepEqual(readRetrieval(parse('--aggregator', 'wss', '--block-rows', '128')), { kind: 'exact', aggregator: 'wss', blockRows: 128 });
+  const golden = readRetrieval(parse('--retrieval', 'golden', '--aggregator', 'wss', '--block-rows', '5'));
+  assert.deepEqual(golden, { kind: 'golden', aggregator: 'wss', blockRows: 5 });
+  assert.throws(() => readRetrieval(parse('--aggregator', 'wss')), { message: /rows of a block .* for --block-rows/ });
+  assert.throws(() => readRetrieval(parse('--block-rows', '5')), { message: /--aggregator wss for --block-rows/ });
+});
