@@ -10,6 +10,7 @@ import type { StepResponse__Output } from '../proto/generated/golddiff/v1/StepRe
 import type { SumsPart__Output } from '../proto/generated/golddiff/v1/SumsPart.js';
 import { GolddiffError, isErrorCode } from '../shared/errors.js';
 import { DATA_PLANE_CHUNK_BYTES, HISTOGRAM_BINS, NEGLIGIBLE_SHARE } from '../shared/limits.js';
+import { blockedBytes, decodeBlocked, type BlockedPartial } from '../shared/math/blocked-partial.js';
 import { decodeGrouped, groupedBytes, type GroupedPartial } from '../shared/math/grouped-partial.js';
 import { nodeKey, partitionsUnder } from '../shared/math/merge-tree.js';
 import type { PosteriorScalars, PosteriorSums } from '../shared/math/partial-posterior.js';
@@ -171,10 +172,28 @@ export class WorkerStep {
   }
 
   /** Groups by node of the merge tree; together they cover this worker's partitions. They end the step. @param groups G */
-  async groups(cuts: readonly CutVector[], groups: number): Promise<Map<string, GroupedPartial>> {
-    const { batch, dim, present } = this.settings;
-    await this.#send({ aggregate: { stage: 'GROUPS', cuts: [...cuts], last: true } });
-    const assembly = new NodeAssembly<GroupsPart__Output>(this.workerId, 'groups', groupedBytes(batch, groups, dim));
+  groups(cuts: readonly CutVector[], groups: number): Promise<Map<string, GroupedPartial>> {
+    const { batch, dim } = this.settings;
+    return this.#nodes('GROUPS', cuts, groupedBytes(batch, groups, dim), ({ rows, ...node }, bytes) => {
+      if (rows.length !== batch) throw this.#broken(`the rows of node ${nodeKey(node)} are not [B]`);
+      return decodeGrouped(Float64Array.from(rows), groups, dim, bytes);
+    });
+  }
+
+  /** Blocks of rows by node of the merge tree, as `groups`. */
+  blocks(cuts: readonly CutVector[], groups: number): Promise<Map<string, BlockedPartial>> {
+    const { batch, dim } = this.settings;
+    return this.#nodes('BLOCKS', cuts, blockedBytes(batch, groups, dim), (_node, bytes) => decodeBlocked(batch, groups, dim, bytes));
+  }
+
+  async #nodes<T>(
+    stage: 'GROUPS' | 'BLOCKS',
+    cuts: readonly CutVector[],
+    nodeBytes: number,
+    make: (first: GroupsPart__Output, bytes: Uint8Array<ArrayBuffer>) => T,
+  ): Promise<Map<string, T>> {
+    await this.#send({ aggregate: { stage, cuts: [...cuts], last: true } });
+    const assembly = new NodeAssembly<GroupsPart__Output>(this.workerId, stage.toLowerCase(), nodeBytes);
     for (;;) {
       const reply = await this.#next();
       if (reply.groupsPart) {
@@ -182,10 +201,7 @@ export class WorkerStep {
         assembly.add(reply.groupsPart);
       } else if (reply.groupsDone) {
         this.computeMs += reply.groupsDone.computeMs;
-        const nodes = assembly.finish(this.#held, present, ({ rows, ...node }, bytes) => {
-          if (rows.length !== batch) throw this.#broken(`the rows of node ${nodeKey(node)} are not [B]`);
-          return decodeGrouped(Float64Array.from(rows), groups, dim, bytes);
-        });
+        const nodes = assembly.finish(this.#held, this.settings.present, make);
         this.step.end();
         return nodes;
       } else throw this.#unexpected(reply);

@@ -32,6 +32,8 @@ export interface StepOpening {
   readonly timeoutMs: number;
   readonly queries: Omit<StepQueries, 'x'>;
   readonly search: SearchWish;
+  /** of the `wss` aggregator; 0 = none */
+  readonly blockRows: number;
 }
 
 /**
@@ -65,6 +67,7 @@ export function decodeOpen(open: OpenStep__Output, shape: readonly [number, numb
     rowValues: D,
     timeoutMs: open.timeoutMs,
     search,
+    blockRows: open.blockRows,
     queries: {
       dataSet: open.dataSet,
       batch: B,
@@ -133,7 +136,7 @@ function groupWindows(screen: Screen__Output): Map<number, { query: number; firs
 }
 
 export type AggregateRequest =
-  | { readonly stage: 'scalars' | 'groups'; readonly cuts: StageCuts }
+  | { readonly stage: 'scalars' | 'groups' | 'blocks'; readonly cuts: StageCuts }
   | {
       readonly stage: 'sums';
       readonly cuts: StageCuts;
@@ -146,6 +149,10 @@ export type AggregateRequest =
 export function decodeAggregate(aggregate: Aggregate__Output, opening: StepOpening): AggregateRequest {
   const cuts = { ...decodeCuts('aggregate.cuts', aggregate.cuts, opening), ...decodePoolShare(aggregate.poolShare, opening) };
   const grouped = opening.queries.precision !== undefined;
+  if (opening.blockRows > 0) {
+    if (aggregate.stage === 'BLOCKS') return { stage: 'blocks', cuts };
+    throw argumentError('aggregate.stage', 'BLOCKS in a step with block_rows', aggregate.stage);
+  }
   if (aggregate.stage === 'GROUPS' && grouped) return { stage: 'groups', cuts };
   if (aggregate.stage === 'SCALARS' && !grouped) return { stage: 'scalars', cuts };
   if (aggregate.stage !== 'SUMS' || grouped)

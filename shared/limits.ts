@@ -173,5 +173,7 @@ export const SUPPORTS_TIMEOUT_MS = 30_000;
 export const NOISE_RATIO_MIN = 1e-9;
 /** Pixels per side of a patch: beyond any image that fits a row. */
 export const PATCH_SIZE_MAX = 4_095;
+/** Locations of an image whose patches are taken from everywhere: each pair of them is a distance, 16.7 million a row at 64 x 64, which is half a second. */
+export const EQUIVARIANT_LOCATIONS_MAX = 4_096;
 /** Partitions of one step with groups that a worker has under way for each compute thread: the next is ready when one is done, and few partials wait. */
 export const GROUPS_PER_THREAD = 2;

@@ -68,7 +68,10 @@ export interface StepPrecision {
 
 export type Precision =
   /** G = H*W: the side x side pixels around each location, all channels, cut off at the border; side is odd */
-  { readonly kind: 'window'; readonly side: number } | { readonly kind: 'supports'; readonly set: SupportSet };
+  | { readonly kind: 'window'; readonly side: number }
+  | { readonly kind: 'supports'; readonly set: SupportSet }
+  /** G = H*W: the patches of that side at all locations of a row, zero outside the image, each with a weight; never beside another kind */
+  | { readonly kind: 'equivariant'; readonly side: number };
 
 export interface GoldenQueries {
   /** pixels along H after pooling */

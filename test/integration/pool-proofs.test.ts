@@ -49,7 +49,8 @@ async function screens(): Promise<number> {
   for (const [name, address] of cluster.metricsEndpoints) {
     if (!name.startsWith('shard worker')) continue;
     const text = await (await fetch(`http://${address}/metrics`)).text();
-    for (const line of text.split('\n')) if (/^golddiff_worker_compute_duration_seconds_count\{.*"screen"/.test(line)) sum += Number(line.split(' ').at(-1));
+    for (const line of text.split('\n'))
+      if (/^golddiff_worker_compute_duration_seconds_count\{.*"screen"/.test(line)) sum += Number(line.split(' ').at(-1));
   }
   return sum;
 }

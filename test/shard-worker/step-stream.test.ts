@@ -44,6 +44,7 @@ const OPEN: Body = {
     timeoutMs: 10_000,
     search: 'SEARCH_UNSPECIFIED',
     tolerance: 0,
+    blockRows: 0,
     precisions: [],
     precisionOf: [],
     x: Buffer.alloc(0),
