@@ -70,13 +70,14 @@ export function labelsOf(labels: readonly number[], count: number, manifest: Man
 
 /** Squares of values must stay finite, or a weight would not be a number. */
 export function checkMagnitude(field: string, values: Float64Array, dim: number): void {
-  const at = values.findIndex((value) => Math.abs(value) > QUERY_VALUE_MAX);
-  if (at >= 0)
+  for (let at = 0; at < values.length; at++) {
+    if (!(Math.abs(values[at]!) > QUERY_VALUE_MAX)) continue;
     throw argumentError(
       `${field}[${Math.floor(at / dim)}]`,
       `values of at most ${QUERY_VALUE_MAX} in magnitude`,
       `${values[at]} at value ${at % dim}`,
     );
+  }
 }
 
 /** Enumerations of a retrieval; its sizes are checked against the rows where the step is planned. */

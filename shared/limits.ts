@@ -19,11 +19,13 @@ export const SEED_MAX = Number.MAX_SAFE_INTEGER;
 
 /** Public messages: x0hat, score and eps of 256 x 12,288 in float32 are 38 MB. */
 export const PUBLIC_MESSAGE_BYTES_MAX = 64 * 1024 * 1024;
+/** HTTP/2 window that a coordinator offers to its clients: a small batch arrives without a stop, and a slow coordinator still stops a fast client soon. */
+export const PUBLIC_WINDOW_BYTES = 1024 * 1024;
 /** Internal messages are chunks and scalars; a screen part of a large batch is the biggest. */
 export const INTERNAL_MESSAGE_BYTES_MAX = 64 * 1024 * 1024;
 /** Piece of a tensor on the data plane. */
 export const DATA_PLANE_CHUNK_BYTES = 256 * 1024;
-/** HTTP/2 window that a coordinator offers to a worker: keeps a stream of sums from stopping every 64 KiB. */
+/** HTTP/2 window that coordinator and worker offer to each other: keeps queries and sums from stopping every 64 KiB. */
 export const DATA_PLANE_WINDOW_BYTES = 8 * 1024 * 1024;
 
 /** Steps that a coordinator runs at once; more would only share the same workers. */
