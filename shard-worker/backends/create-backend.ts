@@ -7,7 +7,6 @@ import { chooseIsa, type IsaWish } from './native/choose-isa.js';
 import { loadAddon, type LoadedAddon } from './native/load-addon.js';
 import { NativeBackend } from './native/native-backend.js';
 import { ReferenceBackend } from './reference/reference-backend.js';
-import { TypeScriptGroups } from './typescript-groups.js';
 
 export interface BackendSettings {
   readonly wish: BackendWish;
@@ -30,7 +29,7 @@ export function createBackend(settings: BackendSettings): Backend {
   if (choice.degraded) log.warn(facts, 'backend chosen, a faster one is missing');
   else log.info(facts, 'backend chosen');
   if (isa !== undefined && native && 'addon' in native)
-    return new TypeScriptGroups(new NativeBackend({ addon: native.addon, isa, computeThreads, deviceMemoryBytes }), log);
+    return new NativeBackend({ addon: native.addon, isa, computeThreads, deviceMemoryBytes });
   return new ReferenceBackend({ computeThreads, deviceMemoryBytes });
 }
 

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "../engine/error.h"
+#include "../engine/moments.h"
 #include "../engine/partition.h"
 #include "../engine/statistics.h"
 #include "../engine/step.h"
@@ -176,6 +177,25 @@ Napi::Value partition_bytes(const Napi::CallbackInfo &info) {
   return Napi::Number::New(info.Env(), static_cast<double>(unwrap<HeldPartition>(info[0]).partition->bytes()));
 }
 
+/* { groups, of [B], kinds: each { side } or { first, runs } } */
+Grouping grouping_of(const Napi::Object &in, size_t batch, const Partition::Shape &shape) {
+  Grouping out;
+  out.groups = in.Get("groups").ToNumber().Uint32Value();
+  out.of = words(in.Get("of"));
+  const Napi::Array kinds = in.Get("kinds").As<Napi::Array>();
+  for (uint32_t k = 0; k < kinds.Length(); k++) {
+    const Napi::Value item = kinds[k];
+    const Napi::Object kind = item.As<Napi::Object>();
+    if (given(kind.Get("side"))) out.kinds.push_back(GroupKind::window(shape, kind.Get("side").ToNumber().Uint32Value()));
+    else out.kinds.push_back(GroupKind::supports(shape.dim(), words(kind.Get("first")), words(kind.Get("runs"))));
+    if (out.kinds.back().groups() != out.groups) throw EngineError("ARGUMENT_INVALID", "Expected kinds of as many groups as the step has");
+  }
+  if (out.of.size() != batch) throw EngineError("ARGUMENT_INVALID", "Expected a kind of groups for each query");
+  for (const uint32_t of : out.of)
+    if (of >= out.kinds.size()) throw EngineError("ARGUMENT_INVALID", "Expected a kind of groups that is there");
+  return out;
+}
+
 Napi::Value open_step(const Napi::CallbackInfo &info) {
   const auto engine = engine_of(info);
   const Napi::Object in = info[1].As<Napi::Object>();
@@ -198,6 +218,16 @@ Napi::Value open_step(const Napi::CallbackInfo &info) {
       (!settings.labels.empty() && settings.labels.size() != B))
     throw Napi::Error::New(info.Env(), "The arrays of a step do not have its shape");
   if (settings.query_ids.empty()) settings.query_ids.assign(B, 0);
+  if (given(in.Get("grouping"))) {
+    const auto side = [&](const char *name) { return static_cast<size_t>(in.Get(name).ToNumber().Uint32Value()); };
+    const Partition::Shape shape{0, side("channels"), side("height"), side("width")};
+    if (shape.dim() != queries.dim) throw Napi::Error::New(info.Env(), "The shape of a step is not that of its queries");
+    try {
+      settings.grouping = grouping_of(in.Get("grouping").As<Napi::Object>(), B, shape);
+    } catch (const EngineError &error) {
+      throw Napi::Error::New(info.Env(), error.what());
+    }
+  }
   return wrap(info.Env(), new HeldStep{engine, std::make_shared<Step>(std::move(queries), std::move(settings))});
 }
 
@@ -328,6 +358,44 @@ Napi::Value sums(const Napi::CallbackInfo &info) {
   return start(info.Env(), target.engine, std::move(call));
 }
 
+Napi::Value groups(const Napi::CallbackInfo &info) {
+  const Target target(info);
+  auto call = target.call(info);
+  auto reply = std::make_shared<GroupsReply>();
+  call->work = [reply, step = target.step.get(), partition = target.partition.get(), cuts = cuts_of(info[2])] { *reply = step->groups(*partition, cuts); };
+  call->answer = [reply](Napi::Env env) {
+    Napi::Object out = Napi::Object::New(env);
+    out["rows"] = typed<Napi::Float64Array>(env, reply->rows);
+    out["maxLogit"] = typed<Napi::Float64Array>(env, reply->max_logit);
+    out["mass"] = typed<Napi::Float64Array>(env, reply->mass);
+    out["massSq"] = typed<Napi::Float64Array>(env, reply->mass_sq);
+    out["minLogit"] = typed<Napi::Float64Array>(env, reply->min_logit);
+    out["sums"] = typed<Napi::Float32Array>(env, reply->sums);
+    return out;
+  };
+  return start(info.Env(), target.engine, std::move(call));
+}
+
+Napi::Value moments(const Napi::CallbackInfo &info) {
+  const auto engine = engine_of(info);
+  const auto partition = unwrap<HeldPartition>(info[1]).partition;
+  auto call = std::make_unique<Call>(info.Env());
+  call->keep.push_back(partition);
+  call->objects.push_back(Napi::Persistent(info[1].As<Napi::Object>()));
+  auto reply = std::make_shared<Moments>();
+  call->work = [reply, partition = partition.get(), label = info[2].ToNumber().Int32Value(), engine = engine.get()] {
+    *reply = row_moments(*partition, label, engine->pool);
+  };
+  call->answer = [reply](Napi::Env env) {
+    Napi::Object out = Napi::Object::New(env);
+    out["rows"] = Napi::Number::New(env, static_cast<double>(reply->rows));
+    out["sum"] = typed<Napi::Float64Array>(env, reply->sum);
+    out["products"] = typed<Napi::Float64Array>(env, reply->products);
+    return out;
+  };
+  return start(info.Env(), engine, std::move(call));
+}
+
 Napi::Value covariance(const Napi::CallbackInfo &info) {
   const auto engine = engine_of(info);
   const Napi::Array list = info[1].As<Napi::Array>();
@@ -377,6 +445,8 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("screen", Napi::Function::New(env, screen));
   exports.Set("scalars", Napi::Function::New(env, scalars));
   exports.Set("sums", Napi::Function::New(env, sums));
+  exports.Set("groups", Napi::Function::New(env, groups));
+  exports.Set("moments", Napi::Function::New(env, moments));
   exports.Set("covariance", Napi::Function::New(env, covariance));
   exports.Set("spdSolve", Napi::Function::New(env, spd_solve));
   return exports;

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "doubles.h"
+#include "grouping.h"
 #include "partition.h"
 #include "queries.h"
 
@@ -60,6 +61,8 @@ struct StepSettings {
   uint64_t presample_seed = 0;
   uint32_t presample_step = 0;
   std::vector<uint32_t> query_ids;
+  /* of a step that is asked for groups */
+  Grouping grouping;
 };
 
 /* Rows of one query that an index found, ascending; `all` = no such list. */
@@ -79,6 +82,8 @@ class Step {
   Scalars scalars(Partition &partition, const Cuts &cuts);
   SumsReply sums(Partition &partition, const Cuts &cuts, const std::vector<double> &max_logit, const std::vector<double> &mass, double negligible_share,
                  bool histogram);
+  /* Of a step with a grouping: the rows that pass the cuts, scored group by group. */
+  GroupsReply groups(Partition &partition, const Cuts &cuts);
   void close() { closed_ = true; }
   size_t batch() const { return queries_.batch; }
 
@@ -154,6 +159,8 @@ class Step {
   Precision precision(const Partition &partition, size_t b);
   size_t key_limbs(const Partition &partition, const RowSet &set, size_t b);
   void score_exact(Partition &partition, const std::vector<size_t> &wanted, std::vector<Scored> &scored);
+  /* Statistics of some queries over the rows of a selection into the reply; those that 32-bit sums are too few for are returned. */
+  std::vector<size_t> group_rows(Partition &partition, const Selection &selection, const std::vector<size_t> &wanted, bool in_double, GroupsReply &reply);
   void score(Part &part, Partition &partition, const Cuts &cuts);
   const Scalars &scalars_of(Part &part, Partition &partition, const Cuts &cuts);
 
