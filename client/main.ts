@@ -9,6 +9,7 @@ import { datasetCommand } from './commands/dataset.js';
 import { denoiseCommand } from './commands/denoise.js';
 import { sampleCommand } from './commands/sample.js';
 import { serviceCommand } from './commands/service.js';
+import { studyCommand } from './commands/study.js';
 import { golddiffVersion } from './versions.js';
 
 const program = new Command('golddiff')
@@ -21,7 +22,14 @@ const program = new Command('golddiff')
   .addCommand(serviceCommand('shard-worker', 'run one shard worker of a cluster'))
   .addCommand(sampleCommand())
   .addCommand(denoiseCommand())
+  .addCommand(studyCommand())
   .addCommand(benchCommand());
+
+// A reader that has seen enough, such as head, is no failure of ours.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error;
+  process.exit();
+});
 
 try {
   const status = await runCommandLine(program, process.argv.slice(2));

@@ -19,7 +19,9 @@ const GROUPS = {
       'kernels/dot_scalar.cpp',
       'kernels/sum_scalar.cpp',
       'kernels/real_scalar.cpp',
+      'engine/step_memory.cpp',
       'engine/thread_pool.cpp',
+      'engine/huge_pages.cpp',
       'engine/partition.cpp',
       'engine/direct_distance.cpp',
       'engine/weighted_sums.cpp',
@@ -56,16 +58,23 @@ const GROUPS = {
       '-Wno-maybe-uninitialized',
     ],
   },
-  addon: { files: ['addon/addon.cpp'], flags: [...EXACT] },
+  // Every 64-bit ARM has NEON: no flag asks for it.
+  neon: { files: ['kernels/dot_neon.cpp', 'kernels/sum_neon.cpp', 'kernels/real_neon.cpp'], flags: [...FUSED] },
+  addon: { files: ['addon/addon.cpp', 'addon/call.cpp'], flags: [...EXACT] },
 };
 
-/** Files from the native folder's root, and all flags, of one group. Other processors than x86-64 build the baseline alone. */
+/** Files from the native folder's root, and all flags, of one group. */
 export function nativeGroup(name) {
   const { files, flags } = GROUPS[name];
   return { files, flags: [...COMMON_FLAGS, ...flags] };
 }
 
-export const instructionGroups = process.arch === 'x64' ? ['baseline', 'avx2', 'avx512'] : ['baseline'];
+/** Groups that a processor (as Node names it) builds, beside the addon; others than these build the baseline alone. */
+const GROUPS_OF = { x64: ['baseline', 'avx2', 'avx512'], arm64: ['baseline', 'neon'] };
+
+export function instructionGroups(arch) {
+  return GROUPS_OF[arch] ?? ['baseline'];
+}
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const [what, group] = process.argv.slice(2);

@@ -34,7 +34,7 @@ export const COORDINATOR_QUEUE_MAX = 64;
 export const QUEUE_RETRY_AFTER_MS = 500;
 /** Open steps on a worker, over all coordinators. */
 export const WORKER_STEPS_MAX = 64;
-/** Bytes of step state (queries, keys, logits) on a worker; beyond that keys are computed again instead of kept. */
+/** Bytes of step state (queries, keys, logits) on a worker. Beyond that the reference backend computes keys again instead of keeping them, and a step of the native one fails. */
 export const WORKER_STEP_STATE_BYTES_MAX = 2 * 1024 * 1024 * 1024;
 /** Requests of one ScoreStream that wait for their answer; then the stream is not read. */
 export const SCORE_STREAM_PENDING_MAX = 8;

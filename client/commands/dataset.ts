@@ -8,7 +8,7 @@ import { GolddiffError } from '../../shared/errors.js';
 import { PARTITIONS_DEFAULT, PARTITIONS_MAX, SEED_MAX } from '../../shared/limits.js';
 import { importDataSet } from '../import/import-data-set.js';
 import { drawMeanImage, readMeanImage, writeMeanImage } from '../import/mean-image.js';
-import { IMAGE_SIZE_DEFAULT, IMAGE_SIZE_MAX, SOURCE_FORMS } from '../import/open-source.js';
+import { EMOJI_SIZE_DEFAULT, IMAGE_SIZE_DEFAULT, IMAGE_SIZE_MAX, SOURCE_FORMS } from '../import/open-source.js';
 import { listenForInterrupts } from '../interrupts.js';
 import { startProgress, type Progress } from '../progress.js';
 
@@ -49,10 +49,10 @@ export function datasetCommand(): Command {
     .option('--name <name>', 'name of the data set (default: from the source)', reads('--name', text))
     .option(
       '--size <pixels>',
-      `side of the square images, for images:DIR (default ${IMAGE_SIZE_DEFAULT})`,
+      `side of the square images, for images:DIR (default ${IMAGE_SIZE_DEFAULT}) and emoji (default ${EMOJI_SIZE_DEFAULT})`,
       reads('--size', integer(1, IMAGE_SIZE_MAX)),
     )
-    .option('--channels <channels>', 'rgb or grey, for images:DIR (default rgb)', reads('--channels', oneOf(['rgb', 'grey'])))
+    .option('--channels <channels>', 'rgb or grey, for images:DIR and emoji (default rgb)', reads('--channels', oneOf(['rgb', 'grey'])))
     .option('--force', 'replace a data set that is there')
     .option('--json', 'print the manifest')
     .action(runImport);
@@ -74,11 +74,17 @@ function reads<T>(name: string, parser: (value: string, flag: string) => T): (va
 async function runImport(source: string, flags: ImportFlags): Promise<void> {
   const interrupts = listenForInterrupts();
   let progress: Progress | undefined;
+  let fetching: Progress | undefined;
   try {
     const { manifest, dir, resumedRows } = await importDataSet({
       ...flags,
       source,
       signal: interrupts.signal,
+      onFetch: (done, total, name) => {
+        fetching ??= startProgress('Fetching', total, 'packages');
+        fetching.update(done, name);
+        if (done === total) fetching.stop();
+      },
       onProgress: ({ rows, rowsTotal }) => {
         progress ??= startProgress('Importing', rowsTotal, 'rows');
         progress.update(rows);
@@ -95,6 +101,7 @@ async function runImport(source: string, flags: ImportFlags): Promise<void> {
       print(dir);
     }
   } finally {
+    fetching?.stop();
     progress?.stop();
     interrupts.release();
   }

@@ -9,8 +9,8 @@ import { integer, oneOf, real, text } from '../../shared/config.js';
 import { argumentError } from '../../shared/errors.js';
 import { LEVEL_MAX } from '../../shared/limits.js';
 import { makeFolder, writeFileAtomically } from '../atomic-file.js';
-import type { GolddiffClient } from '../golddiff-client.js';
 import { startProgress } from '../progress.js';
+import { scoreBatches } from '../score-batches.js';
 import type { ScoreInput, ScoreResult } from '../score-call.js';
 import type { FloatArray } from '../typed-tensor.js';
 import { versions } from '../versions.js';
@@ -75,7 +75,7 @@ async function run(flags: DenoiseFlags): Promise<void> {
   const labels = flags.labels;
   if (labels !== undefined && labels.length !== 1 && labels.length !== shape[0])
     throw argumentError('--labels', `1 or ${shape[0]} classes`, labels.length);
-  const rest: Omit<ScoreInput, 'x' | 'shape' | 'labels'> = defined({
+  const rest: Omit<ScoreInput, 'x' | 'shape'> = defined({
     t: flags.t,
     schedule: flags.schedule,
     alpha: flags.alpha,
@@ -84,6 +84,7 @@ async function run(flags: DenoiseFlags): Promise<void> {
     denoiser: flags.denoiser,
     denoiserSettings: readDenoiserSettings(flags),
     retrieval,
+    labels,
     temperature: flags.temperature,
     allowPartial: flags.allowPartial,
     returnScore: flags.score !== undefined,
@@ -92,7 +93,9 @@ async function run(flags: DenoiseFlags): Promise<void> {
     resultDtype: flags.resultDtype,
   });
   await withClient(flags, async ({ client, signal }) => {
-    const results = await scoreInBatches(client, { values, shape }, rest, labels, flags.batchRows, signal);
+    const bar = startProgress('denoising', shape[0] ?? 0, 'images');
+    const queries = { x: values, shape, batchRows: flags.batchRows };
+    const results = await scoreBatches(client, queries, rest, signal, (done) => bar.update(done)).finally(() => bar.stop());
     await write(flags.output, results, shape, (r) => r.x0hat);
     if (flags.score !== undefined) await write(flags.score, results, shape, (r) => r.score);
     if (flags.eps !== undefined) await write(flags.eps, results, shape, (r) => r.eps);
@@ -100,38 +103,6 @@ async function run(flags: DenoiseFlags): Promise<void> {
     const ms = results.reduce((total, r) => total + r.timings.totalMs, 0);
     process.stdout.write(`${shape[0]} images denoised in ${(ms / 1000).toFixed(2)} s: ${flags.output}\n`);
   });
-}
-
-/** Rows are independent, so any split gives the same answer; pre-samples are told apart by the counter of the first query. */
-async function scoreInBatches(
-  client: GolddiffClient,
-  x: { values: FloatArray; shape: readonly number[] },
-  rest: Omit<ScoreInput, 'x' | 'shape' | 'labels'>,
-  labels: readonly number[] | undefined,
-  batchRows: number,
-  signal: AbortSignal,
-): Promise<ScoreResult[]> {
-  const [rows = 0, ...inner] = x.shape;
-  const size = x.values.length / rows;
-  const bar = startProgress('denoising', rows, 'images');
-  const results: ScoreResult[] = [];
-  try {
-    for (let first = 0; first < rows; first += batchRows) {
-      const count = Math.min(batchRows, rows - first);
-      const input: ScoreInput = {
-        ...rest,
-        x: x.values.subarray(first * size, (first + count) * size),
-        shape: [count, ...inner],
-        ...(labels === undefined ? {} : { labels: labels.length === 1 ? labels : labels.slice(first, first + count) }),
-        ...(rest.retrieval?.kind === 'golden' ? { retrieval: { ...rest.retrieval, firstQuery: first } } : {}),
-      };
-      results.push(await client.score(input, { signal }));
-      bar.update(first + count);
-    }
-  } finally {
-    bar.stop();
-  }
-  return results;
 }
 
 async function write(

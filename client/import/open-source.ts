@@ -5,22 +5,29 @@ import path from 'node:path';
 import { argumentError, expectation, GolddiffError } from '../../shared/errors.js';
 import { fileBytes } from './byte-reader.js';
 import { openCifar10Source } from './cifar10-source.js';
+import { openEmojiSource } from './emoji-source.js';
 import { openIdxSource } from './idx-source.js';
 import { openImageFolderSource } from './image-folder-source.js';
 import { openNpySource } from './npy-source.js';
 import type { RowSource } from './row-source.js';
 
 export interface SourceOptions {
-  /** pixels per side of images; only for images: */
+  /** pixels per side of images; only for images: and emoji */
   readonly size?: number | undefined;
-  /** only for images: */
+  /** only for images: and emoji */
   readonly channels?: 'rgb' | 'grey' | undefined;
+  /** ends a fetch */
+  readonly signal?: AbortSignal | undefined;
+  /** emoji: told before each package that has to be looked for */
+  readonly onFetch?: ((done: number, total: number, name: string) => void) | undefined;
 }
 
-export const SOURCE_FORMS = 'mnist, fashion-mnist[:DIR], idx:IMAGES[,LABELS], cifar10:DIR, images:DIR or npy:FILE[,LABELS]';
+export const SOURCE_FORMS = 'mnist, fashion-mnist[:DIR], emoji[:DIR], idx:IMAGES[,LABELS], cifar10:DIR, images:DIR or npy:FILE[,LABELS]';
 /** Side of imported images where none is named: the smallest at which photographs and icons are still told apart. */
 export const IMAGE_SIZE_DEFAULT = 64;
 export const IMAGE_SIZE_MAX = 1_024;
+/** An emoji is drawn to be read when small; 32 x 32 x 3 is also the size of CIFAR-10. */
+export const EMOJI_SIZE_DEFAULT = 32;
 /** Where the Debian package dataset-fashion-mnist puts its files. */
 const FASHION_MNIST_DIR = '/usr/share/datasets/fashion-mnist';
 const FASHION_MNIST_CLASSES = ['T-shirt/top', 'Trouser', 'Pullover', 'Dress', 'Coat', 'Sandal', 'Shirt', 'Sneaker', 'Bag', 'Ankle boot'];
@@ -29,12 +36,20 @@ const MNIST_CLASSES = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9'];
 /** Throws ARGUMENT_INVALID for a form it does not know, NOT_FOUND for a named data set that is not installed, FILE_INVALID for bad files. */
 export async function openSource(source: string, options: SourceOptions = {}): Promise<RowSource> {
   const [kind, rest] = splitOnce(source, ':');
-  if (kind !== 'images') {
-    if (options.size !== undefined) throw argumentError('size', 'no size, except with images:DIR', options.size);
-    if (options.channels !== undefined) throw argumentError('channels', 'no channels, except with images:DIR', options.channels);
+  if (kind !== 'images' && kind !== 'emoji') {
+    if (options.size !== undefined) throw argumentError('size', 'no size, except with images:DIR and emoji', options.size);
+    if (options.channels !== undefined) throw argumentError('channels', 'no channels, except with images:DIR and emoji', options.channels);
   }
   if (kind === 'mnist' && rest === undefined) return openMnist();
   if (kind === 'fashion-mnist' && rest !== '') return openFashionMnist(rest);
+  if (kind === 'emoji' && rest !== '')
+    return openEmojiSource({
+      dir: rest,
+      sizePixels: checkSize(options.size ?? EMOJI_SIZE_DEFAULT),
+      channels: options.channels ?? 'rgb',
+      signal: options.signal,
+      onFetch: options.onFetch,
+    });
   if (rest === undefined || rest === '') throw argumentError('source', SOURCE_FORMS, source);
   const [file, labels] = splitOnce(rest, ',');
   switch (kind) {

@@ -4,14 +4,12 @@
  * percentile. Source: GoldDiff, arXiv 2602.16498; SCIENCE section 4.
  */
 
-import * as vega from 'vega';
-import { compile, type TopLevelSpec } from 'vega-lite';
+import type { TopLevelSpec } from 'vega-lite';
 
-import { FONT_FAMILY, svgToPng } from './svg-to-png.js';
+import { BAND, chartFrame, GRID_COLOR, noiseAxis, powersOfTen, quantile, renderChart, type AxisLevel } from './chart-style.js';
 
 /** Measured at one timestep over some queries. All arrays are [queries], in rows. */
-export interface ConcentrationPoint {
-  readonly t: number;
+export interface ConcentrationPoint extends AxisLevel {
   /** (sum w)^2 / sum w^2 */
   readonly effectiveSupport: readonly number[];
   readonly rows50: readonly number[];
@@ -19,6 +17,8 @@ export interface ConcentrationPoint {
   readonly rows99: readonly number[];
   /** rows that GoldDiff scores at this step; undefined = not drawn */
   readonly goldenRows?: number;
+  /** rows that an error asked for needs; undefined = not drawn */
+  readonly rowsNeeded?: number;
 }
 
 export interface ConcentrationChart {
@@ -28,6 +28,10 @@ export interface ConcentrationChart {
   readonly points: readonly ConcentrationPoint[];
   /** what the queries are: `held-out images noised to each timestep` */
   readonly queries: string;
+  /** of the line of goldenRows; default `golden subset k(t)` */
+  readonly goldenLabel?: string;
+  /** of the points of rowsNeeded */
+  readonly neededLabel?: string;
 }
 
 const MEASURES = [
@@ -37,32 +41,23 @@ const MEASURES = [
   { name: 'effective support', key: 'effectiveSupport', color: '#d9480f' },
 ] as const;
 const GOLDEN_COLOR = '#2b8a3e';
+const NEEDED_COLOR = '#1a1a1a';
 const WIDTH = 760;
 const HEIGHT = 440;
-const PNG_ZOOM = 2;
-const BAND = { low: 0.1, high: 0.9 };
 
 /** The chart as SVG text and as PNG bytes. */
 export async function concentrationChart(chart: ConcentrationChart): Promise<{ svg: string; png: Buffer }> {
-  const view = new vega.View(vega.parse(compile(specification(chart)).spec), { renderer: 'none' });
-  try {
-    const svg = await view.toSVG();
-    return { svg, png: svgToPng(svg, PNG_ZOOM) };
-  } finally {
-    view.finalize();
-  }
+  return renderChart(specification(chart));
 }
 
-/** Value at a share of the way through the sorted values, between neighbours by straight line. */
-export function quantile(values: readonly number[], share: number): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  const at = share * (sorted.length - 1);
-  const low = Math.floor(at);
-  const from = sorted[low] ?? NaN;
-  return from + ((sorted[low + 1] ?? from) - from) * (at - low);
-}
-
-function specification({ dataSet, rows, points, queries }: ConcentrationChart): TopLevelSpec {
+function specification({
+  dataSet,
+  rows,
+  points,
+  queries,
+  goldenLabel: goldenText = 'golden subset k(t)',
+  neededLabel,
+}: ConcentrationChart): TopLevelSpec {
   const measured = MEASURES.flatMap(({ name, key }) =>
     points.map((point) => ({
       t: point.t,
@@ -74,49 +69,44 @@ function specification({ dataSet, rows, points, queries }: ConcentrationChart): 
   );
   const golden = points.flatMap(({ t, goldenRows }) => (goldenRows === undefined ? [] : [{ t, k: goldenRows }]));
   const count = points[0]?.effectiveSupport.length ?? 0;
+  const needed = points.flatMap(({ t, rowsNeeded }) => (rowsNeeded === undefined ? [] : [{ t, k: rowsNeeded }]));
+  // Beside a point in the upper part of the scale there is room to the right, between the falling bands and the golden line.
+  const offset = ({ k }: { k: number }): number => Math.abs(Math.log(k / rows ** 0.75));
+  const labelledNeed = [...needed].sort((a, b) => offset(a) - offset(b))[0];
   const goldenLabel = [...golden].sort((a, b) => a.t - b.t)[0];
   const times = points.map((p) => p.t);
   const tMin = Math.min(...times);
   const tMax = Math.max(...times);
-  const x = {
-    field: 't',
-    type: 'quantitative' as const,
-    scale: { domain: [tMin, tMax], reverse: true, nice: false, padding: 14 },
-    axis: { title: 'timestep t   (noise falls from left to right, as a sampler runs)', values: times, grid: false },
-  };
+  const x = noiseAxis(points);
   const y = (field: string) => ({
     field,
     type: 'quantitative' as const,
     scale: { type: 'log' as const, domain: [0.9, rows * 1.6], nice: false },
-    axis: { title: 'rows of the data set (log scale)', values: powersOfTen(rows), format: ',', gridColor: '#e9ecef' },
+    axis: { title: 'rows of the data set (log scale)', values: powersOfTen(rows), format: ',', gridColor: GRID_COLOR },
   });
   const color = {
     field: 'measure',
     type: 'nominal' as const,
     scale: { domain: MEASURES.map((m) => m.name), range: MEASURES.map((m) => m.color) },
     legend: {
-      title: `Rows that hold (median and ${BAND.low * 100}–${BAND.high * 100}% band)`,
+      title: ['Rows that hold', `(median, ${BAND.low * 100}–${BAND.high * 100}% band)`],
+      fillColor: '#ffffffd9',
+      padding: 6,
       orient: 'bottom-left' as const,
       symbolType: 'stroke',
       symbolStrokeWidth: 3,
       symbolOpacity: 1,
-      offset: 14,
+      offset: 8,
       titleLimit: 400,
       labelLimit: 300,
     },
   };
   return {
-    $schema: 'https://vega.github.io/schema/vega-lite/v6.json',
+    ...chartFrame(`The posterior concentrates: ${dataSet}, N = ${rows.toLocaleString('en-US')}`, [
+      `Exact posterior over all rows; ${count} ${queries}`,
+    ]),
     width: WIDTH,
     height: HEIGHT,
-    padding: 18,
-    background: '#ffffff',
-    title: {
-      text: `The posterior concentrates: ${dataSet}, N = ${rows.toLocaleString('en-US')}`,
-      subtitle: `Exact posterior over all rows; ${count} ${queries}`,
-      anchor: 'start',
-      offset: 14,
-    },
     layer: [
       {
         data: { values: measured },
@@ -139,8 +129,18 @@ function specification({ dataSet, rows, points, queries }: ConcentrationChart): 
         encoding: { x, y: y('k') },
       },
       {
-        data: { values: goldenLabel === undefined ? [] : [{ ...goldenLabel, label: 'golden subset k(t)' }] },
+        data: { values: goldenLabel === undefined ? [] : [{ ...goldenLabel, label: goldenText }] },
         mark: { type: 'text', align: 'right', dy: 17, color: GOLDEN_COLOR, fontSize: 12, fontWeight: 'bold' },
+        encoding: { x, y: y('k'), text: { field: 'label' } },
+      },
+      {
+        data: { values: needed },
+        mark: { type: 'point', shape: 'diamond', filled: true, size: 110, color: NEEDED_COLOR, opacity: 1 },
+        encoding: { x, y: y('k') },
+      },
+      {
+        data: { values: labelledNeed === undefined ? [] : [{ ...labelledNeed, label: neededLabel ?? 'rows needed' }] },
+        mark: { type: 'text', align: 'left', dx: 12, dy: -9, color: NEEDED_COLOR, fontSize: 12, fontWeight: 'bold' },
         encoding: { x, y: y('k'), text: { field: 'label' } },
       },
       {
@@ -149,23 +149,10 @@ function specification({ dataSet, rows, points, queries }: ConcentrationChart): 
         encoding: { x, y: y('median'), color },
       },
     ],
-    config: {
-      font: FONT_FAMILY,
-      view: { stroke: null },
-      title: { fontSize: 18, subtitleFontSize: 13, subtitleColor: '#555', subtitlePadding: 6 },
-      axis: { labelFontSize: 12, titleFontSize: 13, titleFontWeight: 'normal', titlePadding: 10, domainColor: '#868e96', tickColor: '#868e96' },
-      legend: { labelFontSize: 12, titleFontSize: 12, titleFontWeight: 'normal' },
-    },
   };
 }
 
 /** A logarithmic axis has no zero; a posterior always rests on at least one row. */
 function atLeastOne(value: number): number {
   return Math.max(1, value);
-}
-
-function powersOfTen(max: number): number[] {
-  const values: number[] = [];
-  for (let v = 1; v <= max; v *= 10) values.push(v);
-  return values;
 }

@@ -20,7 +20,10 @@
       'cflags_cc': ['<!@(<(list) flags baseline)'],
       'xcode_settings': { 'OTHER_CPLUSPLUSFLAGS': ['<!@(<(list) flags baseline)'] },
       'libraries': ['-pthread'],
-      'conditions': [['target_arch=="x64"', { 'dependencies': ['kernels_avx2', 'kernels_avx512'], 'defines': ['GOLDDIFF_X86_KERNELS'] }]],
+      'conditions': [
+        ['target_arch=="x64"', { 'dependencies': ['kernels_avx2', 'kernels_avx512'], 'defines': ['GOLDDIFF_X86_KERNELS'] }],
+        ['target_arch=="arm64"', { 'dependencies': ['kernels_neon'], 'defines': ['GOLDDIFF_ARM_KERNELS'] }],
+      ],
     },
   ],
   'conditions': [
@@ -41,6 +44,20 @@
             'sources': ['<!@(<(list) files avx512)'],
             'cflags_cc': ['<!@(<(list) flags avx512)'],
             'xcode_settings': { 'OTHER_CPLUSPLUSFLAGS': ['<!@(<(list) flags avx512)'] },
+          },
+        ],
+      },
+    ],
+    [
+      'target_arch=="arm64"',
+      {
+        'targets': [
+          {
+            'target_name': 'kernels_neon',
+            'type': 'static_library',
+            'sources': ['<!@(<(list) files neon)'],
+            'cflags_cc': ['<!@(<(list) flags neon)'],
+            'xcode_settings': { 'OTHER_CPLUSPLUSFLAGS': ['<!@(<(list) flags neon)'] },
           },
         ],
       },

@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
+import path from 'node:path';
 import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+
+import { temporaryFolder } from '../support/data-sets.js';
 
 const golddiff = fileURLToPath(new URL('../../client/main.js', import.meta.url));
 
@@ -17,7 +20,7 @@ function run(...args: string[]): Promise<{ status: number | null; out: string; e
 test('help lists every command of the design and ends with 0', async () => {
   const { status, out } = await run('--help');
   assert.equal(status, 0);
-  for (const name of ['dataset', 'cluster', 'coordinator', 'shard-worker', 'sample', 'denoise', 'bench'])
+  for (const name of ['dataset', 'cluster', 'coordinator', 'shard-worker', 'sample', 'denoise', 'study', 'bench'])
     assert.match(out, new RegExp(`^  ${name} `, 'm'));
 });
 
@@ -28,6 +31,8 @@ test('bad arguments end with 2 and one sentence', async () => {
     [['sample'], /^Expected either --endpoint HOST:PORT or --data DIR/],
     [['denoise', '--t', '4'], /--input/],
     [['dance'], /unknown command 'dance'/],
+    [['study', 'concentration'], /^Expected either --endpoint HOST:PORT or --data DIR/],
+    [['study', 'fidelity', '--method', 'best'], /--method but received "best"$/],
     [['cluster', '--data', 'nowhere'], /^Expected a folder with manifest.json/],
   ];
   for (const [args, sentence] of cases) {
@@ -50,4 +55,19 @@ test('the services get their arguments as they are', async () => {
   assert.equal(status, 0);
   assert.match(out, /--compute-threads/);
   assert.equal((await run('coordinator', '--listen', 'nonsense')).status, 2);
+});
+
+test('a reader that stops reading ends the command without a word', async () => {
+  const child = spawn(
+    process.execPath,
+    [golddiff, 'dataset', 'import', 'mnist', '--limit', '50', '--json', '--out', path.join(temporaryFolder(), 'd')],
+    {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    },
+  );
+  let err = '';
+  child.stderr.on('data', (text: Buffer) => (err += text.toString()));
+  child.stdout.destroy();
+  const status = await new Promise((resolve) => child.once('close', resolve));
+  assert.deepEqual([status, err], [0, '']);
 });

@@ -5,7 +5,10 @@ import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 import { gunzipSync } from 'node:zlib';
+import { EMOJI_SETS } from '../../client/import/emoji-source.js';
 import { importDataSet } from '../../client/import/import-data-set.js';
+import { userCacheDir } from '../../client/import/npm-package.js';
+import { openSource } from '../../client/import/open-source.js';
 import { loadPartition, openDataSet } from '../../shared/dataset/data-set.js';
 import { plainMnist, temporaryFolder } from '../support/data-sets.js';
 
@@ -48,4 +51,14 @@ test('Fashion-MNIST: all 60,000 rows come back from the gzipped files of the Deb
     got.classes.map((c) => c.rows),
     Array(10).fill(6000),
   );
+});
+
+test('the emoji packages have 10,909 different images in Unicode groups, and import', async (t) => {
+  const missing = EMOJI_SETS.find(({ name, version }) => !existsSync(path.join(userCacheDir(), `${name}@${version}`.replace('/', '+'))));
+  if (missing !== undefined) return t.skip(`needs ${missing.name} in the cache: golddiff dataset import emoji --out DIR fetches it`);
+  const source = await openSource('emoji');
+  assert.deepEqual([source.rows, source.shape, source.classNames?.length], [10_909, [3, 32, 32], 10]);
+  // Across the border between the first two sets.
+  const { manifest } = await importDataSet({ source: 'emoji', out: path.join(temporaryFolder(), 'emoji'), first: 3_700, limit: 200, partitions: 3 });
+  assert.equal(manifest.rows, 200);
 });

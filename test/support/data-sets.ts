@@ -11,11 +11,13 @@ import type { PlainRows } from './brute-force.js';
 const MNIST_DIM = 784;
 const IDX_IMAGES_HEADER = 16;
 const IDX_LABELS_HEADER = 8;
+/** By temporaryFolder in this process. */
+const made: string[] = [];
 
 /** A folder removed when the test process ends: a hook would end too soon where another hook asks for the folder. */
 export function temporaryFolder(): string {
   const dir = mkdtempSync(path.join(tmpdir(), 'golddiff-test-'));
-  process.on('exit', () => rmSync(dir, { recursive: true, force: true }));
+  if (made.push(dir) === 1) process.on('exit', () => made.forEach((each) => rmSync(each, { recursive: true, force: true })));
   return dir;
 }
 

@@ -16,6 +16,8 @@ if (behaviour === 'dies') {
 if (behaviour !== 'hangs') {
   await runService(
     () => {
+      // Before it says that it is ready: the parent may ask it to stop at once.
+      if (behaviour === 'stubborn') process.removeAllListeners('SIGTERM').on('SIGTERM', () => {});
       if (behaviour === 'refuses') throw new GolddiffError('ADDRESS_IN_USE', 'Expected a free port but another process listens there');
       return Promise.resolve({
         ready: { address: '127.0.0.1:7', metricsAddress: '127.0.0.1:8' },
@@ -27,9 +29,5 @@ if (behaviour !== 'hangs') {
     },
     { component: 'small', logLevel: 'silent' },
   );
-  if (behaviour === 'stubborn') {
-    process.removeAllListeners('SIGTERM');
-    process.on('SIGTERM', () => {});
-  }
   if (behaviour === 'fragile') setTimeout(() => process.exit(4), 100);
 }

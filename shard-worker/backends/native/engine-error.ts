@@ -11,6 +11,9 @@ export function engineError(thrown: unknown, what: string): GolddiffError {
       return new GolddiffError('CANCELLED', 'The step was closed', {}, options);
     case 'OUT_OF_MEMORY':
       return new GolddiffError('LIMIT_EXCEEDED', `${what} needs more memory than this machine gives`, {}, options);
+    case 'LIMIT_EXCEEDED':
+      // The engine says the rest: how many bytes are needed and free.
+      return new GolddiffError('LIMIT_EXCEEDED', `${what} ${thrown.message}`, {}, options);
     case 'ARGUMENT_INVALID':
       return new GolddiffError('ARGUMENT_INVALID', thrown.message, {}, options);
     default:

@@ -2,11 +2,14 @@
  * The contract of the native addon (shard-worker/native/addon/addon.cpp). Plain typed arrays cross the edge; what computes returns a Promise and runs on
  * the engine's own threads. The addon checks nothing but what would break memory: native-backend.ts validates.
  *
- * Calls reject with an Error whose `code` is CANCELLED, OUT_OF_MEMORY, ARGUMENT_INVALID or INTERNAL.
+ * Calls throw or reject with an Error whose `code` is CANCELLED, OUT_OF_MEMORY, LIMIT_EXCEEDED, ARGUMENT_INVALID or INTERNAL.
+ *
+ * What is closed or released is freed then, or with the last call under way on it; nothing may be begun on it afterwards. What is only forgotten is freed when it is
+ * collected.
  */
 
 /** Instruction sets, best first. */
-export const ISAS = ['avx512', 'avx2', 'scalar'] as const;
+export const ISAS = ['avx512', 'avx2', 'neon', 'scalar'] as const;
 export type Isa = (typeof ISAS)[number];
 
 declare const opaque: unique symbol;
@@ -128,11 +131,16 @@ export interface NativeGroups {
 export interface NativeAddon {
   /** What this machine runs, best first. */
   detect(): { readonly isas: readonly Isa[] };
-  createEngine(settings: { readonly threads: number; readonly isa: Isa }): NativeEngine;
+  /** Steps of the engine keep no more than `stepStateBytesMax` together; what would go beyond fails with LIMIT_EXCEEDED before it is allocated. */
+  createEngine(settings: { readonly threads: number; readonly isa: Isa; readonly stepStateBytesMax: number }): NativeEngine;
+  /** Its threads end with the last partition and step of it. */
   closeEngine(engine: NativeEngine): void;
+  /** Bytes that steps keep now: queries, keys, distances, lists of rows. */
+  stepStateBytes(engine: NativeEngine): number;
   loadPartition(engine: NativeEngine, rows: NativeRows): Promise<NativePartition>;
   /** Bytes beside `values`: norms, and proxies built so far. */
   partitionBytes(partition: NativePartition): number;
+  releasePartition(partition: NativePartition): void;
   openStep(engine: NativeEngine, queries: NativeQueries): NativeStep;
   /**
    * [B] rows by their index, ascending; undefined = every row: from now on only these are eligible. Before anything else is asked of the partition.
@@ -159,7 +167,7 @@ export interface NativeAddon {
     histogram: boolean,
   ): Promise<NativeSums>;
   groups(step: NativeStep, partition: NativePartition, cuts: NativeCuts): Promise<NativeGroups>;
-  /** Pending calls of the step reject with CANCELLED. */
+  /** Pending calls of the step reject with CANCELLED; its state is freed once they have. Idempotent. */
   closeStep(step: NativeStep): void;
   /** Sums [D] and sums of products [D (D + 1) / 2] over the rows of one label (-1 = all), in stored units: a MomentSums. */
   moments(

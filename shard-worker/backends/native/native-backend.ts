@@ -4,7 +4,7 @@
  */
 
 import { GolddiffError, invariant } from '../../../shared/errors.js';
-import { HISTOGRAM_BINS, MASS_TOLERANCE_DEFAULT, SKIPPED_SHARE_QUANTUM } from '../../../shared/limits.js';
+import { HISTOGRAM_BINS, MASS_TOLERANCE_DEFAULT, SKIPPED_SHARE_QUANTUM, WORKER_STEP_STATE_BYTES_MAX } from '../../../shared/limits.js';
 import type { GroupedPartial } from '../../../shared/math/grouped-partial.js';
 import type { MomentSums } from '../../../shared/math/moment-sums.js';
 import type { PosteriorScalars } from '../../../shared/math/partial-posterior.js';
@@ -27,6 +27,7 @@ import type {
 } from '../backend.js';
 import { checkDeviceMemory, notHeld, partitionKey } from '../resident-partitions.js';
 import { engineError } from './engine-error.js';
+import { expectedBytes, HeldPartition } from './held-partition.js';
 import {
   NATIVE_STAGE,
   type Isa,
@@ -38,7 +39,6 @@ import {
   type NativeStep,
 } from './native-addon.js';
 import { momentsOfBytes } from './native-moments.js';
-import { expectedExtraBytes } from './resident-bytes.js';
 
 export interface NativeBackendSettings {
   readonly addon: NativeAddon;
@@ -48,18 +48,8 @@ export interface NativeBackendSettings {
   readonly computeThreads: number;
   /** budget for resident rows; Infinity = none */
   readonly deviceMemoryBytes: number;
-}
-
-interface Held {
-  readonly rows: number;
-  readonly eightBit: boolean;
-  readonly shape: PartitionRows['shape'];
-  /** rejects where the engine had no memory for it */
-  readonly native: Promise<NativePartition>;
-  readonly rowBytes: number;
-  /** norms, and proxies of the resolution that is used where none is asked for; counted from the start, so that building them later always fits */
-  readonly extraBytesExpected: number;
-  readonly extraBytes: () => number;
+  /** what steps may keep together */
+  readonly stepStateBytesMax?: number;
 }
 
 export class NativeBackend implements Backend {
@@ -69,7 +59,7 @@ export class NativeBackend implements Backend {
   readonly #addon: NativeAddon;
   readonly #engine: NativeEngine;
   readonly #deviceMemoryBytes: number;
-  readonly #held = new Map<string, Held>();
+  readonly #held = new Map<string, HeldPartition>();
   readonly #open = new Set<OpenStep>();
   #closed = false;
 
@@ -79,52 +69,55 @@ export class NativeBackend implements Backend {
     this.isa = settings.isa;
     this.computeThreads = settings.computeThreads;
     this.#deviceMemoryBytes = settings.deviceMemoryBytes;
-    this.#engine = settings.addon.createEngine({ threads: settings.computeThreads, isa: settings.isa });
+    const { addon, isa, computeThreads: threads, stepStateBytesMax = WORKER_STEP_STATE_BYTES_MAX } = settings;
+    try {
+      this.#engine = addon.createEngine({ threads, isa, stepStateBytesMax });
+    } catch (thrown) {
+      throw engineError(thrown, `The native engine of ${threads} threads`);
+    }
   }
 
   get residentBytes(): number {
     let bytes = 0;
-    for (const held of this.#held.values()) bytes += held.rowBytes + Math.max(held.extraBytesExpected, held.extraBytes());
+    for (const held of this.#held.values()) bytes += held.bytes;
     return bytes;
+  }
+
+  /** Bytes of step state that are kept now. */
+  get stepStateBytes(): number {
+    return this.#closed ? 0 : this.#addon.stepStateBytes(this.#engine);
   }
 
   async load(partition: PartitionRows): Promise<void> {
     const key = partitionKey(partition);
-    const held = this.#hold(key, partition);
     try {
-      await held.native;
+      const held = this.#hold(key, partition);
+      await held.native.catch((thrown: unknown) => {
+        if (this.#held.get(key) === held) this.#held.delete(key);
+        throw thrown;
+      });
     } catch (thrown) {
-      if (this.#held.get(key) === held) this.#held.delete(key);
       throw engineError(thrown, `Partition ${partition.partition} of ${partition.dataSet}`);
     }
   }
 
-  #hold(key: string, partition: PartitionRows): Held {
+  #hold(key: string, partition: PartitionRows): HeldPartition {
     const { rows, shape, values, labels, rowIds } = partition;
-    const [channels, height, width] = shape;
-    const dim = channels * height * width;
+    const dim = shape[0] * shape[1] * shape[2];
     invariant(!this.#closed, 'a closed backend loads nothing');
     invariant(values.buffer instanceof SharedArrayBuffer, 'rows lie in shared memory');
     invariant(dim >= 1 && values.length === rows * dim && labels.length === rows && rowIds.length === rows, 'a partition has n rows of D values');
     invariant(!this.#held.has(key), 'a partition is loaded once');
-    const rowBytes = values.byteLength + labels.byteLength + rowIds.byteLength;
-    const extraBytesExpected = expectedExtraBytes(values instanceof Uint8Array, rows, shape);
-    checkDeviceMemory(partition, rowBytes + extraBytesExpected, this.#deviceMemoryBytes - this.residentBytes);
-    const native = this.#addon.loadPartition(this.#engine, { rows, channels, height, width, values, labels, rowIds });
-    let loaded: NativePartition | undefined;
-    native.then(
-      (ready) => (loaded = ready),
-      () => {},
-    );
-    const extraBytes = (): number => (loaded === undefined ? 0 : this.#addon.partitionBytes(loaded));
-    const held = { rows, eightBit: values instanceof Uint8Array, shape, native, rowBytes, extraBytesExpected, extraBytes };
+    checkDeviceMemory(partition, expectedBytes(partition), this.#deviceMemoryBytes - this.residentBytes);
+    const held = new HeldPartition(this.#addon, this.#engine, partition);
     this.#held.set(key, held);
     return held;
   }
 
   unload(ref: PartitionRef): Promise<void> {
-    // The engine frees it once no call of a step refers to it.
-    this.#held.delete(partitionKey(ref));
+    const key = partitionKey(ref);
+    this.#held.get(key)?.unload();
+    this.#held.delete(key);
     return Promise.resolve();
   }
 
@@ -132,10 +125,9 @@ export class NativeBackend implements Backend {
     const held = this.#held.get(partitionKey(ref));
     if (held === undefined) throw notHeld(ref);
     try {
-      const native = await held.native;
-      if (label !== -1 || !held.eightBit || held.rows < 2) return await this.#addon.moments(this.#engine, native, label);
+      if (label !== -1 || !held.eightBit || held.rows < 2) return await held.use((native) => this.#addon.moments(this.#engine, native, label));
       // Integer products are five times as fast.
-      const { mean, covariance } = await this.#addon.covariance(this.#engine, [native]);
+      const { mean, covariance } = await held.use((native) => this.#addon.covariance(this.#engine, [native]));
       return momentsOfBytes(held.rows, mean, covariance);
     } catch (thrown) {
       throw engineError(thrown, `Sums of products over partition ${ref.partition} of ${ref.dataSet}`);
@@ -144,7 +136,7 @@ export class NativeBackend implements Backend {
 
   openStep(queries: StepQueries): BackendStep {
     checkQueries(queries);
-    const heldOf = (partition: number): Held => {
+    const heldOf = (partition: number): HeldPartition => {
       const ref = { dataSet: queries.dataSet, partition };
       const held = this.#held.get(partitionKey(ref));
       if (held) return held;
@@ -159,9 +151,10 @@ export class NativeBackend implements Backend {
     if (this.#closed) return;
     this.#closed = true;
     for (const step of [...this.#open]) step.close();
-    const loading = [...this.#held.values()].map((held) => held.native);
+    const held = [...this.#held.values()];
     this.#held.clear();
-    await Promise.allSettled(loading);
+    for (const partition of held) partition.unload();
+    await Promise.allSettled(held.map(({ native }) => native));
     this.#addon.closeEngine(this.#engine);
   }
 }
@@ -177,7 +170,7 @@ class OpenStep implements BackendStep {
     readonly addon: NativeAddon,
     readonly engine: NativeEngine,
     readonly queries: StepQueries,
-    readonly heldOf: (partition: number) => Held,
+    readonly heldOf: (partition: number) => HeldPartition,
     readonly onClose: () => void,
   ) {}
 
@@ -240,8 +233,7 @@ class OpenStep implements BackendStep {
     let end: (error: GolddiffError) => void = () => {};
     const closed = new Promise<never>((_, reject) => (end = reject));
     this.#pending.add(end);
-    const work = async (): Promise<T> => {
-      const native = await held.native;
+    const work = async (native: NativePartition): Promise<T> => {
       this.#checkOpen();
       this.#native ??= this.addon.openStep(this.engine, nativeQueries(this.queries, held.shape));
       const candidates = this.#candidates.get(partition);
@@ -252,7 +244,7 @@ class OpenStep implements BackendStep {
       return operation(this.#native, native);
     };
     try {
-      return await Promise.race([work(), closed]);
+      return await Promise.race([held.use(work), closed]);
     } catch (thrown) {
       throw engineError(thrown, `A step of ${this.queries.batch} queries on partition ${partition} of ${this.queries.dataSet}`);
     } finally {

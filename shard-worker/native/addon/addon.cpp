@@ -1,10 +1,11 @@
 /*
- * The edge to JavaScript: arguments in, Promise out. backends/native/native-addon.ts types what is here. Nothing is computed on the JavaScript thread; a call
- * keeps its objects alive until its promise is settled, on the JavaScript thread.
+ * The edge to JavaScript: arguments in, Promise out. backends/native/native-addon.ts types what is here. Nothing is computed on the JavaScript thread.
+ *
+ * Engines, partitions and steps are freed when they are closed or released: JavaScript's handle lets go then, and calls under way hold what they work on until they
+ * are settled. A handle that is merely forgotten frees its own when it is collected.
  */
 #include <napi.h>
 
-#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -15,24 +16,25 @@
 #include "../engine/statistics.h"
 #include "../engine/step.h"
 #include "../include/kernels.h"
+#include "call.h"
+#include "values.h"
 
 namespace golddiff {
 namespace {
 
-struct Engine {
-  Engine(size_t threads, const gd_kernels &kernels) : kernels(kernels), pool(threads) {}
-  const gd_kernels &kernels;
-  ThreadPool pool;
-};
-
-struct HeldPartition {
+/* Destroyed on the JavaScript thread, as the references are. */
+struct LoadedPartition {
   std::shared_ptr<Engine> engine;
-  std::shared_ptr<Partition> partition;
   /* the arrays that the partition reads */
   std::vector<Napi::ObjectReference> arrays;
+  std::unique_ptr<Partition> partition;
 };
 
-struct HeldStep {
+/* What JavaScript holds: empty once released or closed. */
+struct PartitionHandle {
+  std::shared_ptr<LoadedPartition> loaded;
+};
+struct StepHandle {
   std::shared_ptr<Engine> engine;
   std::shared_ptr<Step> step;
 };
@@ -51,74 +53,19 @@ const gd_kernels *kernels_of(const std::string &isa) {
   if (isa == "avx512") return gd_kernels_avx512();
   if (isa == "avx2") return gd_kernels_avx2();
 #endif
+#ifdef GOLDDIFF_ARM_KERNELS
+  if (isa == "neon") return gd_kernels_neon();
+#endif
   return isa == "scalar" ? gd_kernels_scalar() : nullptr;
 }
 
-template <typename Array, typename T>
-Array typed(Napi::Env env, const std::vector<T> &values) {
-  Array out = Array::New(env, values.size());
-  std::copy(values.begin(), values.end(), out.Data());
-  return out;
-}
-
-template <typename T, typename Array>
-std::vector<T> copied(const Napi::Value &value) {
-  const Array array = value.As<Array>();
-  return std::vector<T>(array.Data(), array.Data() + array.ElementLength());
-}
-std::vector<double> doubles(const Napi::Value &value) { return copied<double, Napi::Float64Array>(value); }
-std::vector<uint32_t> words(const Napi::Value &value) { return copied<uint32_t, Napi::Uint32Array>(value); }
-bool given(const Napi::Value &value) { return !value.IsUndefined() && !value.IsNull(); }
-
-/* One call under way. Made and destroyed on the JavaScript thread; `work` runs on a thread of the engine. */
-struct Call {
-  Call(Napi::Env env) : deferred(Napi::Promise::Deferred::New(env)) {}
-  Napi::Promise::Deferred deferred;
-  std::function<void()> work;
-  std::function<Napi::Value(Napi::Env)> answer;
-  std::vector<std::shared_ptr<void>> keep;
-  std::vector<Napi::ObjectReference> objects;
-  std::string code, message;
-};
-
-Napi::Promise start(Napi::Env env, const std::shared_ptr<Engine> &engine, std::unique_ptr<Call> call) {
-  const Napi::Promise promise = call->deferred.Promise();
-  call->keep.push_back(engine);
-  auto settle = Napi::ThreadSafeFunction::New(env, Napi::Function::New(env, [](const Napi::CallbackInfo &) {}), "golddiff", 0, 1);
-  Call *raw = call.release();
-  engine->pool.submit([raw, settle]() mutable {
-    try {
-      raw->work();
-    } catch (const EngineError &error) {
-      raw->code = error.code;
-      raw->message = error.what();
-    } catch (const std::bad_alloc &) {
-      raw->code = "OUT_OF_MEMORY";
-      raw->message = "The native engine could not allocate memory";
-    } catch (const std::exception &error) {
-      raw->code = "INTERNAL";
-      raw->message = error.what();
-    }
-    settle.NonBlockingCall(raw, [](Napi::Env env, Napi::Function, Call *done) {
-      const std::unique_ptr<Call> owned(done);
-      Napi::HandleScope scope(env);
-      if (owned->code.empty()) {
-        owned->deferred.Resolve(owned->answer(env));
-        return;
-      }
-      Napi::Error error = Napi::Error::New(env, owned->message);
-      error.Set("code", owned->code);
-      owned->deferred.Reject(error.Value());
-    });
-    settle.Release();
-  });
-  return promise;
-}
+/* Where no limit is set: more than any machine has. */
+constexpr double STEP_BYTES_MAX = 0x1p62;
 
 Napi::Value detect(const Napi::CallbackInfo &info) {
   Napi::Array isas = Napi::Array::New(info.Env());
   uint32_t count = 0;
-  for (const char *isa : {"avx512", "avx2", "scalar"})
+  for (const char *isa : {"avx512", "avx2", "neon", "scalar"})
     if (kernels_of(isa) != nullptr) isas[count++] = isa;
   Napi::Object out = Napi::Object::New(info.Env());
   out["isas"] = isas;
@@ -130,8 +77,10 @@ Napi::Value create_engine(const Napi::CallbackInfo &info) {
   const std::string isa = settings.Get("isa").ToString();
   const gd_kernels *kernels = kernels_of(isa);
   if (kernels == nullptr) throw Napi::Error::New(info.Env(), "This machine has no instruction set " + isa);
-  const auto engine = std::make_shared<Engine>(settings.Get("threads").ToNumber().Uint32Value(), *kernels);
-  return wrap(info.Env(), new std::shared_ptr<Engine>(engine));
+  const double bytes = settings.Get("stepStateBytesMax").ToNumber();
+  const size_t bytes_max = bytes < STEP_BYTES_MAX ? static_cast<size_t>(std::max(0.0, bytes)) : static_cast<size_t>(STEP_BYTES_MAX);
+  auto engine = std::make_shared<Engine>(settings.Get("threads").ToNumber().Uint32Value(), bytes_max, *kernels);
+  return wrap(info.Env(), new std::shared_ptr<Engine>(std::move(engine)));
 }
 
 Napi::Value close_engine(const Napi::CallbackInfo &info) {
@@ -161,21 +110,37 @@ Napi::Value load_partition(const Napi::CallbackInfo &info) {
   const uint8_t *pixels = nullptr;
   if (values.TypedArrayType() == napi_uint8_array) pixels = values.ElementLength() == 0 ? &none : values.As<Napi::Uint8Array>().Data();
   const float *floats = pixels == nullptr ? values.As<Napi::Float32Array>().Data() : nullptr;
-  auto held = std::make_shared<HeldPartition *>(new HeldPartition{engine, nullptr, {}});
-  for (const char *name : {"values", "labels", "rowIds"}) (*held)->arrays.push_back(Napi::Persistent(rows.Get(name).As<Napi::Object>()));
+  auto loaded = std::make_shared<LoadedPartition>();
+  loaded->engine = engine;
+  for (const char *name : {"values", "labels", "rowIds"}) loaded->arrays.push_back(Napi::Persistent(rows.Get(name).As<Napi::Object>()));
   auto call = std::make_unique<Call>(env);
+  call->keep.push_back(loaded);
   const int32_t *label_data = labels.Data();
   const uint32_t *id_data = ids.Data();
-  call->work = [held, engine = engine.get(), shape, pixels, floats, label_data, id_data] {
-    (*held)->partition = std::make_shared<Partition>(shape, pixels, floats, label_data, id_data, engine->kernels, engine->pool);
+  call->work = [loaded = loaded.get(), shape, pixels, floats, label_data, id_data] {
+    Engine &own = *loaded->engine;
+    loaded->partition = std::make_unique<Partition>(shape, pixels, floats, label_data, id_data, own.kernels, own.pool);
   };
-  call->answer = [held](Napi::Env answered) { return wrap(answered, *held); };
+  call->answer = [loaded](Napi::Env answered) { return wrap(answered, new PartitionHandle{loaded}); };
   return start(env, engine, std::move(call));
 }
 
-Napi::Value partition_bytes(const Napi::CallbackInfo &info) {
-  return Napi::Number::New(info.Env(), static_cast<double>(unwrap<HeldPartition>(info[0]).partition->bytes()));
+std::shared_ptr<LoadedPartition> partition_of(const Napi::Value &value) {
+  auto loaded = unwrap<PartitionHandle>(value).loaded;
+  if (!loaded) throw EngineError("INTERNAL", "The partition is released");
+  return loaded;
 }
+
+Napi::Value partition_bytes(const Napi::CallbackInfo &info) {
+  return Napi::Number::New(info.Env(), static_cast<double>(partition_of(info[0])->partition->bytes()));
+}
+
+Napi::Value release_partition(const Napi::CallbackInfo &info) {
+  unwrap<PartitionHandle>(info[0]).loaded.reset();
+  return info.Env().Undefined();
+}
+
+Napi::Value step_state_bytes(const Napi::CallbackInfo &info) { return Napi::Number::New(info.Env(), static_cast<double>(engine_of(info)->memory.used())); }
 
 /* { groups, of [B], kinds: each { side } or { first, runs } } */
 Grouping grouping_of(const Napi::Object &in, size_t batch, const Partition::Shape &shape) {
@@ -199,10 +164,11 @@ Grouping grouping_of(const Napi::Object &in, size_t batch, const Partition::Shap
 Napi::Value open_step(const Napi::CallbackInfo &info) {
   const auto engine = engine_of(info);
   const Napi::Object in = info[1].As<Napi::Object>();
+  const StepMemory::Scope scope(&engine->memory);
   Queries queries;
   queries.batch = in.Get("batch").ToNumber().Uint32Value();
   queries.dim = in.Get("dim").ToNumber().Uint32Value();
-  queries.x = doubles(in.Get("x"));
+  queries.x = copied<Doubles, Napi::Float64Array>(in.Get("x"));
   queries.alpha = doubles(in.Get("alpha"));
   queries.sigma = doubles(in.Get("sigma"));
   queries.temperature = in.Get("temperature").ToNumber();
@@ -211,7 +177,7 @@ Napi::Value open_step(const Napi::CallbackInfo &info) {
   settings.factor = in.Get("factor").ToNumber().Uint32Value();
   settings.presample_seed = static_cast<uint64_t>(in.Get("presampleSeed").ToNumber().DoubleValue());
   settings.presample_step = in.Get("presampleStep").ToNumber().Uint32Value();
-  if (given(in.Get("labels"))) settings.labels = copied<int32_t, Napi::Int32Array>(in.Get("labels"));
+  if (given(in.Get("labels"))) settings.labels = copied<std::vector<int32_t>, Napi::Int32Array>(in.Get("labels"));
   if (given(in.Get("queryIds"))) settings.query_ids = words(in.Get("queryIds"));
   const size_t B = queries.batch;
   if (queries.x.size() != B * queries.dim || queries.alpha.size() != B || queries.sigma.size() != B ||
@@ -222,17 +188,24 @@ Napi::Value open_step(const Napi::CallbackInfo &info) {
     const auto side = [&](const char *name) { return static_cast<size_t>(in.Get(name).ToNumber().Uint32Value()); };
     const Partition::Shape shape{0, side("channels"), side("height"), side("width")};
     if (shape.dim() != queries.dim) throw Napi::Error::New(info.Env(), "The shape of a step is not that of its queries");
-    try {
-      settings.grouping = grouping_of(in.Get("grouping").As<Napi::Object>(), B, shape);
-    } catch (const EngineError &error) {
-      throw Napi::Error::New(info.Env(), error.what());
-    }
+    settings.grouping = grouping_of(in.Get("grouping").As<Napi::Object>(), B, shape);
   }
-  return wrap(info.Env(), new HeldStep{engine, std::make_shared<Step>(std::move(queries), std::move(settings))});
+  auto step = std::make_shared<Step>(std::move(queries), std::move(settings));
+  return wrap(info.Env(), new StepHandle{engine, std::move(step)});
 }
 
 Napi::Value close_step(const Napi::CallbackInfo &info) {
-  unwrap<HeldStep>(info[0]).step->close();
+  StepHandle &handle = unwrap<StepHandle>(info[0]);
+  const std::shared_ptr<Engine> engine = std::move(handle.engine);
+  std::shared_ptr<Step> step = std::move(handle.step);
+  if (!step) return info.Env().Undefined();
+  step->close();
+  try {
+    /* Freed on a thread of the engine, behind the calls under way. */
+    engine->pool.submit([step = std::move(step)] {});
+  } catch (const std::bad_alloc &) {
+    /* Freed here, or by the last call. */
+  }
   return info.Env().Undefined();
 }
 
@@ -251,15 +224,17 @@ Cuts cuts_of(const Napi::Value &value) {
 /* What every call on a step and a partition begins with. */
 struct Target {
   explicit Target(const Napi::CallbackInfo &info)
-      : engine(unwrap<HeldStep>(info[0]).engine), step(unwrap<HeldStep>(info[0]).step), partition(unwrap<HeldPartition>(info[1]).partition) {}
+      : engine(unwrap<StepHandle>(info[0]).engine), step(unwrap<StepHandle>(info[0]).step), loaded(partition_of(info[1])), partition(loaded->partition.get()) {
+    if (!step) throw cancelled();
+  }
   std::shared_ptr<Engine> engine;
   std::shared_ptr<Step> step;
-  std::shared_ptr<Partition> partition;
+  std::shared_ptr<LoadedPartition> loaded;
+  Partition *partition;
   std::unique_ptr<Call> call(const Napi::CallbackInfo &info) const {
     auto made = std::make_unique<Call>(info.Env());
-    made->keep = {step, partition};
-    /* The partition reads JavaScript's arrays. */
-    made->objects.push_back(Napi::Persistent(info[1].As<Napi::Object>()));
+    made->keep.push_back(loaded);
+    made->step = step;
     return made;
   }
 };
@@ -281,17 +256,17 @@ Napi::Value screen(const Napi::CallbackInfo &info) {
   }
   auto call = target.call(info);
   auto reply = std::make_shared<ScreenReply>();
-  call->work = [reply, step = target.step.get(), partition = target.partition.get(), stage, cuts = cuts_of(info[3]), by_fraction, fraction, windows] {
+  call->work = [reply, step = target.step.get(), partition = target.partition, stage, cuts = cuts_of(info[3]), by_fraction, fraction, windows] {
     *reply = step->screen(*partition, stage, cuts, by_fraction ? &fraction : nullptr, windows);
   };
   call->answer = [reply](Napi::Env env) {
     Napi::Object out = Napi::Object::New(env);
-    out["queries"] = typed<Napi::Uint32Array>(env, reply->queries);
-    out["eligible"] = typed<Napi::Uint32Array>(env, reply->eligible);
-    out["firstRank"] = typed<Napi::Uint32Array>(env, reply->first_rank);
-    out["count"] = typed<Napi::Uint32Array>(env, reply->count);
-    out["keys"] = typed<Napi::Float64Array>(env, reply->keys);
-    out["rowIds"] = typed<Napi::Uint32Array>(env, reply->row_ids);
+    out["queries"] = uint32s(env, reply->queries);
+    out["eligible"] = uint32s(env, reply->eligible);
+    out["firstRank"] = uint32s(env, reply->first_rank);
+    out["count"] = uint32s(env, reply->count);
+    out["keys"] = float64s(env, reply->keys);
+    out["rowIds"] = uint32s(env, reply->row_ids);
     return out;
   };
   return start(info.Env(), target.engine, std::move(call));
@@ -306,11 +281,8 @@ Napi::Value restrict_step(const Napi::CallbackInfo &info) {
     const Napi::Value list = lists[b];
     if (given(list)) candidates[b] = {false, words(list)};
   }
-  try {
-    target.step->restrict(*target.partition, std::move(candidates));
-  } catch (const EngineError &error) {
-    throw Napi::Error::New(info.Env(), error.what());
-  }
+  const StepMemory::Scope scope(&target.engine->memory);
+  target.step->restrict(*target.partition, std::move(candidates));
   return info.Env().Undefined();
 }
 
@@ -318,15 +290,15 @@ Napi::Value scalars(const Napi::CallbackInfo &info) {
   const Target target(info);
   auto call = target.call(info);
   auto reply = std::make_shared<Scalars>();
-  call->work = [reply, step = target.step.get(), partition = target.partition.get(), cuts = cuts_of(info[2])] {
+  call->work = [reply, step = target.step.get(), partition = target.partition, cuts = cuts_of(info[2])] {
     *reply = step->scalars(*partition, cuts);
   };
   call->answer = [reply](Napi::Env env) {
     Napi::Object out = Napi::Object::New(env);
-    out["maxLogit"] = typed<Napi::Float64Array>(env, reply->max_logit);
-    out["mass"] = typed<Napi::Float64Array>(env, reply->mass);
-    out["massSq"] = typed<Napi::Float64Array>(env, reply->mass_sq);
-    out["rows"] = typed<Napi::Float64Array>(env, reply->rows);
+    out["maxLogit"] = float64s(env, reply->max_logit);
+    out["mass"] = float64s(env, reply->mass);
+    out["massSq"] = float64s(env, reply->mass_sq);
+    out["rows"] = float64s(env, reply->rows);
     return out;
   };
   return start(info.Env(), target.engine, std::move(call));
@@ -342,16 +314,16 @@ Napi::Value sums(const Napi::CallbackInfo &info) {
   const bool histogram = info[6].ToBoolean();
   auto call = target.call(info);
   auto reply = std::make_shared<SumsReply>();
-  call->work = [reply, step = target.step.get(), partition = target.partition.get(), cuts = cuts_of(info[2]), max_logit, mass, negligible_share,
+  call->work = [reply, step = target.step.get(), partition = target.partition, cuts = cuts_of(info[2]), max_logit, mass, negligible_share,
                 histogram] { *reply = step->sums(*partition, cuts, max_logit, mass, negligible_share, histogram); };
   call->answer = [reply, histogram](Napi::Env env) {
     Napi::Object out = Napi::Object::New(env);
-    out["queries"] = typed<Napi::Uint32Array>(env, reply->queries);
-    out["sums"] = typed<Napi::Float32Array>(env, reply->sums);
-    out["skippedShare"] = typed<Napi::Float64Array>(env, reply->skipped_share);
+    out["queries"] = uint32s(env, reply->queries);
+    out["sums"] = float32s(env, reply->sums);
+    out["skippedShare"] = float64s(env, reply->skipped_share);
     if (histogram) {
-      out["histogramRows"] = typed<Napi::Uint32Array>(env, reply->histogram_rows);
-      out["histogramMass"] = typed<Napi::Float64Array>(env, reply->histogram_mass);
+      out["histogramRows"] = uint32s(env, reply->histogram_rows);
+      out["histogramMass"] = float64s(env, reply->histogram_mass);
     }
     return out;
   };
@@ -362,15 +334,15 @@ Napi::Value groups(const Napi::CallbackInfo &info) {
   const Target target(info);
   auto call = target.call(info);
   auto reply = std::make_shared<GroupsReply>();
-  call->work = [reply, step = target.step.get(), partition = target.partition.get(), cuts = cuts_of(info[2])] { *reply = step->groups(*partition, cuts); };
+  call->work = [reply, step = target.step.get(), partition = target.partition, cuts = cuts_of(info[2])] { *reply = step->groups(*partition, cuts); };
   call->answer = [reply](Napi::Env env) {
     Napi::Object out = Napi::Object::New(env);
-    out["rows"] = typed<Napi::Float64Array>(env, reply->rows);
-    out["maxLogit"] = typed<Napi::Float64Array>(env, reply->max_logit);
-    out["mass"] = typed<Napi::Float64Array>(env, reply->mass);
-    out["massSq"] = typed<Napi::Float64Array>(env, reply->mass_sq);
-    out["minLogit"] = typed<Napi::Float64Array>(env, reply->min_logit);
-    out["sums"] = typed<Napi::Float32Array>(env, reply->sums);
+    out["rows"] = float64s(env, reply->rows);
+    out["maxLogit"] = float64s(env, reply->max_logit);
+    out["mass"] = float64s(env, reply->mass);
+    out["massSq"] = float64s(env, reply->mass_sq);
+    out["minLogit"] = float64s(env, reply->min_logit);
+    out["sums"] = float32s(env, reply->sums);
     return out;
   };
   return start(info.Env(), target.engine, std::move(call));
@@ -378,19 +350,18 @@ Napi::Value groups(const Napi::CallbackInfo &info) {
 
 Napi::Value moments(const Napi::CallbackInfo &info) {
   const auto engine = engine_of(info);
-  const auto partition = unwrap<HeldPartition>(info[1]).partition;
+  const auto loaded = partition_of(info[1]);
   auto call = std::make_unique<Call>(info.Env());
-  call->keep.push_back(partition);
-  call->objects.push_back(Napi::Persistent(info[1].As<Napi::Object>()));
+  call->keep.push_back(loaded);
   auto reply = std::make_shared<Moments>();
-  call->work = [reply, partition = partition.get(), label = info[2].ToNumber().Int32Value(), engine = engine.get()] {
+  call->work = [reply, partition = loaded->partition.get(), label = info[2].ToNumber().Int32Value(), engine = engine.get()] {
     *reply = row_moments(*partition, label, engine->pool);
   };
   call->answer = [reply](Napi::Env env) {
     Napi::Object out = Napi::Object::New(env);
     out["rows"] = Napi::Number::New(env, static_cast<double>(reply->rows));
-    out["sum"] = typed<Napi::Float64Array>(env, reply->sum);
-    out["products"] = typed<Napi::Float64Array>(env, reply->products);
+    out["sum"] = float64s(env, reply->sum);
+    out["products"] = float64s(env, reply->products);
     return out;
   };
   return start(info.Env(), engine, std::move(call));
@@ -403,17 +374,16 @@ Napi::Value covariance(const Napi::CallbackInfo &info) {
   std::vector<Partition *> partitions;
   for (uint32_t i = 0; i < list.Length(); i++) {
     const Napi::Value item = list[i];
-    const auto &held = unwrap<HeldPartition>(item);
-    partitions.push_back(held.partition.get());
-    call->keep.push_back(held.partition);
-    call->objects.push_back(Napi::Persistent(item.As<Napi::Object>()));
+    auto loaded = partition_of(item);
+    partitions.push_back(loaded->partition.get());
+    call->keep.push_back(std::move(loaded));
   }
   auto reply = std::make_shared<Covariance>();
   call->work = [reply, engine = engine.get(), partitions] { *reply = sample_covariance(partitions, engine->kernels, engine->pool); };
   call->answer = [reply](Napi::Env env) {
     Napi::Object out = Napi::Object::New(env);
-    out["mean"] = typed<Napi::Float64Array>(env, reply->mean);
-    out["covariance"] = typed<Napi::Float64Array>(env, reply->covariance);
+    out["mean"] = float64s(env, reply->mean);
+    out["covariance"] = float64s(env, reply->covariance);
     return out;
   };
   return start(info.Env(), engine, std::move(call));
@@ -429,26 +399,28 @@ Napi::Value spd_solve(const Napi::CallbackInfo &info) {
   if (matrix->size() != n * n || rhs->size() != n * m) throw Napi::Error::New(info.Env(), "The arrays of a solve do not have its shape");
   auto call = std::make_unique<Call>(info.Env());
   call->work = [matrix, rhs, n, m, engine = engine.get()] { golddiff::spd_solve(*matrix, *rhs, n, m, engine->kernels, engine->pool); };
-  call->answer = [rhs](Napi::Env env) { return typed<Napi::Float64Array>(env, *rhs); };
+  call->answer = [rhs](Napi::Env env) { return float64s(env, *rhs); };
   return start(info.Env(), engine, std::move(call));
 }
 
 Napi::Object init(Napi::Env env, Napi::Object exports) {
-  exports.Set("detect", Napi::Function::New(env, detect));
-  exports.Set("createEngine", Napi::Function::New(env, create_engine));
-  exports.Set("closeEngine", Napi::Function::New(env, close_engine));
-  exports.Set("loadPartition", Napi::Function::New(env, load_partition));
-  exports.Set("partitionBytes", Napi::Function::New(env, partition_bytes));
-  exports.Set("openStep", Napi::Function::New(env, open_step));
-  exports.Set("closeStep", Napi::Function::New(env, close_step));
-  exports.Set("restrict", Napi::Function::New(env, restrict_step));
-  exports.Set("screen", Napi::Function::New(env, screen));
-  exports.Set("scalars", Napi::Function::New(env, scalars));
-  exports.Set("sums", Napi::Function::New(env, sums));
-  exports.Set("groups", Napi::Function::New(env, groups));
-  exports.Set("moments", Napi::Function::New(env, moments));
-  exports.Set("covariance", Napi::Function::New(env, covariance));
-  exports.Set("spdSolve", Napi::Function::New(env, spd_solve));
+  exports.Set("detect", Napi::Function::New(env, guarded<detect>));
+  exports.Set("createEngine", Napi::Function::New(env, guarded<create_engine>));
+  exports.Set("closeEngine", Napi::Function::New(env, guarded<close_engine>));
+  exports.Set("loadPartition", Napi::Function::New(env, guarded<load_partition>));
+  exports.Set("partitionBytes", Napi::Function::New(env, guarded<partition_bytes>));
+  exports.Set("releasePartition", Napi::Function::New(env, guarded<release_partition>));
+  exports.Set("stepStateBytes", Napi::Function::New(env, guarded<step_state_bytes>));
+  exports.Set("openStep", Napi::Function::New(env, guarded<open_step>));
+  exports.Set("closeStep", Napi::Function::New(env, guarded<close_step>));
+  exports.Set("restrict", Napi::Function::New(env, guarded<restrict_step>));
+  exports.Set("screen", Napi::Function::New(env, guarded<screen>));
+  exports.Set("scalars", Napi::Function::New(env, guarded<scalars>));
+  exports.Set("sums", Napi::Function::New(env, guarded<sums>));
+  exports.Set("groups", Napi::Function::New(env, guarded<groups>));
+  exports.Set("moments", Napi::Function::New(env, guarded<moments>));
+  exports.Set("covariance", Napi::Function::New(env, guarded<covariance>));
+  exports.Set("spdSolve", Napi::Function::New(env, guarded<spd_solve>));
   return exports;
 }
 

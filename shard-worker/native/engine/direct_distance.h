@@ -22,7 +22,7 @@ class DirectDistance {
   const gd_kernels &kernels_;
   const RowSet &rows_;
   /* pixels: x + a, so that x - a (u / divisor - 1) is q - scale u */
-  std::vector<double> q_;
+  Doubles q_;
   double scale_;
 };
 

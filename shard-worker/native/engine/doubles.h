@@ -32,6 +32,4 @@ struct Uninitialised : std::allocator<T> {
   }
 };
 
-using Doubles = std::vector<double, Uninitialised<double>>;
-
 }  // namespace golddiff

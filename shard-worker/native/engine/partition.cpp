@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "error.h"
+#include "huge_pages.h"
 
 namespace golddiff {
 
@@ -151,10 +152,12 @@ Partition::Partition(const Shape &shape, const uint8_t *pixels, const float *flo
                      const gd_kernels &kernels, ThreadPool &pool)
     : id_(next_id++), shape_(shape), labels_(labels), row_ids_(row_ids), kernels_(kernels), pool_(pool) {
   if (pixels != nullptr) {
+    use_huge_pages(pixels, shape.rows * shape.dim());
     full_.pixels = std::make_unique<PixelRows>(pixels, shape.rows, shape.dim(), pool);
     bytes_ = full_.pixels->bytes();
   } else {
     full_.floats = std::make_unique<FloatRows>();
+    use_huge_pages(floats, shape.rows * shape.dim() * sizeof(float));
     full_.floats->values = floats;
     full_.floats->n = shape.rows;
     full_.floats->dim = shape.dim();

@@ -126,6 +126,7 @@ std::shared_ptr<const PackedQueries> Queries::packed(const gd_kernels &kernels, 
     out->groups.push_back(std::move(group));
   }
   const size_t d = out->total == 0 ? 0 : all.size() / out->total;
+  out->counted = std::make_unique<StepShare>(kernels.packed_bytes(d, out->total));
   out->bytes = std::make_unique<AlignedBytes>(kernels.packed_bytes(d, out->total));
   kernels.pack(all.data(), d, out->total, out->bytes->data);
   packed_.push_back({columns, factor, out});

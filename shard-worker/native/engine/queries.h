@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "partition.h"
+#include "step_memory.h"
 
 namespace golddiff {
 
@@ -22,15 +23,15 @@ struct QueryLimbs {
   size_t limbs = 0;
   double delta = 0;
   /* e [dim], and |e| */
-  std::vector<float> error;
+  StepVector<float> error;
   double error_norm = 0;
   /* [limbs, dim] */
-  std::vector<int8_t> q;
+  StepVector<int8_t> q;
 };
 
 /* A query in double against one kind of rows. */
 struct QueryValues {
-  std::vector<double> x;
+  Doubles x;
   /* sum x^2, sum x */
   double square = 0, sum = 0;
 };
@@ -64,13 +65,14 @@ struct PackedQueries {
   std::vector<LimbGroup> groups;
   /* limbs of all of them */
   size_t total = 0;
+  std::unique_ptr<StepShare> counted;
   std::unique_ptr<AlignedBytes> bytes;
 };
 
 struct Queries {
   size_t batch = 0;
   size_t dim = 0;
-  std::vector<double> x; /* [B, D] */
+  Doubles x; /* [B, D] */
   std::vector<double> alpha, sigma;
   double temperature = 1;
 

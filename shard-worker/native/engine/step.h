@@ -8,15 +8,17 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <vector>
 
-#include "doubles.h"
 #include "grouping.h"
 #include "partition.h"
 #include "queries.h"
+#include "step_memory.h"
+#include "weighted_sums.h"
 
 namespace golddiff {
 
@@ -91,7 +93,7 @@ class Step {
   /* Rows of one query by index, ascending. */
   struct Rows {
     bool all = true;
-    std::vector<uint32_t> list;
+    StepVector<uint32_t> list;
     size_t size(size_t n) const { return all ? n : list.size(); }
     uint32_t at(size_t i) const { return all ? static_cast<uint32_t>(i) : list[i]; }
   };
@@ -119,8 +121,11 @@ class Step {
   struct Scored {
     Rows rows;
     Doubles distance;
-    /* least distance of each SUM_BLOCK of them */
+    /* least distance of each sum_block_rows(D) of them */
     std::vector<double> block_nearest;
+    /* weighted sums of all blocks, where they have been made already; digits of their weights, 0 = not decided */
+    std::vector<BlockSum> early;
+    size_t digits = 0;
     /* sum of bounds on exp(logit - max) of the rows left out */
     double tail = 0;
     size_t rows_total = 0;
@@ -148,13 +153,16 @@ class Step {
   std::vector<Keys> distances(Partition &partition, const RowSet &set, const std::vector<Rows> &rows, const std::vector<size_t> &wanted);
   /* The keys that count, of single rows: by products with all limbs, or in double where there are no products. */
   void refined(Partition &partition, Stage stage, size_t b, const uint32_t *rows, size_t count, double *out);
-  /* Distances of some queries to all rows by integer products. */
-  void dense(Partition &partition, const PixelRows &pixels, const std::vector<LimbedQuery> &columns, std::vector<Doubles> &out);
+  /* Distances of some queries to all rows by integer products. With block_rows, rows go by aligned blocks of so many, and each is told when it is done. */
+  void dense(Partition &partition, const PixelRows &pixels, const std::vector<LimbedQuery> &columns, std::vector<Doubles> &out, size_t block_rows = 0,
+             const std::function<void(size_t from, size_t to)> &block_done = {});
   /* Distances of one query to some rows, the same bits as those of dense. */
   void listed(Partition &partition, const PixelRows &pixels, const LimbedQuery &query, const uint32_t *rows, size_t count, double *out);
   gd_distance_terms terms(Partition &partition, const PixelRows &pixels, const LimbedQuery &query);
   /* Proven error of a squared distance by products with so many limbs. */
   double distance_error(const Partition &partition, const PixelRows &pixels, size_t b, size_t limbs);
+  /* Variance of logits over the rows that those of the rows against the noise allow. */
+  double spread(const Partition &partition, size_t b) const;
   double logit_error_allowed(const Partition &partition, size_t b) const;
   Precision precision(const Partition &partition, size_t b);
   size_t key_limbs(const Partition &partition, const RowSet &set, size_t b);

@@ -22,7 +22,8 @@ constexpr double ROUNDING = 16 * 1.1102230246251565e-16;
 constexpr double FLOAT_ROUNDING = 5.9604644775390625e-8;
 }  // namespace
 
-void Step::dense(Partition &partition, const PixelRows &pixels, const std::vector<LimbedQuery> &columns, std::vector<Doubles> &out) {
+void Step::dense(Partition &partition, const PixelRows &pixels, const std::vector<LimbedQuery> &columns, std::vector<Doubles> &out, size_t block_rows,
+                 const std::function<void(size_t from, size_t to)> &block_done) {
   const size_t factor = &pixels == partition.full().pixels.get() ? 0 : settings_.factor;
   const size_t n = pixels.n();
   const auto packed = queries_.packed(partition.kernels(), columns, factor, partition.shape());
@@ -32,12 +33,13 @@ void Step::dense(Partition &partition, const PixelRows &pixels, const std::vecto
   for (size_t g = 0; g < terms_of.size(); g++)
     for (size_t k : packed->groups[g].members) terms_of[g].push_back(terms(partition, pixels, columns[k]));
   const size_t total = packed->total, planes = pixels.planes();
-  const size_t inner = std::max<size_t>(24, std::min<size_t>(ROWS_PER_TASK, PRODUCT_BYTES / (sizeof(int32_t) * std::max<size_t>(1, total) * planes)));
-  partition.pool().parallel((n + ROWS_PER_TASK - 1) / ROWS_PER_TASK, [&](size_t task) {
+  const size_t fitting = std::max<size_t>(24, std::min<size_t>(ROWS_PER_TASK, PRODUCT_BYTES / (sizeof(int32_t) * std::max<size_t>(1, total) * planes)));
+  const size_t inner = block_rows > 0 ? block_rows : fitting, task_rows = std::max(ROWS_PER_TASK, block_rows);
+  partition.pool().parallel((n + task_rows - 1) / task_rows, [&](size_t task) {
     std::vector<int32_t> products(inner * total * planes + PRODUCT_SLACK);
     std::vector<double *> places;
-    const size_t end = std::min(n, (task + 1) * ROWS_PER_TASK);
-    for (size_t from = task * ROWS_PER_TASK; from < end; from += inner) {
+    const size_t end = std::min(n, (task + 1) * task_rows);
+    for (size_t from = task * task_rows; from < end; from += inner) {
       check();
       const size_t to = std::min(end, from + inner);
       for (size_t plane = 0; plane < planes; plane++)
@@ -49,6 +51,7 @@ void Step::dense(Partition &partition, const PixelRows &pixels, const std::vecto
         partition.kernels().distances_of_products(products.data() + group.first, total, inner * total, planes, group.limbs, to - from, places.size(),
                                                   terms_of[g].data(), pixels.sum() + from, pixels.sum_sq() + from, places.data());
       }
+      if (block_rows > 0) block_done(from, to);
     }
   });
 }

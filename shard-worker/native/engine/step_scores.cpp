@@ -21,21 +21,30 @@ constexpr double LOGIT_ERROR_NATS_MAX = 1.6e-4;
 constexpr double LOGIT_ERROR_NATS_TYPICAL = 3.5e-6;
 constexpr double LOGIT_ERROR_NATS_SHARED = 6e-4;
 constexpr size_t SHARED_DIM_MIN = 256, SHARED_ROWS_MIN = 256;
-/* a^2 * (variance of the rows) / sigma^2: logits spread by no more than this variance, and exp(-1) of the rows or more share the mass. */
+/* Where logits spread by no more than this variance, exp(-1) of the rows or more share the mass. */
 constexpr double SPREAD_SHARED = 1;
 /* Beyond three limbs (24 bits) rows that matter are few, and looking at them in double is cheaper than a fourth limb for all. */
 constexpr size_t LIMBS_PRECISE_MAX = 3;
 constexpr size_t LIMBS_COARSE = 2;
 constexpr double FAR_NATS = 60;
+/*
+ * Few queries are bound by memory, and where all rows matter the weighted sums that come next would read them all again: so they are made while a block of rows is in
+ * the cache. Many queries are bound by products and have nothing to gain.
+ */
+constexpr size_t EARLY_QUERIES_MAX = 4;
 /* exp_nonpositive is 0 from here on. */
 constexpr double EXP_ZERO_NATS = 709;
 }  // namespace
 
-double Step::logit_error_allowed(const Partition &partition, size_t b) const {
+double Step::spread(const Partition &partition, size_t b) const {
   const PixelRows &pixels = *partition.full().pixels;
   const double a = queries_.alpha[b] / pixels.divisor();
-  const bool shared = 2 * a * a * pixels.variance() <= SPREAD_SHARED * queries_.divisor(b);
-  if (shared && pixels.dim() >= SHARED_DIM_MIN && pixels.n() >= SHARED_ROWS_MIN) return LOGIT_ERROR_NATS_SHARED;
+  return 2 * a * a * pixels.variance() / queries_.divisor(b);
+}
+
+double Step::logit_error_allowed(const Partition &partition, size_t b) const {
+  const PixelRows &pixels = *partition.full().pixels;
+  if (spread(partition, b) <= SPREAD_SHARED && pixels.dim() >= SHARED_DIM_MIN && pixels.n() >= SHARED_ROWS_MIN) return LOGIT_ERROR_NATS_SHARED;
   return std::min(LOGIT_ERROR_NATS_MAX, LOGIT_ERROR_NATS_TYPICAL * std::sqrt(static_cast<double>(pixels.dim())));
 }
 
@@ -62,14 +71,27 @@ void Step::score_exact(Partition &partition, const std::vector<size_t> &wanted, 
     precisions.push_back(precision(partition, b));
     columns.push_back({b, precisions.back().limbs});
   }
-  std::vector<Doubles> found;
-  dense(partition, pixels, columns, found);
   const gd_kernels &kernels = partition.kernels();
+  const size_t block_rows = sum_block_rows(pixels.dim());
+  std::vector<size_t> early;
+  for (size_t k = 0; k < wanted.size() && wanted.size() <= EARLY_QUERIES_MAX; k++)
+    if (!precisions[k].second_look && spread(partition, wanted[k]) <= SPREAD_SHARED) early.push_back(k);
+  for (size_t k : early) scored[wanted[k]].early.resize((n + block_rows - 1) / block_rows);
+  std::vector<Doubles> found;
+  dense(partition, pixels, columns, found, early.empty() ? 0 : block_rows, [&](size_t from, size_t to) {
+    for (size_t k : early) {
+      const size_t b = wanted[k];
+      const double *distance = found[k].data() + from;
+      scored[b].early[from / block_rows] = block_sum(kernels, pixels, from, distance, to - from, kernels.smallest(distance, to - from), 1 / queries_.divisor(b),
+                                                     digits_for_spread(spread(partition, b), n));
+    }
+  });
   partition.pool().parallel(wanted.size(), [&](size_t k) {
     check();
     const size_t b = wanted[k];
     Scored &own = scored[b];
     own.rows_total = n;
+    own.digits = !precisions[k].second_look && spread(partition, b) <= SPREAD_SHARED ? digits_for_spread(spread(partition, b), n) : 0;
     if (!precisions[k].second_look) {
       own.distance = std::move(found[k]);
       return;
@@ -101,7 +123,8 @@ void Step::score_exact(Partition &partition, const std::vector<size_t> &wanted, 
 void Step::score(Part &part, Partition &partition, const Cuts &cuts) {
   Selection &selection = after(part, partition, cuts);
   const size_t n = partition.n();
-  part.scored.assign(queries_.batch, Scored{});
+  part.scored.clear();
+  part.scored.resize(queries_.batch);
   /* By the query's own rows alone, whatever its neighbours ask for and whatever has been computed before. */
   const bool products = n > 0 && partition.full().pixels != nullptr && partition.full().pixels->has_products();
   std::vector<size_t> everything, some;
@@ -142,35 +165,40 @@ const Scalars &Step::scalars_of(Part &part, Partition &partition, const Cuts &cu
   out.mass_sq.assign(B, 0);
   out.rows.assign(B, 0);
   const gd_kernels &kernels = partition.kernels();
-  /* One query's blocks may go to all threads: (query, block) by number. */
-  std::vector<std::pair<size_t, size_t>> blocks;
+  /* One query's rows may go to all threads: (query, task) by number. */
+  const size_t block_rows = sum_block_rows(queries_.dim), blocks_a_task = SUM_TASK_ROWS / block_rows;
+  std::vector<std::pair<size_t, size_t>> tasks;
   for (size_t b = 0; b < B; b++) {
     Scored &own = part.scored[b];
-    own.block_nearest.resize((own.distance.size() + SUM_BLOCK - 1) / SUM_BLOCK);
-    for (size_t k = 0; k < own.block_nearest.size(); k++) blocks.emplace_back(b, k);
+    own.block_nearest.resize((own.distance.size() + block_rows - 1) / block_rows);
+    for (size_t k = 0; k < own.block_nearest.size(); k += blocks_a_task) tasks.emplace_back(b, k);
   }
-  partition.pool().parallel(blocks.size(), [&](size_t task) {
+  partition.pool().parallel(tasks.size(), [&](size_t task) {
     check();
-    const auto [b, k] = blocks[task];
+    const auto [b, first] = tasks[task];
     Scored &own = part.scored[b];
-    own.block_nearest[k] = kernels.smallest(own.distance.data() + k * SUM_BLOCK, std::min(SUM_BLOCK, own.distance.size() - k * SUM_BLOCK));
+    for (size_t k = first; k < std::min(first + blocks_a_task, own.block_nearest.size()); k++)
+      own.block_nearest[k] = kernels.smallest(own.distance.data() + k * block_rows, std::min(block_rows, own.distance.size() - k * block_rows));
   });
   std::vector<double> nearest(B, INF);
-  for (const auto &[b, k] : blocks) nearest[b] = std::min(nearest[b], part.scored[b].block_nearest[k]);
-  std::vector<std::pair<double, double>> masses(blocks.size());
-  partition.pool().parallel(blocks.size(), [&](size_t task) {
+  for (size_t b = 0; b < B; b++)
+    for (double of_block : part.scored[b].block_nearest) nearest[b] = std::min(nearest[b], of_block);
+  std::vector<std::pair<double, double>> masses(tasks.size());
+  partition.pool().parallel(tasks.size(), [&](size_t task) {
     check();
-    const auto [b, k] = blocks[task];
+    const auto [b, first] = tasks[task];
     const Scored &own = part.scored[b];
     const double divisor = queries_.divisor(b);
-    /* What exp makes 0 of is not looked at. */
-    if ((own.block_nearest[k] - nearest[b]) / divisor > EXP_ZERO_NATS) return;
-    const size_t end = std::min(own.distance.size(), (k + 1) * SUM_BLOCK);
-    for (size_t from = k * SUM_BLOCK; from < end; from += MASS_BLOCK)
-      kernels.softmax_mass(own.distance.data() + from, std::min(MASS_BLOCK, end - from), nearest[b], 1 / divisor, &masses[task].first, &masses[task].second);
+    for (size_t k = first; k < std::min(first + blocks_a_task, own.block_nearest.size()); k++) {
+      /* What exp makes 0 of is not looked at. */
+      if ((own.block_nearest[k] - nearest[b]) / divisor > EXP_ZERO_NATS) continue;
+      const size_t end = std::min(own.distance.size(), (k + 1) * block_rows);
+      for (size_t from = k * block_rows; from < end; from += MASS_BLOCK)
+        kernels.softmax_mass(own.distance.data() + from, std::min(MASS_BLOCK, end - from), nearest[b], 1 / divisor, &masses[task].first, &masses[task].second);
+    }
   });
-  for (size_t task = 0; task < blocks.size(); task++) {
-    const size_t b = blocks[task].first;
+  for (size_t task = 0; task < tasks.size(); task++) {
+    const size_t b = tasks[task].first;
     out.max_logit[b] = 0 - nearest[b] / queries_.divisor(b);
     out.mass[b] += masses[task].first;
     out.mass_sq[b] += masses[task].second;

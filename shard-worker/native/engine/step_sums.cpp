@@ -41,8 +41,11 @@ SumsReply Step::sums(Partition &partition, const Cuts &cuts, const std::vector<d
     reply.queries.push_back(static_cast<uint32_t>(b));
     const double divisor = queries_.divisor(b);
     const double floor = max_logit[b] + std::log(mass[b] * settings_.tolerance / SKIP_SPREAD);
-    weighted.push_back({&scored.distance, &scored.block_nearest, scored.rows.all ? nullptr : scored.rows.list.data(), -scalars.max_logit[b] * divisor,
-                        -floor * divisor, 1 / divisor, scalars.mass[b]});
+    const double farthest = -floor * divisor;
+    /* Early sums are over all rows: where some are too far to count, they are made anew. */
+    const bool early = !scored.early.empty() && *std::max_element(scored.distance.begin(), scored.distance.end()) <= farthest;
+    weighted.push_back({&scored.distance, &scored.block_nearest, scored.rows.all ? nullptr : scored.rows.list.data(), -scalars.max_logit[b] * divisor, farthest,
+                        1 / divisor, scalars.mass[b], scored.digits, early ? &scored.early : nullptr});
   }
   const auto sums = weighted_sums(partition.kernels(), partition.full(), partition.pool(), weighted, [this] { check(); });
   reply.sums.resize(sums.size() * D);

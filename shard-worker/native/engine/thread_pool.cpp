@@ -4,14 +4,26 @@
 #include <atomic>
 #include <exception>
 #include <memory>
+#include <new>
+
+#include "step_memory.h"
 
 namespace golddiff {
 
 ThreadPool::ThreadPool(size_t threads) {
-  for (size_t i = 0; i < std::max<size_t>(1, threads); i++) workers_.emplace_back([this] { work(); });
+  const size_t count = std::max<size_t>(1, threads);
+  workers_.reserve(count);
+  try {
+    while (workers_.size() < count) workers_.emplace_back([this] { work(); });
+  } catch (...) {
+    stop();
+    throw;
+  }
 }
 
-ThreadPool::~ThreadPool() {
+ThreadPool::~ThreadPool() { stop(); }
+
+void ThreadPool::stop() {
   {
     std::lock_guard<std::mutex> lock(mutex_);
     stopping_ = true;
@@ -46,6 +58,8 @@ namespace {
 /* Outlives the loop: a helper that starts late finds nothing left and goes. */
 struct Loop {
   std::function<void(size_t)> body;
+  /* What is allocated in the loop counts for what its beginner counts for. */
+  StepMemory *memory = StepMemory::current();
   size_t chunks;
   std::atomic<size_t> next{0};
   std::mutex mutex;
@@ -54,6 +68,7 @@ struct Loop {
   std::exception_ptr failure;
 
   void run() {
+    const StepMemory::Scope scope(memory);
     for (;;) {
       const size_t chunk = next.fetch_add(1);
       if (chunk >= chunks) return;
@@ -83,8 +98,11 @@ void ThreadPool::parallel(size_t chunks, const std::function<void(size_t)> &body
   const size_t helpers = std::min(chunks, workers_.size()) - 1;
   {
     std::lock_guard<std::mutex> lock(mutex_);
-    /* Before other jobs: a job that has begun should end. */
-    for (size_t i = 0; i < helpers; i++) jobs_.push_front([loop] { loop->run(); });
+    /* Before other jobs: a job that has begun should end. Helpers that there is no memory for are done without: those that were asked for know this loop. */
+    try {
+      for (size_t i = 0; i < helpers; i++) jobs_.push_front([loop] { loop->run(); });
+    } catch (const std::bad_alloc &) {
+    }
   }
   ready_.notify_all();
   loop->run();

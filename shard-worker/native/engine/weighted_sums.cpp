@@ -3,7 +3,8 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <memory>
+#include <limits>
+#include <map>
 
 #include "limits.h"
 #include "queries.h"
@@ -16,16 +17,19 @@ namespace {
 constexpr size_t QUERIES_AT_ONCE = 16;
 /* A block of rows of which a smaller share has weight is gathered. */
 constexpr double GATHER_SHARE = 0.25;
-constexpr size_t LIMBS_FEW = 2, LIMBS_MANY = 3;
-/* 127 (256^limbs - 1) / 255 */
-constexpr double reach_of(size_t limbs) { return limbs == LIMBS_FEW ? 32639.0 : 8355711.0; }
+constexpr size_t DIGITS_FEW = 2, DIGITS_MANY = 3;
+/* 127 (256^digits - 1) / 255 */
+constexpr double reach_of(size_t digits) { return digits == DIGITS_FEW ? 32639.0 : 8355711.0; }
 /*
  * Standard deviation of a weighted mean, in units of the values, that rounding weights to two digits may cause: a rounding is off by 1 / sqrt(12) of a step, and by
  * the dither independent of the rows. A range of 2 and four deviations stay below half of the 1e-5 that is promised.
  */
 constexpr double WEIGHT_ERROR_MAX = 5e-7;
 
-size_t blocks_of(size_t rows) { return (rows + SUM_BLOCK - 1) / SUM_BLOCK; }
+/* Above this many deviations of logits a row is hardly ever the heaviest of a block. */
+constexpr double SPREAD_DEVIATIONS = 5;
+
+size_t parts_of(size_t rows, size_t of) { return (rows + of - 1) / of; }
 
 /*
  * Added before weights are rounded, in (-1/2, 1/2): multiples of the golden ratio, spread evenly however few rows there are, so that many small weights
@@ -33,158 +37,196 @@ size_t blocks_of(size_t rows) { return (rows + SUM_BLOCK - 1) / SUM_BLOCK; }
  */
 const double *dither() {
   static const auto table = [] {
-    std::array<double, SUM_BLOCK> out;
+    std::array<double, SUM_TASK_ROWS> out;
     for (size_t i = 0; i < out.size(); i++) out[i] = 0.998 * (std::fmod(static_cast<double>(i) * 0.6180339887498949 + 0.5, 1.0) - 0.5);
     return out;
   }();
   return table.data();
 }
 
-/* Of one block of rows and one query. */
-struct BlockSum {
-  std::unique_ptr<double[]> values;
-  /* weight of all its rows */
-  double weight = 0;
-  size_t kept = 0;
-};
-
-size_t limbs_for(const WeightedQuery &query) {
+size_t digits_for(const WeightedQuery &query, size_t block_rows) {
+  if (query.digits > 0) return query.digits;
   double variance = 0;
   for (size_t k = 0; k < query.block_nearest->size(); k++) {
     const double nearest = (*query.block_nearest)[k];
     if (nearest > query.farthest) continue;
     const double heaviest = std::exp((query.nearest - nearest) * query.scale);
-    variance += heaviest * heaviest * static_cast<double>(std::min(SUM_BLOCK, query.distance->size() - k * SUM_BLOCK)) / 12;
+    variance += heaviest * heaviest * static_cast<double>(std::min(block_rows, query.distance->size() - k * block_rows)) / 12;
   }
-  return std::sqrt(variance) <= WEIGHT_ERROR_MAX * reach_of(LIMBS_FEW) * query.mass ? LIMBS_FEW : LIMBS_MANY;
+  return std::sqrt(variance) <= WEIGHT_ERROR_MAX * reach_of(DIGITS_FEW) * query.mass ? DIGITS_FEW : DIGITS_MANY;
 }
 
-/* Room for the digits of one task, and for its sums. */
+/* Room for the digits of one task, and for their sums. */
 struct Digits {
   Digits(size_t dim, size_t queries)
-      : dim(dim), weights(queries * LIMBS_MANY * SUM_BLOCK), sums(queries * LIMBS_MANY * GD_SUM_STRIDE(dim) * sizeof(int32_t)) {}
-  int8_t *column(size_t c) { return static_cast<int8_t *>(weights.data) + c * SUM_BLOCK; }
+      : dim(dim),
+        rows(sum_block_rows(dim)),
+        weights(queries * DIGITS_MANY * rows),
+        sums(queries * DIGITS_MANY * GD_SUM_STRIDE(dim) * sizeof(int32_t)),
+        pointers(rows) {}
+  int8_t *column(size_t c) { return static_cast<int8_t *>(weights.data) + c * rows; }
   int32_t *sum(size_t c) { return static_cast<int32_t *>(sums.data) + c * GD_SUM_STRIDE(dim); }
-  size_t dim;
+  void end(size_t column, size_t digits, size_t used) {
+    for (size_t l = 0; l < digits; l++) std::fill_n(this->column(column + l) + used, (4 - used % 4) % 4, static_cast<int8_t>(0));
+  }
+  size_t dim, rows;
   AlignedBytes weights, sums;
+  std::vector<const uint8_t *> pointers;
 };
 
-/* Integer sums of one query back to weights times pixels. */
-void scaled(Digits &digits, size_t column, size_t limbs, double unit, BlockSum &out) {
-  out.values = std::make_unique<double[]>(digits.dim);
-  const int32_t *low = digits.sum(column), *middle = digits.sum(column + 1), *high = digits.sum(column + limbs - 1);
-  if (limbs == LIMBS_FEW)
-    for (size_t p = 0; p < digits.dim; p++) out.values[p] = (static_cast<double>(middle[p]) * 256 + static_cast<double>(low[p])) / unit;
-  else
-    for (size_t p = 0; p < digits.dim; p++)
-      out.values[p] = ((static_cast<double>(high[p]) * 256 + static_cast<double>(middle[p])) * 256 + static_cast<double>(low[p])) / unit;
+/* One query's part of a block. */
+struct BlockQuery {
+  const double *distance;
+  /* nullptr = consecutive */
+  const uint32_t *list;
+  double nearest, farthest, scale;
+  size_t digits;
+  BlockSum *out;
+};
+
+void combine(const gd_kernels &kernels, Digits &digits, size_t column, const BlockQuery &query) {
+  query.out->values = std::make_unique<double[]>(digits.dim);
+  kernels.combined_digits(digits.sum(column), GD_SUM_STRIDE(digits.dim), query.digits, 1 / reach_of(query.digits), digits.dim, query.out->values.get());
 }
 
-void pixel_block(const gd_kernels &kernels, const PixelRows &pixels, const WeightedQuery *queries, const size_t *limbs, size_t count, size_t block, BlockSum *out) {
-  Digits digits(pixels.dim(), count);
-  const uint8_t *pointers[SUM_BLOCK];
-  struct Shared {
-    size_t query, column;
-    double unit;
-  };
-  std::vector<Shared> shared;
+/* Sums of `rows` rows, of which queries without a list share those from `first` on. */
+void pixel_block(const gd_kernels &kernels, const PixelRows &pixels, size_t first, size_t rows, const std::vector<BlockQuery> &queries, Digits &digits) {
+  std::vector<std::pair<size_t, size_t>> shared;
   size_t columns = 0;
-  for (size_t j = 0; j < count; j++) {
-    const WeightedQuery &query = queries[j];
-    if (block >= query.block_nearest->size() || (*query.block_nearest)[block] > query.farthest) continue;
-    const size_t first = block * SUM_BLOCK, rows = std::min(SUM_BLOCK, query.distance->size() - first);
-    const double unit = reach_of(limbs[j]) / std::exp((query.nearest - (*query.block_nearest)[block]) * query.scale);
+  for (size_t j = 0; j < queries.size(); j++) {
+    const BlockQuery &query = queries[j];
     int8_t *w = digits.column(columns);
-    const int64_t total = kernels.integer_weights(query.distance->data() + first, rows, query.nearest, query.farthest, query.scale, unit, dither(), limbs[j], w,
-                                                  SUM_BLOCK, &out[j].kept);
-    out[j].weight = static_cast<double>(total) / unit;
-    if (query.rows == nullptr && static_cast<double>(out[j].kept) > GATHER_SHARE * static_cast<double>(rows)) {
-      shared.push_back({j, columns, unit});
-      for (size_t l = 0; l < limbs[j]; l++) std::fill_n(w + l * SUM_BLOCK + rows, (4 - rows % 4) % 4, static_cast<int8_t>(0));
-      columns += limbs[j];
+    const double reach = reach_of(query.digits);
+    const int64_t total = kernels.integer_weights(query.distance, rows, query.nearest, query.farthest, query.scale, reach, dither(), query.digits, w,
+                                                  digits.rows, &query.out->kept);
+    query.out->weight = static_cast<double>(total) / reach;
+    if (query.list == nullptr && static_cast<double>(query.out->kept) > GATHER_SHARE * static_cast<double>(rows)) {
+      digits.end(columns, query.digits, rows);
+      shared.emplace_back(j, columns);
+      columns += query.digits;
       continue;
     }
     size_t some = 0;
     for (size_t i = 0; i < rows; i++) {
-      if (w[i] == 0 && w[SUM_BLOCK + i] == 0 && (limbs[j] == LIMBS_FEW || w[2 * SUM_BLOCK + i] == 0)) continue;
-      pointers[some] = pixels.row(query.rows == nullptr ? first + i : query.rows[first + i]);
-      for (size_t l = 0; l < limbs[j]; l++) w[l * SUM_BLOCK + some] = w[l * SUM_BLOCK + i];
+      if (w[i] == 0 && w[digits.rows + i] == 0 && (query.digits == DIGITS_FEW || w[2 * digits.rows + i] == 0)) continue;
+      digits.pointers[some] = pixels.row(query.list == nullptr ? first + i : query.list[i]);
+      for (size_t l = 0; l < query.digits; l++) w[l * digits.rows + some] = w[l * digits.rows + i];
       some++;
     }
-    for (size_t l = 0; l < limbs[j]; l++) std::fill_n(w + l * SUM_BLOCK + some, (4 - some % 4) % 4, static_cast<int8_t>(0));
-    kernels.sum_u8s8(pointers, some, pixels.dim(), w, SUM_BLOCK, limbs[j], digits.sum(columns));
-    scaled(digits, columns, limbs[j], unit, out[j]);
+    digits.end(columns, query.digits, some);
+    kernels.sum_u8s8(digits.pointers.data(), some, pixels.dim(), w, digits.rows, query.digits, digits.sum(columns));
+    combine(kernels, digits, columns, query);
   }
   if (shared.empty()) return;
-  const size_t first = block * SUM_BLOCK, rows = std::min(SUM_BLOCK, pixels.n() - first);
-  for (size_t i = 0; i < rows; i++) pointers[i] = pixels.row(first + i);
-  kernels.sum_u8s8(pointers, rows, pixels.dim(), digits.column(0), SUM_BLOCK, columns, digits.sum(0));
-  for (const auto &one : shared) scaled(digits, one.column, limbs[one.query], one.unit, out[one.query]);
+  for (size_t i = 0; i < rows; i++) digits.pointers[i] = pixels.row(first + i);
+  kernels.sum_u8s8(digits.pointers.data(), rows, pixels.dim(), digits.column(0), digits.rows, columns, digits.sum(0));
+  for (const auto &[j, column] : shared) combine(kernels, digits, column, queries[j]);
 }
 
-void float_block(const gd_kernels &kernels, const FloatRows &floats, const WeightedQuery *queries, size_t count, size_t block, BlockSum *out) {
+void float_block(const gd_kernels &kernels, const FloatRows &floats, size_t first, size_t rows, const BlockQuery &query) {
   const size_t dim = floats.dim;
-  std::vector<float> gathered;
-  std::vector<double> w(SUM_BLOCK);
-  std::vector<float> weights(SUM_BLOCK);
-  for (size_t j = 0; j < count; j++) {
-    const WeightedQuery &query = queries[j];
-    if (block >= query.block_nearest->size() || (*query.block_nearest)[block] > query.farthest) continue;
-    const size_t first = block * SUM_BLOCK, rows = std::min(SUM_BLOCK, query.distance->size() - first);
-    std::vector<uint32_t> near;
-    for (size_t i = 0; i < rows; i++) {
-      const double distance = (*query.distance)[first + i];
-      if (distance > query.farthest) continue;
-      w[near.size()] = std::min(0.0, (query.nearest - distance) * query.scale);
-      near.push_back(static_cast<uint32_t>(query.rows == nullptr ? first + i : query.rows[first + i]));
-    }
-    kernels.exp_nonpositive(w.data(), w.data(), near.size());
-    for (size_t i = 0; i < near.size(); i++) {
-      weights[i] = static_cast<float>(w[i]);
-      out[j].weight += static_cast<double>(weights[i]);
-    }
-    out[j].kept = near.size();
-    out[j].values = std::make_unique<double[]>(dim);
-    if (query.rows == nullptr && near.size() == rows) {
-      kernels.weighted_f32(floats.row(first), dim, rows, weights.data(), rows, 1, out[j].values.get(), dim);
-      continue;
-    }
-    gathered.resize(GD_SUM_ROWS * dim);
-    for (size_t from = 0; from < near.size(); from += GD_SUM_ROWS) {
-      const size_t some = std::min<size_t>(GD_SUM_ROWS, near.size() - from);
-      for (size_t i = 0; i < some; i++) std::copy_n(floats.row(near[from + i]), dim, gathered.data() + i * dim);
-      kernels.weighted_f32(gathered.data(), dim, some, weights.data() + from, some, 1, out[j].values.get(), dim);
-    }
+  std::vector<double> w(rows);
+  std::vector<float> weights(rows);
+  std::vector<uint32_t> near;
+  for (size_t i = 0; i < rows; i++) {
+    if (query.distance[i] > query.farthest) continue;
+    w[near.size()] = std::min(0.0, (query.nearest - query.distance[i]) * query.scale);
+    near.push_back(static_cast<uint32_t>(query.list == nullptr ? first + i : query.list[i]));
+  }
+  kernels.exp_nonpositive(w.data(), w.data(), near.size());
+  for (size_t i = 0; i < near.size(); i++) {
+    weights[i] = static_cast<float>(w[i]);
+    query.out->weight += static_cast<double>(weights[i]);
+  }
+  query.out->kept = near.size();
+  query.out->values = std::make_unique<double[]>(dim);
+  if (query.list == nullptr && near.size() == rows) return kernels.weighted_f32(floats.row(first), dim, rows, weights.data(), rows, 1, query.out->values.get(), dim);
+  std::vector<float> gathered(GD_SUM_ROWS * dim);
+  for (size_t from = 0; from < near.size(); from += GD_SUM_ROWS) {
+    const size_t some = std::min<size_t>(GD_SUM_ROWS, near.size() - from);
+    for (size_t i = 0; i < some; i++) std::copy_n(floats.row(near[from + i]), dim, gathered.data() + i * dim);
+    kernels.weighted_f32(gathered.data(), dim, some, weights.data() + from, some, 1, query.out->values.get(), dim);
   }
 }
 
+/* What the blocks of one task come to, relative to the query's nearest row. */
+struct TaskSum {
+  std::unique_ptr<double[]> values;
+  double weight = 0;
+  size_t kept = 0;
+
+  void add(const BlockSum &block, double factor, size_t dim) {
+    kept += block.kept;
+    weight += factor * block.weight;
+    if (!block.values) return;
+    if (!values) values = std::make_unique<double[]>(dim);
+    for (size_t p = 0; p < dim; p++) values[p] += factor * block.values[p];
+  }
+};
 }  // namespace
+
+size_t digits_for_spread(double spread, size_t n) {
+  const double error = std::exp(SPREAD_DEVIATIONS * std::sqrt(spread)) / std::sqrt(12 * static_cast<double>(n)) / reach_of(DIGITS_FEW);
+  return error <= WEIGHT_ERROR_MAX ? DIGITS_FEW : DIGITS_MANY;
+}
+
+BlockSum block_sum(const gd_kernels &kernels, const PixelRows &pixels, size_t first, const double *distance, size_t rows, double nearest, double scale,
+                   size_t digits) {
+  BlockSum out;
+  Digits room(pixels.dim(), 1);
+  pixel_block(kernels, pixels, first, rows, {{distance, nullptr, nearest, std::numeric_limits<double>::infinity(), scale, digits, &out}}, room);
+  return out;
+}
 
 std::vector<WeightedSum> weighted_sums(const gd_kernels &kernels, const RowSet &rows, ThreadPool &pool, const std::vector<WeightedQuery> &queries,
                                        const std::function<void()> &check) {
-  const size_t dim = rows.dim();
+  const size_t dim = rows.dim(), block_rows = sum_block_rows(dim), blocks_a_task = SUM_TASK_ROWS / block_rows;
   std::vector<WeightedSum> out(queries.size());
   for (size_t first = 0; first < queries.size(); first += QUERIES_AT_ONCE) {
     const size_t count = std::min(QUERIES_AT_ONCE, queries.size() - first);
     const WeightedQuery *group = queries.data() + first;
-    size_t limbs[QUERIES_AT_ONCE];
-    size_t blocks = 0;
+    size_t digits[QUERIES_AT_ONCE];
+    size_t tasks = 0, computed = 0;
     for (size_t j = 0; j < count; j++) {
-      limbs[j] = limbs_for(group[j]);
-      blocks = std::max(blocks, blocks_of(group[j].distance->size()));
+      digits[j] = digits_for(group[j], block_rows);
+      tasks = std::max(tasks, parts_of(group[j].distance->size(), SUM_TASK_ROWS));
+      computed += group[j].early == nullptr ? 1 : 0;
     }
-    std::vector<BlockSum> sums(blocks * count);
-    pool.parallel(blocks, [&](size_t block) {
+    std::vector<TaskSum> sums(tasks * count);
+    pool.parallel(tasks, [&](size_t task) {
       check();
-      if (rows.pixels) pixel_block(kernels, *rows.pixels, group, limbs, count, block, sums.data() + block * count);
-      else float_block(kernels, *rows.floats, group, count, block, sums.data() + block * count);
+      std::unique_ptr<Digits> room;
+      if (rows.pixels && computed > 0) room = std::make_unique<Digits>(dim, computed);
+      for (size_t block = task * blocks_a_task; block < (task + 1) * blocks_a_task; block++) {
+        /* Blocks end where the rows of a query do: those of a list are its own. */
+        std::map<size_t, std::vector<BlockQuery>> by_rows;
+        BlockSum found[QUERIES_AT_ONCE];
+        for (size_t j = 0; j < count; j++) {
+          const WeightedQuery &query = group[j];
+          if (block >= query.block_nearest->size() || query.early != nullptr || (*query.block_nearest)[block] > query.farthest) continue;
+          const size_t at = block * block_rows;
+          by_rows[std::min(block_rows, query.distance->size() - at)].push_back({query.distance->data() + at, query.rows == nullptr ? nullptr : query.rows + at,
+                                                                               (*query.block_nearest)[block], query.farthest, query.scale, digits[j], &found[j]});
+        }
+        for (const auto &[some, together] : by_rows) {
+          if (rows.pixels) pixel_block(kernels, *rows.pixels, block * block_rows, some, together, *room);
+          else
+            for (const auto &query : together) float_block(kernels, *rows.floats, block * block_rows, some, query);
+        }
+        for (size_t j = 0; j < count; j++) {
+          const WeightedQuery &query = group[j];
+          if (block >= query.block_nearest->size()) continue;
+          const double factor = std::exp((query.nearest - (*query.block_nearest)[block]) * query.scale);
+          sums[task * count + j].add(query.early != nullptr ? (*query.early)[block] : found[j], factor, dim);
+        }
+      }
     });
     pool.parallel(count, [&](size_t j) {
       WeightedSum &own = out[first + j];
       own.values.assign(dim, 0);
       double weight = 0;
-      for (size_t block = 0; block < blocks; block++) {
-        const BlockSum &part = sums[block * count + j];
+      for (size_t task = 0; task < tasks; task++) {
+        const TaskSum &part = sums[task * count + j];
         weight += part.weight;
         own.kept += part.kept;
         if (!part.values) continue;

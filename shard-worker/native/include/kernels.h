@@ -53,6 +53,8 @@ typedef struct gd_kernels {
    */
   void (*distances_of_products)(const int32_t *products, size_t total, size_t plane_stride, size_t planes, size_t limbs, size_t n, size_t queries,
                                 const gd_distance_terms *terms, const double *sum, const double *sum_sq, double *const *out);
+  /* out[p] = scale * sum_l 256^l sums[l * stride + p], p < n. */
+  void (*combined_digits)(const int32_t *sums, size_t stride, size_t limbs, double scale, size_t n, double *out);
   /*
    * Weights for sum_u8s8: round(exp((nearest - distance) * scale) * unit + dither) as `limbs` signed digits of 8 bits, lowest first, out[l * ostride + i]; 0 where
    * distance > farthest. unit <= 127 (256^limbs - 1) / 255, limbs <= 3, |dither| < 1/2 and readable up to the next multiple of 8. Returns the sum of the integers,
@@ -82,6 +84,7 @@ typedef struct gd_kernels {
 /* The table of one instruction set, or NULL where this build or this machine lacks it. */
 const gd_kernels *gd_kernels_avx512(void);
 const gd_kernels *gd_kernels_avx2(void);
+const gd_kernels *gd_kernels_neon(void);
 const gd_kernels *gd_kernels_scalar(void);
 
 #ifdef __cplusplus

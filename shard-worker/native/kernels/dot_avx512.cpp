@@ -44,9 +44,9 @@ static inline __m512i totals(const __m512i (&acc)[ROWS][COLUMNS]) {
   return _mm512_add_epi32(_mm512_shuffle_i32x4(low, high, 0x88), _mm512_shuffle_i32x4(low, high, 0xdd));
 }
 
-/* out[r * columns + c] for R rows and C columns. */
+/* out[r * columns + c] for R rows and C columns. Where `ahead` is not 0, bytes so far ahead are fetched: into the second-level cache, the first is full of these. */
 template <size_t R, size_t C>
-static inline void block(const uint8_t *rows, size_t stride, const int8_t *q, size_t width, size_t columns, int32_t *out) {
+static inline void block(const uint8_t *rows, size_t stride, const int8_t *q, size_t width, size_t columns, int32_t *out, size_t ahead) {
   __m512i acc[ROWS][COLUMNS];
 #pragma GCC unroll 4
   for (size_t r = 0; r < ROWS; r++)
@@ -59,6 +59,7 @@ static inline void block(const uint8_t *rows, size_t stride, const int8_t *q, si
 #pragma GCC unroll 4
     for (size_t r = 0; r < R; r++) {
       const __m512i u = _mm512_loadu_si512(rows + r * stride + p);
+      if (ahead != 0) _mm_prefetch(reinterpret_cast<const char *>(rows + r * stride + p + ahead), _MM_HINT_T1);
 #pragma GCC unroll 4
       for (size_t c = 0; c < C; c++) acc[r][c] = _mm512_dpbusd_epi32(acc[r][c], u, limb[c]);
     }
@@ -76,11 +77,9 @@ static void strip(const uint8_t *rows, size_t stride, size_t n, const int8_t *q,
   size_t r = 0;
   for (; r + ROWS <= n; r += ROWS) {
     const uint8_t *u = rows + r * stride;
-    /* The rows of the next strip come from memory while these are in registers: into the second-level cache, the first is full of these. */
-    for (size_t line = 0; line < (ahead == 0 ? 0 : ROWS * stride); line += 64) _mm_prefetch(reinterpret_cast<const char *>(u + ahead + line), _MM_HINT_T1);
-    block<ROWS, C>(u, stride, q, width, columns, out + r * columns);
+    block<ROWS, C>(u, stride, q, width, columns, out + r * columns, ahead);
   }
-  for (; r < n; r++) block<1, C>(rows + r * stride, stride, q, width, columns, out + r * columns);
+  for (; r < n; r++) block<1, C>(rows + r * stride, stride, q, width, columns, out + r * columns, 0);
 }
 
 void dot_u8s8_avx512(const uint8_t *rows, size_t stride, size_t n, size_t dim, const void *packed, size_t columns, int32_t *out) {

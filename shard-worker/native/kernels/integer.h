@@ -16,5 +16,6 @@ namespace golddiff {
 GD_DECLARE_INTEGER(scalar)
 GD_DECLARE_INTEGER(avx2)
 GD_DECLARE_INTEGER(avx512)
+GD_DECLARE_INTEGER(neon)
 
 }  // namespace golddiff

@@ -15,6 +15,7 @@ using golddiff_test::Random;
 
 namespace golddiff_test {
 void engine_tests(const gd_kernels *kernels);
+void memory_tests(const gd_kernels *kernels);
 }
 
 namespace {
@@ -164,6 +165,12 @@ void distances_by_products(const gd_kernels *k) {
           places[q] = out.data() + q * n;
         }
         k->distances_of_products(products.data() + before, total, n * total, planes, limbs, n, queries, terms.data(), sum.data(), sum_sq.data(), places.data());
+        Buffer<double> plain(queries * n);
+        for (size_t q = 0; q < queries; q++) places[q] = plain.data() + q * n;
+        gd_kernels_scalar()->distances_of_products(products.data() + before, total, n * total, planes, limbs, n, queries, terms.data(), sum.data(), sum_sq.data(),
+                                                   places.data());
+        CHECK(std::memcmp(out.data(), plain.data(), queries * n * sizeof(double)) == 0, "%s distances of %zu planes, %zu limbs have other bits than scalar", k->isa,
+              planes, limbs);
         for (size_t q = 0; q < queries; q++)
           for (size_t r = 0; r < n; r++) {
             long double v = 0;
@@ -188,7 +195,8 @@ void weights(const gd_kernels *k) {
   for (const size_t limbs : {1, 2, 3})
     for (const size_t n : {0, 1, 7, 8, 9, 64, 211}) {
       const size_t ostride = n + 3;
-      const double reach = 127 * (std::pow(256, static_cast<double>(limbs)) - 1) / 255, nearest = 40, scale = random.between(0.01, 2), farthest = 60;
+      const double reach = 127 * (std::pow(256, static_cast<double>(limbs)) - 1) / 255, nearest = 40, scale = random.between(0.01, 2);
+      const double farthest = n % 2 == 0 ? 60 : INFINITY;
       Buffer<double> distance(n), dither((n + 7) / 8 * 8);
       Buffer<int8_t> out(limbs * ostride);
       for (size_t i = 0; i < n; i++) distance[i] = i % 5 == 0 ? nearest : random.between(nearest, 70);
@@ -210,6 +218,22 @@ void weights(const gd_kernels *k) {
       CHECK(sum == total && kept == want_kept, "%s weights of %zu: sum %lld, kept %zu", k->isa, n, static_cast<long long>(sum), kept);
     }
   std::printf("%s: weights off by at most %.4f of a step\n", k->isa, worst);
+}
+
+void digits(const gd_kernels *k) {
+  Random random(11);
+  for (const size_t limbs : {1, 2, 3})
+    for (const size_t n : {1, 7, 8, 9, 65}) {
+      Buffer<int32_t> sums(limbs * (n + 1));
+      Buffer<double> out(n);
+      for (size_t i = 0; i < sums.size(); i++) sums[i] = static_cast<int32_t>(random.bits());
+      k->combined_digits(sums.data(), n + 1, limbs, 0.25, n, out.data());
+      for (size_t p = 0; p < n; p++) {
+        int64_t want = 0;
+        for (size_t l = limbs; l-- > 0;) want = want * 256 + sums[l * (n + 1) + p];
+        CHECK(out[p] == 0.25 * static_cast<double>(want), "%s digits %zu of %zu: %g", k->isa, p, n, out[p]);
+      }
+    }
 }
 
 void weighted(const gd_kernels *k) {
@@ -251,7 +275,9 @@ void ranges(const gd_kernels *k) {
       const size_t count = k->within(x.data(), n, 12, high, places.data(), &below);
       for (size_t i = 0; i < n; i++) {
         want_below += x[i] < 12 ? 1 : 0;
-        if (x[i] >= 12 && x[i] <= high) CHECK(at < count && places[at] == i, "%s place %zu of %zu", k->isa, at, count), at++;
+        if (x[i] < 12 || x[i] > high) continue;
+        CHECK(at < count && places[at] == i, "%s place %zu of %zu", k->isa, at, count);
+        at++;
       }
       CHECK(at == count && below == want_below, "%s range of %zu: %zu inside, %zu below", k->isa, n, count, below);
     }
@@ -306,6 +332,8 @@ int main() {
   const gd_kernels *all[] = {gd_kernels_scalar(),
 #if defined(__x86_64__)
                              gd_kernels_avx2(), gd_kernels_avx512()
+#elif defined(__aarch64__)
+                             gd_kernels_neon()
 #endif
   };
   for (const gd_kernels *k : all) {
@@ -316,11 +344,13 @@ int main() {
     integer_sums(k);
     distances_by_products(k);
     weights(k);
+    digits(k);
     weighted(k);
     ranges(k);
     softmax(k);
     products_of_matrices(k);
     golddiff_test::engine_tests(k);
+    golddiff_test::memory_tests(k);
   }
   std::printf("%ld checks, %ld failed\n", golddiff_test::checks, golddiff_test::failures);
   return golddiff_test::failures == 0 && golddiff_test::checks > 0 ? 0 : 1;

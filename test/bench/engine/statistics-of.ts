@@ -11,7 +11,7 @@ export async function nativeStatistics(request: StatisticsRequest, all: readonly
   const loaded = loadAddon();
   if (!('addon' in loaded)) throw new GolddiffError('BACKEND_MISSING', loaded.missing);
   const { addon, isas } = loaded;
-  const engine = addon.createEngine({ threads, isa: isas[0]! });
+  const engine = addon.createEngine({ threads, isa: isas[0]!, stepStateBytesMax: Infinity });
   try {
     const partitions = await Promise.all(
       all.map(({ rows, shape: [channels, height, width], values, labels, rowIds }) =>

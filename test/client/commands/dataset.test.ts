@@ -44,7 +44,7 @@ test('bad arguments end with status 2 and one sentence', async () => {
     [['import', source], /^required option '--out <dir>' not specified\n$/],
     [['import', source, '--out', out, '--partitions', '41'], /^Expected an integer from 1 to 40 for partitions but received 41\n$/],
     [['import', source, '--out', out, '--partitions', 'many'], /^Expected a whole number from 1 to 65536 for --partitions but received "many"\n$/],
-    [['import', source, '--out', out, '--size', '32'], /^Expected no size, except with images:DIR for size but received 32\n$/],
+    [['import', source, '--out', out, '--size', '32'], /^Expected no size, except with images:DIR and emoji for size but received 32\n$/],
     [['import', source, '--out', out, '--channels', 'blue'], /^Expected one of rgb, grey for --channels/],
   ] as const) {
     const run = dataset(...args);

@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import { openSource } from '../../../client/import/open-source.js';
 import { writeNpy } from '../../../shared/dataset/npy.js';
 import { plainMnist, temporaryFolder } from '../../support/data-sets.js';
+import { writeEmojiPackages } from './emoji-packages.js';
 import { pattern, readAll, writeIdxPair } from './source-files.js';
 
 test('mnist is the 60,000 training digits with their labels', async () => {
@@ -32,7 +33,7 @@ test('fashion-mnist that is not there names the package to install', async () =>
   });
 });
 
-test('idx, cifar10, images and npy go to their readers', async () => {
+test('idx, cifar10, images, emoji and npy go to their readers', async () => {
   const dir = temporaryFolder();
   const { images, labels } = await writeIdxPair(dir, [4, 2, 2]);
   assert.equal((await openSource(`idx:${images}`)).labelled, false);
@@ -43,19 +44,22 @@ test('idx, cifar10, images and npy go to their readers', async () => {
   assert.equal((await openSource(`npy:${dir}/rows.npy,${dir}/labels.npy`)).labelled, true);
   await assert.rejects(openSource(`cifar10:${dir}`), { message: /data_batch_1\.bin/ });
   await assert.rejects(openSource(`images:${dir}`), { message: /images \(\.png/ });
+  await writeEmojiPackages(dir);
+  assert.deepEqual((await openSource(`emoji:${dir}`)).shape, [3, 32, 32]);
 });
 
 test('a source of no known form is refused with the forms there are', async () => {
-  for (const source of ['', 'cifar10', 'npy:', 'mnist:here', 'imagenet:/data', 'fashion-mnist:']) {
+  for (const source of ['', 'cifar10', 'npy:', 'mnist:here', 'imagenet:/data', 'fashion-mnist:', 'emoji:']) {
     await assert.rejects(openSource(source), {
       code: 'ARGUMENT_INVALID',
-      message: `Expected mnist, fashion-mnist[:DIR], idx:IMAGES[,LABELS], cifar10:DIR, images:DIR or npy:FILE[,LABELS] for source but received "${source}"`,
+      message: `Expected mnist, fashion-mnist[:DIR], emoji[:DIR], idx:IMAGES[,LABELS], cifar10:DIR, images:DIR or npy:FILE[,LABELS] for source but received "${source}"`,
     });
   }
 });
 
-test('size and channels are only for images', async () => {
+test('size and channels are only for images and emoji', async () => {
   await assert.rejects(openSource('mnist', { size: 32 }), { code: 'ARGUMENT_INVALID', data: { field: 'size' } });
   await assert.rejects(openSource('mnist', { channels: 'grey' }), { code: 'ARGUMENT_INVALID', data: { field: 'channels' } });
+  await assert.rejects(openSource('emoji:/nowhere', { size: 0 }), { code: 'ARGUMENT_INVALID', data: { field: 'size' } });
   await assert.rejects(openSource('images:/nowhere', { size: 0 }), { code: 'ARGUMENT_INVALID', data: { field: 'size' } });
 });

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 
 import sharp from 'sharp';
 
-import { concentrationChart, quantile } from '../../../client/pictures/concentration-chart.js';
+import { concentrationChart } from '../../../client/pictures/concentration-chart.js';
 
 test('the chart names the data set, its size, the measures and the golden subset, in text that any machine can show', async () => {
   const rows = 60_000;
@@ -33,6 +33,25 @@ test('a chart without golden sizes and with one query is drawn too', async () =>
   assert.ok(svg.includes('1 image') && !svg.includes('golden subset'));
 });
 
-test('quantiles lie between neighbours by straight line, in any order of the values', () => {
-  assert.deepEqual([quantile([3, 1, 2], 0.5), quantile([0, 10], 0.1), quantile([7], 0.9), quantile([1, 2], 1)], [2, 1, 7, 2]);
+test('suggested sizes and the rows that an error needs are drawn under their own names', async () => {
+  const points = [900, 400, 0].map((t) => {
+    const level = [1 + 60 * t];
+    return {
+      t,
+      alpha: 0.6,
+      sigma: 0.8,
+      effectiveSupport: level,
+      rows50: level,
+      rows90: level,
+      rows99: level,
+      goldenRows: 100 + t,
+      rowsNeeded: 10 + t,
+    };
+  });
+  const labels = { goldenLabel: 'suggested k(t): 1 .. 9', neededLabel: 'rows needed for an error of at most 0.1' };
+  const { svg } = await concentrationChart({ dataSet: 'MNIST', rows: 60_000, points, queries: 'images', ...labels });
+  assert.ok(svg.includes(labels.goldenLabel) && svg.includes(labels.neededLabel) && !svg.includes('golden subset'));
+  assert.match(svg, /σ\/α/);
+  // Four measures and the rows needed, at three levels each.
+  assert.equal((svg.match(/aria-roledescription="point"/g) ?? []).length, 15);
 });

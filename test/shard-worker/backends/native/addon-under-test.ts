@@ -17,7 +17,10 @@ export function nativeAddon(): NativeAddon {
   return loaded.addon;
 }
 
-export function nativeBackend(isa: Isa, settings: { computeThreads?: number; deviceMemoryBytes?: number } = {}): NativeBackend {
-  const { computeThreads = 2, deviceMemoryBytes = Infinity } = settings;
-  return new NativeBackend({ addon: nativeAddon(), isa, computeThreads, deviceMemoryBytes });
+export function nativeBackend(
+  isa: Isa,
+  settings: { computeThreads?: number; deviceMemoryBytes?: number; stepStateBytesMax?: number } = {},
+): NativeBackend {
+  const { computeThreads = 2, deviceMemoryBytes = Infinity, ...rest } = settings;
+  return new NativeBackend({ addon: nativeAddon(), isa, computeThreads, deviceMemoryBytes, ...rest });
 }

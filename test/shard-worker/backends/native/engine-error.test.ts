@@ -9,6 +9,7 @@ test('codes of the addon become codes of ours, with the cause kept', () => {
   const cases = [
     ['CANCELLED', 'CANCELLED', 'The step was closed'],
     ['OUT_OF_MEMORY', 'LIMIT_EXCEEDED', 'A step needs more memory than this machine gives'],
+    ['LIMIT_EXCEEDED', 'LIMIT_EXCEEDED', 'A step said by the engine'],
     ['ARGUMENT_INVALID', 'ARGUMENT_INVALID', 'said by the engine'],
     ['INTERNAL', 'INTERNAL', 'said by the engine'],
     ['ELSE', 'INTERNAL', 'said by the engine'],

@@ -7,7 +7,7 @@ import { isas, nativeAddon, skip } from './addon-under-test.js';
 import type { Isa, NativeEngine, NativePartition } from '../../../../shard-worker/backends/native/native-addon.js';
 
 async function withEngine(isa: Isa, threads: number, use: (engine: NativeEngine) => Promise<void>): Promise<void> {
-  const engine = nativeAddon().createEngine({ threads, isa });
+  const engine = nativeAddon().createEngine({ threads, isa, stepStateBytesMax: Infinity });
   try {
     await use(engine);
   } finally {
