@@ -142,6 +142,8 @@ Napi::Value release_partition(const Napi::CallbackInfo &info) {
 
 Napi::Value step_state_bytes(const Napi::CallbackInfo &info) { return Napi::Number::New(info.Env(), static_cast<double>(engine_of(info)->memory.used())); }
 
+StepVector<uint32_t> counted_words(const Napi::Value &value) { return copied<StepVector<uint32_t>, Napi::Uint32Array>(value); }
+
 /* { groups, of [B], kinds: each { side } or { first, runs } } */
 Grouping grouping_of(const Napi::Object &in, size_t batch, const Partition::Shape &shape) {
   Grouping out;
@@ -152,7 +154,7 @@ Grouping grouping_of(const Napi::Object &in, size_t batch, const Partition::Shap
     const Napi::Value item = kinds[k];
     const Napi::Object kind = item.As<Napi::Object>();
     if (given(kind.Get("side"))) out.kinds.push_back(GroupKind::window(shape, kind.Get("side").ToNumber().Uint32Value()));
-    else out.kinds.push_back(GroupKind::supports(shape.dim(), words(kind.Get("first")), words(kind.Get("runs"))));
+    else out.kinds.push_back(GroupKind::supports(shape, counted_words(kind.Get("first")), counted_words(kind.Get("runs"))));
     if (out.kinds.back().groups() != out.groups) throw EngineError("ARGUMENT_INVALID", "Expected kinds of as many groups as the step has");
   }
   if (out.of.size() != batch) throw EngineError("ARGUMENT_INVALID", "Expected a kind of groups for each query");

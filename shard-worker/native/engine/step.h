@@ -175,6 +175,7 @@ class Step {
   Queries queries_;
   StepSettings settings_;
   std::atomic<bool> closed_{false};
+  std::once_flag grouping_prepared_;
   std::mutex mutex_;
   /* by Partition::id: one that is unloaded may leave its address to another while a step is open */
   std::map<uint64_t, std::unique_ptr<Part>> parts_;

@@ -13,6 +13,7 @@ namespace {
 constexpr double INF = std::numeric_limits<double>::infinity();
 /* Rows of one task, a fixed grouping: their statistics are added in the order of the rows, so that threads do not matter. */
 constexpr size_t GROUP_CHUNK = GD_GROUP_ROWS_MAX;
+constexpr size_t CHUNK_MULTIPLE = 64;
 /* Statistics of chunks that wait to be added. */
 constexpr size_t WAITING_BYTES_MAX = 32 * 1024 * 1024;
 /*
@@ -36,16 +37,25 @@ struct Chunk {
 };
 
 /* The recurrence of shared/math/grouped-partial.ts. */
-void add(const gd_group_kind &kind, double nats, const gd_group_sums &into, const gd_group_sums &part) {
+void add(const gd_kernels &kernels, const gd_group_kind &kind, double nats, const gd_group_sums &into, const gd_group_sums &part) {
+  std::vector<double> exponent(kind.groups), factor(kind.groups);
+  for (size_t g = 0; g < kind.groups; g++) exponent[g] = -std::fabs(into.nearest[g] - part.nearest[g]) * nats;
+  kernels.exp_nonpositive(exponent.data(), factor.data(), kind.groups);
   for (size_t g = 0; g < kind.groups; g++) {
-    const double nearest = std::min(into.nearest[g], part.nearest[g]);
-    const double own = std::exp((nearest - into.nearest[g]) * nats), other = std::exp((nearest - part.nearest[g]) * nats);
-    into.nearest[g] = nearest;
+    const bool nearer = part.nearest[g] < into.nearest[g];
+    const double own = nearer ? factor[g] : 1, other = nearer ? 1 : factor[g];
+    into.nearest[g] = std::min(into.nearest[g], part.nearest[g]);
     into.farthest[g] = std::max(into.farthest[g], part.farthest[g]);
     into.mass[g] = into.mass[g] * own + part.mass[g] * other;
     into.mass_sq[g] = into.mass_sq[g] * own * own + part.mass_sq[g] * other * other;
     for (size_t p = g; p < kind.dim; p += kind.groups) into.sums[p] = into.sums[p] * own + part.sums[p] * other;
   }
+}
+
+/* Rows of one task where there are so many together: of one size but for the last. */
+size_t chunk_rows(size_t rows) {
+  const size_t chunks = (rows + GROUP_CHUNK - 1) / GROUP_CHUNK;
+  return ((rows + chunks - 1) / chunks + CHUNK_MULTIPLE - 1) / CHUNK_MULTIPLE * CHUNK_MULTIPLE;
 }
 
 struct Work {
@@ -78,7 +88,7 @@ std::vector<size_t> Step::group_rows(Partition &partition, const Selection &sele
       const auto &own = pixel_queries.emplace_back(kind_of(b), x, alpha, divisor);
       query.high = own.high.data();
       query.low = own.low.data();
-      query.unit = own.unit;
+      query.step = own.step;
       query.nats = own.nats;
     }
     queries.push_back(query);
@@ -92,8 +102,8 @@ std::vector<size_t> Step::group_rows(Partition &partition, const Selection &sele
       again.push_back(wanted[k]);
       continue;
     }
-    for (size_t from = 0, rows = selection.rows[wanted[k]].size(n); from < rows; from += GROUP_CHUNK)
-      works.push_back({k, from, std::min(GROUP_CHUNK, rows - from)});
+    const size_t rows = selection.rows[wanted[k]].size(n), each = rows == 0 ? 0 : chunk_rows(rows);
+    for (size_t from = 0; from < rows; from += each) works.push_back({k, from, std::min(each, rows - from)});
   }
   const size_t each = (4 * G + D) * sizeof(double);
   const size_t wave = std::max(4 * partition.pool().threads(), WAITING_BYTES_MAX / each);
@@ -129,7 +139,7 @@ std::vector<size_t> Step::group_rows(Partition &partition, const Selection &sele
       for (size_t task = 0; task < count; task++) {
         if (works[first + task].place != k) continue;
         if (!totals[k]) totals[k] = std::move(chunks[task]);
-        else add(view, queries[k].nats, totals[k]->view(), chunks[task]->view());
+        else add(partition.kernels(), view, queries[k].nats, totals[k]->view(), chunks[task]->view());
       }
     });
   }
@@ -164,6 +174,9 @@ GroupsReply Step::groups(Partition &partition, const Cuts &cuts) {
   if (G == 0) throw EngineError("ARGUMENT_INVALID", "Expected groups of values for a step that is asked for them");
   for (const auto &kind : settings_.grouping.kinds)
     if (kind.dim() != D || kind.groups() != G) throw EngineError("ARGUMENT_INVALID", "Expected groups of the values of a row");
+  std::call_once(grouping_prepared_, [&] {
+    for (auto &kind : settings_.grouping.kinds) kind.prepare(partition.pool());
+  });
   Part &own = part(partition);
   std::lock_guard<std::mutex> lock(own.mutex);
   check();

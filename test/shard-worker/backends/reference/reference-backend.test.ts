@@ -18,7 +18,7 @@ groupsConformance({
   name: 'reference',
   create: ({ computeThreads, deviceMemoryBytes = Infinity }) => new ReferenceBackend({ computeThreads, deviceMemoryBytes }),
   // Double on both sides, sums in another order.
-  tolerance: 1e-11,
+  tolerance: { nats: 1e-11, relative: 1e-11, weights: 1e-11 },
 });
 
 test('the state of a step is given back when it closes', async () => {
