@@ -28,8 +28,7 @@ export function createBackend(settings: BackendSettings): Backend {
   const facts = { backend: choice.name, reason: choice.reason, computeThreads, ...(isa && { isa }) };
   if (choice.degraded) log.warn(facts, 'backend chosen, a faster one is missing');
   else log.info(facts, 'backend chosen');
-  if (isa !== undefined && native && 'addon' in native)
-    return new NativeBackend({ addon: native.addon, isa, computeThreads, deviceMemoryBytes });
+  if (isa !== undefined && native && 'addon' in native) return new NativeBackend({ addon: native.addon, isa, computeThreads, deviceMemoryBytes });
   return new ReferenceBackend({ computeThreads, deviceMemoryBytes });
 }
 

@@ -15,6 +15,7 @@ using golddiff_test::Random;
 
 namespace golddiff_test {
 void engine_tests(const gd_kernels *kernels);
+void group_tests(const gd_kernels *kernels);
 void memory_tests(const gd_kernels *kernels);
 }
 
@@ -350,6 +351,7 @@ int main() {
     softmax(k);
     products_of_matrices(k);
     golddiff_test::engine_tests(k);
+    golddiff_test::group_tests(k);
     golddiff_test::memory_tests(k);
   }
   std::printf("%ld checks, %ld failed\n", golddiff_test::checks, golddiff_test::failures);
