@@ -26,6 +26,7 @@ const GROUPS = {
       'engine/direct_distance.cpp',
       'engine/weighted_sums.cpp',
       'engine/step.cpp',
+      'engine/step_relevant.cpp',
       'engine/step_selection.cpp',
       'engine/step_distances.cpp',
       'engine/step_scores.cpp',
@@ -60,7 +61,7 @@ const GROUPS = {
   },
   // Every 64-bit ARM has NEON: no flag asks for it.
   neon: { files: ['kernels/dot_neon.cpp', 'kernels/sum_neon.cpp', 'kernels/real_neon.cpp'], flags: [...FUSED] },
-  addon: { files: ['addon/addon.cpp', 'addon/call.cpp'], flags: [...EXACT] },
+  addon: { files: ['addon/addon.cpp', 'addon/call.cpp', 'addon/statistics_calls.cpp'], flags: [...EXACT] },
 };
 
 /** Files from the native folder's root, and all flags, of one group. */

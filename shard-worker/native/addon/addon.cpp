@@ -11,42 +11,16 @@
 #include <vector>
 
 #include "../engine/error.h"
-#include "../engine/moments.h"
 #include "../engine/partition.h"
-#include "../engine/statistics.h"
 #include "../engine/step.h"
 #include "../include/kernels.h"
 #include "call.h"
+#include "handles.h"
+#include "statistics_calls.h"
 #include "values.h"
 
 namespace golddiff {
 namespace {
-
-/* Destroyed on the JavaScript thread, as the references are. */
-struct LoadedPartition {
-  std::shared_ptr<Engine> engine;
-  /* the arrays that the partition reads */
-  std::vector<Napi::ObjectReference> arrays;
-  std::unique_ptr<Partition> partition;
-};
-
-/* What JavaScript holds: empty once released or closed. */
-struct PartitionHandle {
-  std::shared_ptr<LoadedPartition> loaded;
-};
-struct StepHandle {
-  std::shared_ptr<Engine> engine;
-  std::shared_ptr<Step> step;
-};
-
-template <typename T>
-Napi::Value wrap(Napi::Env env, T *held) {
-  return Napi::External<T>::New(env, held, [](Napi::Env, T *gone) { delete gone; });
-}
-template <typename T>
-T &unwrap(const Napi::Value &value) {
-  return *value.As<Napi::External<T>>().Data();
-}
 
 const gd_kernels *kernels_of(const std::string &isa) {
 #ifdef GOLDDIFF_X86_KERNELS
@@ -88,12 +62,6 @@ Napi::Value close_engine(const Napi::CallbackInfo &info) {
   return info.Env().Undefined();
 }
 
-std::shared_ptr<Engine> engine_of(const Napi::CallbackInfo &info) {
-  auto engine = unwrap<std::shared_ptr<Engine>>(info[0]);
-  if (!engine) throw Napi::Error::New(info.Env(), "The engine is closed");
-  return engine;
-}
-
 Napi::Value load_partition(const Napi::CallbackInfo &info) {
   const Napi::Env env = info.Env();
   const auto engine = engine_of(info);
@@ -123,12 +91,6 @@ Napi::Value load_partition(const Napi::CallbackInfo &info) {
   };
   call->answer = [loaded](Napi::Env answered) { return wrap(answered, new PartitionHandle{loaded}); };
   return start(env, engine, std::move(call));
-}
-
-std::shared_ptr<LoadedPartition> partition_of(const Napi::Value &value) {
-  auto loaded = unwrap<PartitionHandle>(value).loaded;
-  if (!loaded) throw EngineError("INTERNAL", "The partition is released");
-  return loaded;
 }
 
 Napi::Value partition_bytes(const Napi::CallbackInfo &info) {
@@ -306,6 +268,22 @@ Napi::Value scalars(const Napi::CallbackInfo &info) {
   return start(info.Env(), target.engine, std::move(call));
 }
 
+Napi::Value relevant(const Napi::CallbackInfo &info) {
+  const Target target(info);
+  auto call = target.call(info);
+  auto reply = std::make_shared<std::vector<PoolProof>>();
+  call->work = [reply, step = target.step.get(), partition = target.partition, share = doubles(info[2])] { *reply = step->relevant(*partition, share); };
+  call->answer = [reply](Napi::Env env) {
+    std::vector<uint32_t> a; std::vector<double> k;
+    for (auto &p : *reply) { a.push_back(p.relevant); a.push_back(p.eligible); for (auto r : p.rank) a.push_back(r); k.push_back(p.relevant_key); k.push_back(p.unseen_key); for (auto v : p.least) k.push_back(v); for (auto v : p.most) k.push_back(v); }
+    Napi::Object out = Napi::Object::New(env);
+    out["counts"] = uint32s(env, a);
+    out["keys"] = float64s(env, k);
+    return out;
+  };
+  return start(info.Env(), target.engine, std::move(call));
+}
+
 Napi::Value sums(const Napi::CallbackInfo &info) {
   const Target target(info);
   const auto max_logit = doubles(info[3]);
@@ -350,61 +328,6 @@ Napi::Value groups(const Napi::CallbackInfo &info) {
   return start(info.Env(), target.engine, std::move(call));
 }
 
-Napi::Value moments(const Napi::CallbackInfo &info) {
-  const auto engine = engine_of(info);
-  const auto loaded = partition_of(info[1]);
-  auto call = std::make_unique<Call>(info.Env());
-  call->keep.push_back(loaded);
-  auto reply = std::make_shared<Moments>();
-  call->work = [reply, partition = loaded->partition.get(), label = info[2].ToNumber().Int32Value(), engine = engine.get()] {
-    *reply = row_moments(*partition, label, engine->pool);
-  };
-  call->answer = [reply](Napi::Env env) {
-    Napi::Object out = Napi::Object::New(env);
-    out["rows"] = Napi::Number::New(env, static_cast<double>(reply->rows));
-    out["sum"] = float64s(env, reply->sum);
-    out["products"] = float64s(env, reply->products);
-    return out;
-  };
-  return start(info.Env(), engine, std::move(call));
-}
-
-Napi::Value covariance(const Napi::CallbackInfo &info) {
-  const auto engine = engine_of(info);
-  const Napi::Array list = info[1].As<Napi::Array>();
-  auto call = std::make_unique<Call>(info.Env());
-  std::vector<Partition *> partitions;
-  for (uint32_t i = 0; i < list.Length(); i++) {
-    const Napi::Value item = list[i];
-    auto loaded = partition_of(item);
-    partitions.push_back(loaded->partition.get());
-    call->keep.push_back(std::move(loaded));
-  }
-  auto reply = std::make_shared<Covariance>();
-  call->work = [reply, engine = engine.get(), partitions] { *reply = sample_covariance(partitions, engine->kernels, engine->pool); };
-  call->answer = [reply](Napi::Env env) {
-    Napi::Object out = Napi::Object::New(env);
-    out["mean"] = float64s(env, reply->mean);
-    out["covariance"] = float64s(env, reply->covariance);
-    return out;
-  };
-  return start(info.Env(), engine, std::move(call));
-}
-
-Napi::Value spd_solve(const Napi::CallbackInfo &info) {
-  const auto engine = engine_of(info);
-  const Napi::Object in = info[1].As<Napi::Object>();
-  const size_t n = in.Get("n").ToNumber().Uint32Value();
-  const size_t m = in.Get("columns").ToNumber().Uint32Value();
-  auto matrix = std::make_shared<std::vector<double>>(doubles(in.Get("matrix")));
-  auto rhs = std::make_shared<std::vector<double>>(doubles(in.Get("rhs")));
-  if (matrix->size() != n * n || rhs->size() != n * m) throw Napi::Error::New(info.Env(), "The arrays of a solve do not have its shape");
-  auto call = std::make_unique<Call>(info.Env());
-  call->work = [matrix, rhs, n, m, engine = engine.get()] { golddiff::spd_solve(*matrix, *rhs, n, m, engine->kernels, engine->pool); };
-  call->answer = [rhs](Napi::Env env) { return float64s(env, *rhs); };
-  return start(info.Env(), engine, std::move(call));
-}
-
 Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("detect", Napi::Function::New(env, guarded<detect>));
   exports.Set("createEngine", Napi::Function::New(env, guarded<create_engine>));
@@ -417,6 +340,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("closeStep", Napi::Function::New(env, guarded<close_step>));
   exports.Set("restrict", Napi::Function::New(env, guarded<restrict_step>));
   exports.Set("screen", Napi::Function::New(env, guarded<screen>));
+  exports.Set("relevant", Napi::Function::New(env, guarded<relevant>));
   exports.Set("scalars", Napi::Function::New(env, guarded<scalars>));
   exports.Set("sums", Napi::Function::New(env, guarded<sums>));
   exports.Set("groups", Napi::Function::New(env, guarded<groups>));

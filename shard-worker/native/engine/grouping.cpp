@@ -127,6 +127,8 @@ void GroupKind::prepare(ThreadPool &pool) {
       places_.insert(places_.end(), places->begin(), places->end());
       first_place_.push_back(static_cast<uint32_t>(places_.size()));
     }
+  sizes_.assign(groups_, 0);
+  sum(std::vector<double>(dim_, 1).data(), sizes_.data());
 }
 
 void GroupKind::sum(const double *values, double *sums) const {
@@ -164,8 +166,7 @@ constexpr double SUM_MAX = 2147483648.0 * (1 - 1e-3);
 PixelGroupQuery::PixelGroupQuery(const GroupKind &kind, const double *x, double alpha, double divisor) : high(kind.dim()), low(kind.dim()) {
   const size_t D = kind.dim(), G = kind.groups();
   const double scale = alpha / PIXEL_STEPS;
-  std::vector<double> bound(D), bounds(G), sizes(G);
-  kind.sum(std::vector<double>(D, 1).data(), sizes.data());
+  std::vector<double> bound(D), bounds(G);
   for (size_t p = 0; p < D; p++) {
     const double value = (x[p] + alpha) / scale, farthest = std::max(std::fabs(value), std::fabs(value - 255));
     bound[p] = farthest * farthest;
@@ -181,7 +182,7 @@ PixelGroupQuery::PixelGroupQuery(const GroupKind &kind, const double *x, double 
     low[p] = static_cast<float>(value - static_cast<double>(high[p]));
   }
   nats = scale * scale / (exact * exact) / divisor;
-  error = *std::max_element(sizes.begin(), sizes.end()) * nats / 2;
+  error = *std::max_element(kind.sizes().begin(), kind.sizes().end()) * nats / 2;
 }
 
 }  // namespace golddiff

@@ -28,6 +28,8 @@ class GroupKind {
    * left or above where that takes fewer places: on the masks of MNIST nearly half as many. Groups go in bands of lines, so that no chain is long.
    */
   void prepare(ThreadPool &pool);
+  /* [G] how many values vote for each */
+  const StepVector<double> &sizes() const { return sizes_; }
   /* Valid while this is. */
   gd_group_kind view() const { return {dim_, groups_, height_, width_, places_.data(), first_place_.data()}; }
   /* sums[g] = sum of values[p] over the values that vote for g. [D] in, [G] out. */
@@ -52,6 +54,7 @@ class GroupKind {
   size_t line_ = 1;
   StepVector<uint32_t> first_, runs_;
   StepVector<uint32_t> places_, first_place_;
+  StepVector<double> sizes_;
 };
 
 /* No groups = none. */
@@ -77,7 +80,7 @@ struct GroupsReply {
  */
 struct PixelGroupQuery {
   PixelGroupQuery(const GroupKind &kind, const double *x, double alpha, double divisor);
-  std::vector<float> high, low;
+  StepVector<float> high, low;
   float step;
   /* nats of one unit of a distance */
   double nats;

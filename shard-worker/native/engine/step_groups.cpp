@@ -69,10 +69,8 @@ std::vector<size_t> Step::group_rows(Partition &partition, const Selection &sele
   const gd_group_kernels &kernels = *partition.kernels().groups;
   const auto kind_of = [&](size_t b) -> const GroupKind & { return settings_.grouping.kinds[settings_.grouping.of[b]]; };
 
-  std::vector<PixelGroupQuery> pixel_queries;
   std::vector<std::vector<double>> values(wanted.size());
   std::vector<gd_group_query> queries;
-  pixel_queries.reserve(wanted.size());
   for (size_t k = 0; k < wanted.size(); k++) {
     const size_t b = wanted[k];
     const double *x = queries_.x.data() + b * D, alpha = queries_.alpha[b], divisor = queries_.divisor(b);
@@ -85,7 +83,7 @@ std::vector<size_t> Step::group_rows(Partition &partition, const Selection &sele
       query.scale = full.pixels ? alpha / full.pixels->divisor() : alpha;
       query.nats = 1 / divisor;
     } else {
-      const auto &own = pixel_queries.emplace_back(kind_of(b), x, alpha, divisor);
+      const PixelGroupQuery &own = *pixel_queries_[b];
       query.high = own.high.data();
       query.low = own.low.data();
       query.step = own.step;
@@ -98,7 +96,7 @@ std::vector<size_t> Step::group_rows(Partition &partition, const Selection &sele
   std::vector<Work> works;
   for (size_t k = 0; k < wanted.size(); k++) {
     /* Too coarse from the start, or not even a number. */
-    if (!in_double && !(pixel_queries[k].error <= LOGIT_ERROR_MAX_NATS)) {
+    if (!in_double && !(pixel_queries_[wanted[k]]->error <= LOGIT_ERROR_MAX_NATS)) {
       again.push_back(wanted[k]);
       continue;
     }
@@ -151,7 +149,7 @@ std::vector<size_t> Step::group_rows(Partition &partition, const Selection &sele
     const double nats = queries[k].nats;
     if (!in_double) {
       const double least = *std::max_element(found.nearest, found.nearest + G) * nats + NEAR_NATS;
-      if (pixel_queries[k].error + RELATIVE_ERROR * least > LOGIT_ERROR_MAX_NATS) {
+      if (pixel_queries_[wanted[k]]->error + RELATIVE_ERROR * least > LOGIT_ERROR_MAX_NATS) {
         again.push_back(b);
         continue;
       }
@@ -169,14 +167,24 @@ std::vector<size_t> Step::group_rows(Partition &partition, const Selection &sele
   return again;
 }
 
+/* What all partitions of a step share: they are of one data set. */
+void Step::prepare_groups(Partition &partition) {
+  for (auto &kind : settings_.grouping.kinds) kind.prepare(partition.pool());
+  if (!partition.full().pixels) return;
+  std::vector<std::unique_ptr<PixelGroupQuery>> made(queries_.batch);
+  partition.pool().parallel(made.size(), [&](size_t b) {
+    const GroupKind &kind = settings_.grouping.kinds[settings_.grouping.of[b]];
+    made[b] = std::make_unique<PixelGroupQuery>(kind, queries_.x.data() + b * kind.dim(), queries_.alpha[b], queries_.divisor(b));
+  });
+  pixel_queries_ = std::move(made);
+}
+
 GroupsReply Step::groups(Partition &partition, const Cuts &cuts) {
   const size_t B = queries_.batch, D = partition.shape().dim(), G = settings_.grouping.groups;
   if (G == 0) throw EngineError("ARGUMENT_INVALID", "Expected groups of values for a step that is asked for them");
   for (const auto &kind : settings_.grouping.kinds)
     if (kind.dim() != D || kind.groups() != G) throw EngineError("ARGUMENT_INVALID", "Expected groups of the values of a row");
-  std::call_once(grouping_prepared_, [&] {
-    for (auto &kind : settings_.grouping.kinds) kind.prepare(partition.pool());
-  });
+  std::call_once(grouping_prepared_, [&] { prepare_groups(partition); });
   Part &own = part(partition);
   std::lock_guard<std::mutex> lock(own.mutex);
   check();
@@ -191,7 +199,7 @@ GroupsReply Step::groups(Partition &partition, const Cuts &cuts) {
   for (size_t b = 0; b < B; b++) reply.rows[b] = static_cast<double>(selection.rows[b].size(partition.n()));
   std::vector<size_t> wanted(B);
   std::iota(wanted.begin(), wanted.end(), 0);
-  if (partition.full().pixels) wanted = group_rows(partition, selection, wanted, false, reply);
+  if (partition.full().pixels && !pixel_queries_.empty()) wanted = group_rows(partition, selection, wanted, false, reply);
   group_rows(partition, selection, wanted, true, reply);
   return reply;
 }
