@@ -122,7 +122,7 @@ async function answer(request: EngineRequest): Promise<object> {
     case 'exact': {
       const queries = { ...(await queriesOf(request)), golden: undefined };
       const rows = rowsOf(request.set);
-      const { times, values } = await repeated(() => exactStep(backend, rows, queries), request);
+      const { times, values } = await repeated(() => exactStep(backend, rows, queries), request, request.warmUp);
       const wanted = request.wantAnswer ? await exactStep(backend, rows, queries, true) : undefined;
       const reply: ExactReply = { times, phases: byPhase(values.map((value) => value.phases)) };
       return { ...reply, ...(wanted && { x0hat: [...wanted.x0hat], ...(wanted.rowsThatMatter && { rowsThatMatter: wanted.rowsThatMatter }) }) };

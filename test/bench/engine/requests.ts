@@ -29,6 +29,8 @@ export interface Repeats {
   readonly repeats: number;
   /** no further step is begun after this */
   readonly budgetMs: number;
+  /** untimed steps before; undefined = two */
+  readonly warmUp?: number;
 }
 
 export interface ExactRequest extends QueriesOf, Repeats {

@@ -169,7 +169,7 @@ def pca(request):
             weights = torch.softmax(((x[b] - a * own) ** 2 @ mask) / (-2 * s2), 0)
             out[b] = (weights * own).sum(0)
         return out
-    answer = {'times': timed(step, request['repeats'], request['budgetMs'], 1)}
+    answer = {'times': timed(step, request['repeats'], request['budgetMs'], request.get('warmUp', 1))}
     if request.get('wantAnswer'):
         answer['x0hat'] = step().double().numpy().ravel().tolist()
     return answer
