@@ -3,7 +3,6 @@
  */
 
 import { existsSync } from 'node:fs';
-import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -11,6 +10,7 @@ import { argumentError } from '../shared/errors.js';
 import { EMBEDDED_READY_TIMEOUT_MS, EMBEDDED_SHARDS_MAX, EMBEDDED_STOP_TIMEOUT_MS } from '../shared/limits.js';
 import type { LogLevel } from '../shared/log.js';
 import { ServiceProcess } from './service-process.js';
+import { threadsOfEach } from './threads-of-each.js';
 
 export interface EmbeddedClusterOptions {
   /** folder of a data set: the one that holds manifest.json */
@@ -19,7 +19,7 @@ export interface EmbeddedClusterOptions {
   readonly shards?: number;
   /** workers that hold each partition, 1 .. shards; default 1 */
   readonly replicas?: number;
-  /** compute threads of each worker; default: the cores divided among the workers, at least 1 */
+  /** compute threads of each worker; default: the cores divided among the workers, and two where there are two */
   readonly computeThreads?: number;
   /** default 'auto' */
   readonly backend?: string;
@@ -72,7 +72,7 @@ export async function startEmbeddedCluster(options: EmbeddedClusterOptions): Pro
   if (!existsSync(path.join(options.dataDir, 'manifest.json')))
     throw argumentError('data', 'a folder with manifest.json, made by golddiff dataset import,', options.dataDir);
 
-  const threads = options.computeThreads ?? Math.max(1, Math.floor(availableParallelism() / shards));
+  const threads = options.computeThreads ?? threadsOfEach(shards);
   const common = ['--data', options.dataDir, '--metrics-listen', options.metrics ? '127.0.0.1:0' : 'off', '--log-level', options.logLevel ?? 'warn'];
   const deaths: string[] = [];
   const processes: ServiceProcess[] = [];

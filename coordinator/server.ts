@@ -2,7 +2,7 @@
 
 import { createInProcessControlPlane } from '../shared/control-plane/in-process.js';
 import { openDataSet } from '../shared/dataset/data-set.js';
-import { PUBLIC_MESSAGE_BYTES_MAX } from '../shared/limits.js';
+import { PUBLIC_MESSAGE_BYTES_MAX, PUBLIC_WINDOW_BYTES } from '../shared/limits.js';
 import type { Logger } from '../shared/log.js';
 import { createMetrics } from '../shared/metrics.js';
 import { startMetricsEndpoint } from '../shared/metrics-endpoint.js';
@@ -59,6 +59,7 @@ export async function startCoordinator(config: CoordinatorConfig, log: Logger): 
     ],
     log,
     messageBytesMax: PUBLIC_MESSAGE_BYTES_MAX,
+    windowBytes: PUBLIC_WINDOW_BYTES,
     onCallEnd: (call) => observeCall(metrics, call),
   });
   server.setServing(false);

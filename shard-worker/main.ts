@@ -5,7 +5,7 @@ import { Command } from 'commander';
 import { bytes, commonFlags, flag, integer, oneOf, runCommandLine, text } from '../shared/config.js';
 import { openDataSet } from '../shared/dataset/data-set.js';
 import { GolddiffError } from '../shared/errors.js';
-import { DEVICE_MEMORY_SHARE, DRAIN_TIMEOUT_MS, INTERNAL_MESSAGE_BYTES_MAX } from '../shared/limits.js';
+import { DATA_PLANE_WINDOW_BYTES, DEVICE_MEMORY_SHARE, DRAIN_TIMEOUT_MS, INTERNAL_MESSAGE_BYTES_MAX } from '../shared/limits.js';
 import type { LogLevel, Logger } from '../shared/log.js';
 import { startMetricsEndpoint } from '../shared/metrics-endpoint.js';
 import { createMetrics } from '../shared/metrics.js';
@@ -78,7 +78,13 @@ async function start(flags: WorkerFlags, log: Logger): Promise<RunningService> {
   try {
     const implementation = createShardService({ workerId: flags.workerId, store, backend, candidates, deviceMemoryBytes, metrics });
     const services = [{ service: protoPackage.ShardService.service, implementation }];
-    const server = await startGrpcServer({ listen: flags.listen, services, log, messageBytesMax: INTERNAL_MESSAGE_BYTES_MAX });
+    const server = await startGrpcServer({
+      listen: flags.listen,
+      services,
+      log,
+      messageBytesMax: INTERNAL_MESSAGE_BYTES_MAX,
+      windowBytes: DATA_PLANE_WINDOW_BYTES,
+    });
     return {
       ready: { address: server.address, metricsAddress: endpoint?.address },
       stop: async () => {

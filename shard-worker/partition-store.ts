@@ -3,11 +3,12 @@
  * Assign end well; a partition that neither names is let go.
  */
 
-import { GolddiffError } from '../shared/errors.js';
+import { GolddiffError, invariant } from '../shared/errors.js';
 import { PARTITION_LOADS_MAX } from '../shared/limits.js';
 import type { Logger } from '../shared/log.js';
 import { loadPartition, type DataSet } from '../shared/dataset/data-set.js';
 import type { Backend } from './backends/backend.js';
+import type { RowSpan } from './block-partials.js';
 import type { CandidateIndexes } from './candidates/candidate-indexes.js';
 
 export interface HeldState {
@@ -50,6 +51,8 @@ interface Served {
   readonly dataSet: DataSet;
   /** all partitions of the data set, ascending */
   readonly present: readonly number[];
+  /** by partition: places of its rows in the data set */
+  readonly spans: ReadonlyMap<number, RowSpan>;
   current: Epoch | undefined;
   previous: Epoch | undefined;
   readonly states: Map<number, HeldState>;
@@ -70,6 +73,7 @@ export class PartitionStore {
         {
           dataSet,
           present: dataSet.manifest.partitions.map((p) => p.id).sort((a, b) => a - b),
+          spans: spansOf(dataSet.manifest),
           current: undefined,
           previous: undefined,
           states: new Map(),
@@ -89,9 +93,18 @@ export class PartitionStore {
   }
 
   /** @throws DATA_SET_UNKNOWN */
-  dataSet(name: string): { readonly shape: readonly [number, number, number]; readonly present: readonly number[] } {
-    const { dataSet, present } = this.#find(name);
-    return { shape: dataSet.manifest.shape, present };
+  dataSet(name: string): {
+    readonly shape: readonly [number, number, number];
+    readonly present: readonly number[];
+    readonly spanOf: (partition: number) => RowSpan;
+  } {
+    const { dataSet, present, spans } = this.#find(name);
+    const spanOf = (partition: number): RowSpan => {
+      const span = spans.get(partition);
+      invariant(span !== undefined, 'a partition of a step is one of the data set');
+      return span;
+    };
+    return { shape: dataSet.manifest.shape, present, spanOf };
   }
 
   /**
@@ -214,4 +227,10 @@ export class PartitionStore {
       log.error({ dataSet: name, partition: id, epoch, code: thrown.code }, `partition not served: ${thrown.message}`);
     }
   }
+}
+
+/** Partitions one after the other, in ascending order. */
+function spansOf({ partitions }: DataSet['manifest']): Map<number, RowSpan> {
+  let from = 0;
+  return new Map([...partitions].sort((a, b) => a.id - b.id).map(({ id, rows }) => [id, { from, to: (from += rows) }]));
 }

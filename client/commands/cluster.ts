@@ -29,7 +29,7 @@ export function clusterCommand(): Command {
     .addOption(clientFlag('--shards <S>', 'shard workers', integer(1, EMBEDDED_SHARDS_MAX), String(EMBEDDED_SHARDS_DEFAULT)))
     .addOption(clientFlag('--replicas <R>', 'workers that hold each partition', integer(1, EMBEDDED_SHARDS_MAX), '1'))
     .addOption(clientFlag('--listen <HOST:PORT>', 'address of the coordinator; port 0 takes a free one', hostPort, LISTEN_DEFAULT))
-    .addOption(clientFlag('--compute-threads <N>', 'threads of each worker (default: the cores divided among them)', integer(1, 1024)))
+    .addOption(clientFlag('--compute-threads <N>', 'threads of each worker (default: the cores divided among them, at least 2)', integer(1, 1024)))
     .addOption(clientFlag('--log-level <LEVEL>', 'of all processes, to stderr', logLevel, 'warn'))
     .option('--json', 'print the endpoints as one line of JSON')
     .action(async (flags: ClusterFlags) => run(flags));

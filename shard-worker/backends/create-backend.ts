@@ -3,6 +3,7 @@
 import type { Logger } from '../../shared/log.js';
 import type { Backend } from './backend.js';
 import { chooseBackend, type BackendFacts, type BackendWish } from './choose-backend.js';
+import { EquivariantThreads } from './equivariant-threads.js';
 import { chooseIsa, type IsaWish } from './native/choose-isa.js';
 import { loadAddon, type LoadedAddon } from './native/load-addon.js';
 import { NativeBackend } from './native/native-backend.js';
@@ -28,7 +29,8 @@ export function createBackend(settings: BackendSettings): Backend {
   const facts = { backend: choice.name, reason: choice.reason, computeThreads, ...(isa && { isa }) };
   if (choice.degraded) log.warn(facts, 'backend chosen, a faster one is missing');
   else log.info(facts, 'backend chosen');
-  if (isa !== undefined && native && 'addon' in native) return new NativeBackend({ addon: native.addon, isa, computeThreads, deviceMemoryBytes });
+  if (isa !== undefined && native && 'addon' in native)
+    return new EquivariantThreads(new NativeBackend({ addon: native.addon, isa, computeThreads, deviceMemoryBytes }), log);
   return new ReferenceBackend({ computeThreads, deviceMemoryBytes });
 }
 

@@ -7,7 +7,6 @@ import { GolddiffError, invariant } from '../../../shared/errors.js';
 import { HISTOGRAM_BINS, MASS_TOLERANCE_DEFAULT, SKIPPED_SHARE_QUANTUM, WORKER_STEP_STATE_BYTES_MAX } from '../../../shared/limits.js';
 import type { GroupedPartial } from '../../../shared/math/grouped-partial.js';
 import type { MomentSums } from '../../../shared/math/moment-sums.js';
-import type { PosteriorScalars } from '../../../shared/math/partial-posterior.js';
 import { proxyGeometry } from '../../../shared/math/proxy.js';
 import type {
   Backend,
@@ -17,6 +16,7 @@ import type {
   GlobalScalars,
   PartitionRef,
   PartitionRows,
+  PartitionScalars,
   PartitionScreen,
   PartitionSums,
   RankRequest,
@@ -160,6 +160,7 @@ export class NativeBackend implements Backend {
 }
 
 class OpenStep implements BackendStep {
+  readonly provesPools = true;
   readonly #pending = new Set<(error: GolddiffError) => void>();
   /** of partitions that nothing has been asked of yet */
   readonly #candidates = new Map<number, CandidateLists>();
@@ -190,7 +191,7 @@ class OpenStep implements BackendStep {
     return this.#run(partition, (step, native) => this.addon.screen(step, native, NATIVE_STAGE[stage], nativeCuts, fraction, windows));
   }
 
-  async scalars(partition: number, cuts: StageCuts): Promise<PosteriorScalars> {
+  async scalars(partition: number, cuts: StageCuts): Promise<PartitionScalars> {
     const nativeCuts = cutsOf(cuts, this.queries);
     return this.#run(partition, (step, native) => this.addon.scalars(step, native, nativeCuts));
   }
@@ -299,6 +300,7 @@ function nativeGrouping({ groups, of, kinds }: StepPrecision, batch: number, [ch
         invariant(kind.side % 2 === 1 && groups === height * width, 'a window has a middle, and a group for each location');
         return { side: kind.side };
       }
+      invariant(kind.kind === 'supports', 'patches from all locations go to another backend');
       const { rowValues, groups: own, firstRun, runs } = kind.set;
       invariant(rowValues === channels * height * width && own === groups, 'a support set is of the rows of its data set');
       return { first: firstRun, runs };
@@ -312,5 +314,6 @@ function cutsOf(cuts: StageCuts, { batch, golden }: StepQueries): NativeCuts {
     invariant(cut === undefined || (cut.key.length === batch && cut.rowId.length === batch), 'a cut has one entry for each query');
     return cut;
   };
-  return [checked(cuts.presample), checked(cuts.proxy), checked(cuts.full)];
+  invariant(cuts.poolShare === undefined || (golden !== undefined && cuts.poolShare.length === batch), 'a share of the pool is given for each query');
+  return [checked(cuts.presample), checked(cuts.proxy), checked(cuts.full), cuts.poolShare];
 }

@@ -17,6 +17,7 @@ namespace golddiff_test {
 void engine_tests(const gd_kernels *kernels);
 void group_tests(const gd_kernels *kernels);
 void memory_tests(const gd_kernels *kernels);
+void relevance_tests(const gd_kernels *kernels);
 }
 
 namespace {
@@ -357,6 +358,7 @@ int main() {
     golddiff_test::engine_tests(k);
     golddiff_test::group_tests(k);
     golddiff_test::memory_tests(k);
+    golddiff_test::relevance_tests(k);
   }
   std::printf("%ld checks, %ld failed\n", golddiff_test::checks, golddiff_test::failures);
   return golddiff_test::failures == 0 && golddiff_test::checks > 0 ? 0 : 1;
