@@ -31,10 +31,13 @@ const GROUPS = {
       'engine/step_distances.cpp',
       'engine/step_scores.cpp',
       'engine/step_sums.cpp',
+      'engine/step_groups.cpp',
+      'engine/grouping.cpp',
       'engine/recycled.cpp',
       'engine/queries.cpp',
       'engine/ranks.cpp',
       'engine/statistics.cpp',
+      'engine/moments.cpp',
       'engine/random.cpp',
     ],
     flags: [...EXACT],
@@ -58,7 +61,7 @@ const GROUPS = {
   },
   // Every 64-bit ARM has NEON: no flag asks for it.
   neon: { files: ['kernels/dot_neon.cpp', 'kernels/sum_neon.cpp', 'kernels/real_neon.cpp'], flags: [...FUSED] },
-  addon: { files: ['addon/addon.cpp', 'addon/call.cpp'], flags: [...EXACT] },
+  addon: { files: ['addon/addon.cpp', 'addon/call.cpp', 'addon/statistics_calls.cpp'], flags: [...EXACT] },
 };
 
 /** Files from the native folder's root, and all flags, of one group. */

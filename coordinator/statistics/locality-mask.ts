@@ -26,7 +26,13 @@ export function localityMask(covariance: Float64Array, ratio: number, threshold:
   for (let p = 0; p < D; p++) matrix[p * D + p] = matrix[p * D + p]! + ratio;
   // A sum of a covariance and a positive multiple of the identity; rounding can break it only where r is lost beside the largest variances.
   invariant(factorise(matrix, D), 'the covariance of data with noise is positive definite');
-  const raw = inverseOf(matrix, D);
+  return maskOfInverse(covariance, inverseOf(matrix, D), ratio, threshold);
+}
+
+/** The same from (r I + covariance)^-1 [D, D], which is overwritten. */
+export function maskOfInverse(covariance: Float64Array, inverse: Float64Array, ratio: number, threshold: number): SupportSet {
+  const D = Math.round(Math.sqrt(covariance.length));
+  const raw = inverse;
   let largest = 0;
   for (let p = 0; p < D; p++) {
     const line = p * D;

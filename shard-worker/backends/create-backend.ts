@@ -8,7 +8,6 @@ import { chooseIsa, type IsaWish } from './native/choose-isa.js';
 import { loadAddon, type LoadedAddon } from './native/load-addon.js';
 import { NativeBackend } from './native/native-backend.js';
 import { ReferenceBackend } from './reference/reference-backend.js';
-import { TypeScriptGroups } from './typescript-groups.js';
 
 export interface BackendSettings {
   readonly wish: BackendWish;
@@ -31,7 +30,7 @@ export function createBackend(settings: BackendSettings): Backend {
   if (choice.degraded) log.warn(facts, 'backend chosen, a faster one is missing');
   else log.info(facts, 'backend chosen');
   if (isa !== undefined && native && 'addon' in native)
-    return new EquivariantThreads(new TypeScriptGroups(new NativeBackend({ addon: native.addon, isa, computeThreads, deviceMemoryBytes }), log), log);
+    return new EquivariantThreads(new NativeBackend({ addon: native.addon, isa, computeThreads, deviceMemoryBytes }), log);
   return new ReferenceBackend({ computeThreads, deviceMemoryBytes });
 }
 

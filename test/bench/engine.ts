@@ -3,6 +3,7 @@
  *
  *   exact          exact optimal step against float32 BLAS (numpy, torch) and TensorFlow.js on wasm
  *   golden         GoldDiff against the exact step at low noise; its search part against FAISS flat
+ *   pca            GoldDiff and exact steps of the pca denoiser against torch with a dense mask
  *   statistics     covariance and SPD solve in double against numpy
  *   local-workers  four worker processes against one, and against one process without a coordinator
  *   scaling        golden step against the number of rows, by scan and by index
@@ -28,6 +29,7 @@ import { benchExact } from './engine/exact.js';
 import { benchGolden } from './engine/golden.js';
 import { benchLocalWorkers } from './engine/local-workers.js';
 import { MEASURED_BACKENDS } from './engine/open-backend.js';
+import { benchPca } from './engine/pca.js';
 import { benchScaling } from './engine/scaling.js';
 import { benchStatistics } from './engine/statistics.js';
 import { isMet, renderSection, type Section } from './engine/tables.js';
@@ -40,6 +42,7 @@ interface SubBenchmark {
 const SUB_BENCHMARKS: Readonly<Record<string, SubBenchmark>> = {
   exact: { rivals: ['numpy', 'torch', 'tfjs'], run: benchExact },
   golden: { rivals: ['faiss'], run: benchGolden },
+  pca: { rivals: ['torch'], run: benchPca },
   statistics: { rivals: ['numpy'], run: benchStatistics },
   'local-workers': { rivals: [], run: benchLocalWorkers },
   scaling: { rivals: [], run: (context) => benchScaling(context) },

@@ -5,9 +5,11 @@
 
 import { GolddiffError, invariant } from '../../../shared/errors.js';
 import { HISTOGRAM_BINS, MASS_TOLERANCE_DEFAULT, SKIPPED_SHARE_QUANTUM, WORKER_STEP_STATE_BYTES_MAX } from '../../../shared/limits.js';
+import type { GroupedPartial } from '../../../shared/math/grouped-partial.js';
 import type { MomentSums } from '../../../shared/math/moment-sums.js';
 import { proxyGeometry } from '../../../shared/math/proxy.js';
 import type {
+  Backend,
   BackendStep,
   CandidateLists,
   Cut,
@@ -20,10 +22,10 @@ import type {
   RankRequest,
   ScreenStage,
   StageCuts,
+  StepPrecision,
   StepQueries,
 } from '../backend.js';
 import { checkDeviceMemory, notHeld, partitionKey } from '../resident-partitions.js';
-import type { RowBackend } from '../typescript-groups.js';
 import { engineError } from './engine-error.js';
 import { expectedBytes, HeldPartition } from './held-partition.js';
 import {
@@ -32,6 +34,7 @@ import {
   type NativeAddon,
   type NativeCuts,
   type NativeEngine,
+  type NativeGrouping,
   type NativePartition,
   type NativeStep,
 } from './native-addon.js';
@@ -49,7 +52,7 @@ export interface NativeBackendSettings {
   readonly stepStateBytesMax?: number;
 }
 
-export class NativeBackend implements RowBackend {
+export class NativeBackend implements Backend {
   readonly name = 'native';
   readonly isa: Isa;
   readonly computeThreads: number;
@@ -118,21 +121,20 @@ export class NativeBackend implements RowBackend {
     return Promise.resolve();
   }
 
-  moments(ref: PartitionRef, label: number): Promise<MomentSums> | undefined {
+  async moments(ref: PartitionRef, label: number): Promise<MomentSums> {
     const held = this.#held.get(partitionKey(ref));
-    return held === undefined || label !== -1 || !held.eightBit || held.rows < 2 ? undefined : this.#momentsOfAll(ref, held);
-  }
-
-  async #momentsOfAll(ref: PartitionRef, held: HeldPartition): Promise<MomentSums> {
+    if (held === undefined) throw notHeld(ref);
     try {
+      if (label !== -1 || !held.eightBit || held.rows < 2) return await held.use((native) => this.#addon.moments(this.#engine, native, label));
+      // Integer products are five times as fast.
       const { mean, covariance } = await held.use((native) => this.#addon.covariance(this.#engine, [native]));
       return momentsOfBytes(held.rows, mean, covariance);
     } catch (thrown) {
-      throw engineError(thrown, `The covariance of partition ${ref.partition} of ${ref.dataSet}`);
+      throw engineError(thrown, `Sums of products over partition ${ref.partition} of ${ref.dataSet}`);
     }
   }
 
-  openStep(queries: StepQueries): Omit<BackendStep, 'groups'> {
+  openStep(queries: StepQueries): BackendStep {
     checkQueries(queries);
     const heldOf = (partition: number): HeldPartition => {
       const ref = { dataSet: queries.dataSet, partition };
@@ -157,7 +159,7 @@ export class NativeBackend implements RowBackend {
   }
 }
 
-class OpenStep implements Omit<BackendStep, 'groups'> {
+class OpenStep implements BackendStep {
   readonly provesPools = true;
   readonly #pending = new Set<(error: GolddiffError) => void>();
   /** of partitions that nothing has been asked of yet */
@@ -209,6 +211,12 @@ class OpenStep implements Omit<BackendStep, 'groups'> {
       skippedShare: skippedShare.map((share) => Math.ceil(share / SKIPPED_SHARE_QUANTUM) * SKIPPED_SHARE_QUANTUM),
       histogram: rows && mass && { rows, mass },
     };
+  }
+
+  async groups(partition: number, cuts: StageCuts): Promise<GroupedPartial> {
+    invariant(this.queries.precision !== undefined, 'groups are of a step with a precision');
+    const nativeCuts = cutsOf(cuts, this.queries);
+    return this.#run(partition, (step, native) => this.addon.groups(step, native, nativeCuts));
   }
 
   close(): void {
@@ -273,8 +281,30 @@ function nativeQueries(queries: StepQueries, shape: PartitionRows['shape']): Par
     factor: golden === undefined ? 0 : proxyGeometry(shape, golden.proxyResolution).factor,
     presampleSeed: golden?.presampleSeed ?? 0,
     presampleStep: golden?.presampleStep ?? 0,
+    channels: shape[0],
+    height: shape[1],
+    width: shape[2],
+    ...(queries.precision && { grouping: nativeGrouping(queries.precision, batch, shape) }),
     ...(labels && { labels }),
     ...(golden && { queryIds: golden.queryIds }),
+  };
+}
+
+function nativeGrouping({ groups, of, kinds }: StepPrecision, batch: number, [channels, height, width]: PartitionRows['shape']): NativeGrouping {
+  invariant(of.length === batch && of.every((kind) => kind < kinds.length), 'every query of a step with a precision has one of its kinds');
+  return {
+    groups,
+    of,
+    kinds: kinds.map((kind) => {
+      if (kind.kind === 'window') {
+        invariant(kind.side % 2 === 1 && groups === height * width, 'a window has a middle, and a group for each location');
+        return { side: kind.side };
+      }
+      invariant(kind.kind === 'supports', 'patches from all locations go to another backend');
+      const { rowValues, groups: own, firstRun, runs } = kind.set;
+      invariant(rowValues === channels * height * width && own === groups, 'a support set is of the rows of its data set');
+      return { first: firstRun, runs };
+    }),
   };
 }
 

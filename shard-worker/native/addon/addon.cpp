@@ -12,40 +12,15 @@
 
 #include "../engine/error.h"
 #include "../engine/partition.h"
-#include "../engine/statistics.h"
 #include "../engine/step.h"
 #include "../include/kernels.h"
 #include "call.h"
+#include "handles.h"
+#include "statistics_calls.h"
 #include "values.h"
 
 namespace golddiff {
 namespace {
-
-/* Destroyed on the JavaScript thread, as the references are. */
-struct LoadedPartition {
-  std::shared_ptr<Engine> engine;
-  /* the arrays that the partition reads */
-  std::vector<Napi::ObjectReference> arrays;
-  std::unique_ptr<Partition> partition;
-};
-
-/* What JavaScript holds: empty once released or closed. */
-struct PartitionHandle {
-  std::shared_ptr<LoadedPartition> loaded;
-};
-struct StepHandle {
-  std::shared_ptr<Engine> engine;
-  std::shared_ptr<Step> step;
-};
-
-template <typename T>
-Napi::Value wrap(Napi::Env env, T *held) {
-  return Napi::External<T>::New(env, held, [](Napi::Env, T *gone) { delete gone; });
-}
-template <typename T>
-T &unwrap(const Napi::Value &value) {
-  return *value.As<Napi::External<T>>().Data();
-}
 
 const gd_kernels *kernels_of(const std::string &isa) {
 #ifdef GOLDDIFF_X86_KERNELS
@@ -87,12 +62,6 @@ Napi::Value close_engine(const Napi::CallbackInfo &info) {
   return info.Env().Undefined();
 }
 
-std::shared_ptr<Engine> engine_of(const Napi::CallbackInfo &info) {
-  auto engine = unwrap<std::shared_ptr<Engine>>(info[0]);
-  if (!engine) throw Napi::Error::New(info.Env(), "The engine is closed");
-  return engine;
-}
-
 Napi::Value load_partition(const Napi::CallbackInfo &info) {
   const Napi::Env env = info.Env();
   const auto engine = engine_of(info);
@@ -124,12 +93,6 @@ Napi::Value load_partition(const Napi::CallbackInfo &info) {
   return start(env, engine, std::move(call));
 }
 
-std::shared_ptr<LoadedPartition> partition_of(const Napi::Value &value) {
-  auto loaded = unwrap<PartitionHandle>(value).loaded;
-  if (!loaded) throw EngineError("INTERNAL", "The partition is released");
-  return loaded;
-}
-
 Napi::Value partition_bytes(const Napi::CallbackInfo &info) {
   return Napi::Number::New(info.Env(), static_cast<double>(partition_of(info[0])->partition->bytes()));
 }
@@ -140,6 +103,27 @@ Napi::Value release_partition(const Napi::CallbackInfo &info) {
 }
 
 Napi::Value step_state_bytes(const Napi::CallbackInfo &info) { return Napi::Number::New(info.Env(), static_cast<double>(engine_of(info)->memory.used())); }
+
+StepVector<uint32_t> counted_words(const Napi::Value &value) { return copied<StepVector<uint32_t>, Napi::Uint32Array>(value); }
+
+/* { groups, of [B], kinds: each { side } or { first, runs } } */
+Grouping grouping_of(const Napi::Object &in, size_t batch, const Partition::Shape &shape) {
+  Grouping out;
+  out.groups = in.Get("groups").ToNumber().Uint32Value();
+  out.of = words(in.Get("of"));
+  const Napi::Array kinds = in.Get("kinds").As<Napi::Array>();
+  for (uint32_t k = 0; k < kinds.Length(); k++) {
+    const Napi::Value item = kinds[k];
+    const Napi::Object kind = item.As<Napi::Object>();
+    if (given(kind.Get("side"))) out.kinds.push_back(GroupKind::window(shape, kind.Get("side").ToNumber().Uint32Value()));
+    else out.kinds.push_back(GroupKind::supports(shape, counted_words(kind.Get("first")), counted_words(kind.Get("runs"))));
+    if (out.kinds.back().groups() != out.groups) throw EngineError("ARGUMENT_INVALID", "Expected kinds of as many groups as the step has");
+  }
+  if (out.of.size() != batch) throw EngineError("ARGUMENT_INVALID", "Expected a kind of groups for each query");
+  for (const uint32_t of : out.of)
+    if (of >= out.kinds.size()) throw EngineError("ARGUMENT_INVALID", "Expected a kind of groups that is there");
+  return out;
+}
 
 Napi::Value open_step(const Napi::CallbackInfo &info) {
   const auto engine = engine_of(info);
@@ -164,6 +148,12 @@ Napi::Value open_step(const Napi::CallbackInfo &info) {
       (!settings.labels.empty() && settings.labels.size() != B))
     throw Napi::Error::New(info.Env(), "The arrays of a step do not have its shape");
   if (settings.query_ids.empty()) settings.query_ids.assign(B, 0);
+  if (given(in.Get("grouping"))) {
+    const auto side = [&](const char *name) { return static_cast<size_t>(in.Get(name).ToNumber().Uint32Value()); };
+    const Partition::Shape shape{0, side("channels"), side("height"), side("width")};
+    if (shape.dim() != queries.dim) throw Napi::Error::New(info.Env(), "The shape of a step is not that of its queries");
+    settings.grouping = grouping_of(in.Get("grouping").As<Napi::Object>(), B, shape);
+  }
   auto step = std::make_shared<Step>(std::move(queries), std::move(settings));
   return wrap(info.Env(), new StepHandle{engine, std::move(step)});
 }
@@ -338,40 +328,22 @@ Napi::Value sums(const Napi::CallbackInfo &info) {
   return start(info.Env(), target.engine, std::move(call));
 }
 
-Napi::Value covariance(const Napi::CallbackInfo &info) {
-  const auto engine = engine_of(info);
-  const Napi::Array list = info[1].As<Napi::Array>();
-  auto call = std::make_unique<Call>(info.Env());
-  std::vector<Partition *> partitions;
-  for (uint32_t i = 0; i < list.Length(); i++) {
-    const Napi::Value item = list[i];
-    auto loaded = partition_of(item);
-    partitions.push_back(loaded->partition.get());
-    call->keep.push_back(std::move(loaded));
-  }
-  auto reply = std::make_shared<Covariance>();
-  call->work = [reply, engine = engine.get(), partitions] { *reply = sample_covariance(partitions, engine->kernels, engine->pool); };
+Napi::Value groups(const Napi::CallbackInfo &info) {
+  const Target target(info);
+  auto call = target.call(info);
+  auto reply = std::make_shared<GroupsReply>();
+  call->work = [reply, step = target.step.get(), partition = target.partition, cuts = cuts_of(info[2])] { *reply = step->groups(*partition, cuts); };
   call->answer = [reply](Napi::Env env) {
     Napi::Object out = Napi::Object::New(env);
-    out["mean"] = float64s(env, reply->mean);
-    out["covariance"] = float64s(env, reply->covariance);
+    out["rows"] = float64s(env, reply->rows);
+    out["maxLogit"] = float64s(env, reply->max_logit);
+    out["mass"] = float64s(env, reply->mass);
+    out["massSq"] = float64s(env, reply->mass_sq);
+    out["minLogit"] = float64s(env, reply->min_logit);
+    out["sums"] = float32s(env, reply->sums);
     return out;
   };
-  return start(info.Env(), engine, std::move(call));
-}
-
-Napi::Value spd_solve(const Napi::CallbackInfo &info) {
-  const auto engine = engine_of(info);
-  const Napi::Object in = info[1].As<Napi::Object>();
-  const size_t n = in.Get("n").ToNumber().Uint32Value();
-  const size_t m = in.Get("columns").ToNumber().Uint32Value();
-  auto matrix = std::make_shared<std::vector<double>>(doubles(in.Get("matrix")));
-  auto rhs = std::make_shared<std::vector<double>>(doubles(in.Get("rhs")));
-  if (matrix->size() != n * n || rhs->size() != n * m) throw Napi::Error::New(info.Env(), "The arrays of a solve do not have its shape");
-  auto call = std::make_unique<Call>(info.Env());
-  call->work = [matrix, rhs, n, m, engine = engine.get()] { golddiff::spd_solve(*matrix, *rhs, n, m, engine->kernels, engine->pool); };
-  call->answer = [rhs](Napi::Env env) { return float64s(env, *rhs); };
-  return start(info.Env(), engine, std::move(call));
+  return start(info.Env(), target.engine, std::move(call));
 }
 
 Napi::Object init(Napi::Env env, Napi::Object exports) {
@@ -388,6 +360,8 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("screen", Napi::Function::New(env, guarded<screen>));
   exports.Set("scalars", Napi::Function::New(env, guarded<scalars>));
   exports.Set("sums", Napi::Function::New(env, guarded<sums>));
+  exports.Set("groups", Napi::Function::New(env, guarded<groups>));
+  exports.Set("moments", Napi::Function::New(env, guarded<moments>));
   exports.Set("covariance", Napi::Function::New(env, guarded<covariance>));
   exports.Set("spdSolve", Napi::Function::New(env, guarded<spd_solve>));
   return exports;

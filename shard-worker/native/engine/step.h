@@ -14,6 +14,7 @@
 #include <mutex>
 #include <vector>
 
+#include "grouping.h"
 #include "partition.h"
 #include "queries.h"
 #include "ranks.h"
@@ -75,6 +76,8 @@ struct StepSettings {
   uint64_t presample_seed = 0;
   uint32_t presample_step = 0;
   std::vector<uint32_t> query_ids;
+  /* of a step that is asked for groups */
+  Grouping grouping;
 };
 
 /* Rows of one query that an index found, ascending; `all` = no such list. */
@@ -101,6 +104,8 @@ class Step {
   std::vector<PoolProof> proofs(Partition &partition);
   SumsReply sums(Partition &partition, const Cuts &cuts, const std::vector<double> &pool_share, const std::vector<double> &max_logit, const std::vector<double> &mass, double negligible_share,
                  bool histogram);
+  /* Of a step with a grouping: the rows that pass the cuts, scored group by group. */
+  GroupsReply groups(Partition &partition, const Cuts &cuts);
   void close() { closed_ = true; }
   size_t batch() const { return queries_.batch; }
 
@@ -199,6 +204,9 @@ class Step {
   /* Distances as weights need them, of the rows of one query that could matter; `keys` ranked them. Returns the places that were looked at again. */
   StepVector<uint32_t> look_again(Partition &partition, size_t b, const Keys &keys, const Rows &rows, Doubles &distance);
   void score_exact(Partition &partition, const std::vector<size_t> &wanted, std::vector<Scored> &scored);
+  /* Statistics of some queries over the rows of a selection into the reply; those that 32-bit sums are too few for are returned. */
+  std::vector<size_t> group_rows(Partition &partition, const Selection &selection, const std::vector<size_t> &wanted, bool in_double, GroupsReply &reply);
+  void prepare_groups(Partition &partition);
   void score(Part &part, Partition &partition, const Cuts &cuts);
   /* The rows that could matter, of queries with a share of the pool. */
   void score_relevant(Part &part, Partition &partition, const std::vector<size_t> &wanted);
@@ -207,6 +215,9 @@ class Step {
   Queries queries_;
   StepSettings settings_;
   std::atomic<bool> closed_{false};
+  std::once_flag grouping_prepared_;
+  /* [B] where rows are pixels */
+  std::vector<std::unique_ptr<PixelGroupQuery>> pixel_queries_;
   std::mutex mutex_;
   /* by Partition::id: one that is unloaded may leave its address to another while a step is open */
   std::map<uint64_t, std::unique_ptr<Part>> parts_;

@@ -12,6 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "group_kernels.h"
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -77,6 +79,8 @@ typedef struct gd_kernels {
   size_t (*possibly_near)(const double *key, const double *residual, size_t n, double highest, double weight, double norm, double scale, double limit, uint32_t *places);
   /* mass += sum exp((nearest - distance) * scale), mass_sq += sum exp(2 (nearest - distance) * scale); nearest <= every distance, scale > 0. */
   void (*softmax_mass)(const double *distance, size_t n, double nearest, double scale, double *mass, double *mass_sq);
+  /* For weights by groups of values. */
+  const gd_group_kernels *groups;
 } gd_kernels;
 
 /* The table of one instruction set, or NULL where this build or this machine lacks it. */

@@ -15,6 +15,7 @@ using golddiff_test::Random;
 
 namespace golddiff_test {
 void engine_tests(const gd_kernels *kernels);
+void group_tests(const gd_kernels *kernels);
 void memory_tests(const gd_kernels *kernels);
 void relevance_tests(const gd_kernels *kernels);
 }
@@ -355,6 +356,7 @@ int main() {
     softmax(k);
     products_of_matrices(k);
     golddiff_test::engine_tests(k);
+    golddiff_test::group_tests(k);
     golddiff_test::memory_tests(k);
     golddiff_test::relevance_tests(k);
   }

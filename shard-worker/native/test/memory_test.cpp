@@ -18,6 +18,8 @@ namespace golddiff_test {
 using golddiff::Cut;
 using golddiff::Cuts;
 using golddiff::EngineError;
+using golddiff::GroupKind;
+using golddiff::GroupsReply;
 using golddiff::Scalars;
 using golddiff::ScreenReply;
 using golddiff::Step;
@@ -34,10 +36,11 @@ struct Answer {
   ScreenReply screen;
   Scalars scalars;
   SumsReply sums;
+  GroupsReply groups;
   bool operator==(const Answer &other) const {
     return screen.keys == other.screen.keys && screen.row_ids == other.screen.row_ids && scalars.max_logit == other.scalars.max_logit &&
            scalars.mass == other.scalars.mass && scalars.rows == other.scalars.rows && sums.sums == other.sums.sums &&
-           sums.skipped_share == other.sums.skipped_share;
+           sums.skipped_share == other.sums.skipped_share && groups.max_logit == other.groups.max_logit && groups.sums == other.groups.sums;
   }
 };
 
@@ -64,6 +67,27 @@ Answer answer(Step &step, Partition &partition) {
   return found;
 }
 
+/* Of windows and of supports. */
+StepSettings grouped_settings(const Partition::Shape &shape) {
+  StepSettings made = settings();
+  made.grouping.groups = shape.dim();
+  made.grouping.kinds.push_back(GroupKind::window(shape, 3));
+  golddiff::StepVector<uint32_t> first(1, 0), runs;
+  for (uint32_t g = 0; g < shape.dim(); g++) {
+    runs.insert(runs.end(), {g / 2, g + 1});
+    first.push_back(g + 1);
+  }
+  made.grouping.kinds.push_back(GroupKind::supports(shape, std::move(first), std::move(runs)));
+  made.grouping.of = {0, 1, 1};
+  return made;
+}
+
+Answer groups_answer(Step &step, Partition &partition) {
+  Answer found;
+  found.groups = step.groups(partition, {});
+  return found;
+}
+
 Answer exact_answer(Step &step, Partition &partition) {
   Answer found;
   found.scalars = step.scalars(partition, {});
@@ -71,13 +95,18 @@ Answer exact_answer(Step &step, Partition &partition) {
   return found;
 }
 
-using Asked = Answer (*)(Step &, Partition &);
+struct Asked {
+  Answer (*ask)(Step &, Partition &);
+  bool grouped;
+  StepSettings settings_of(const Data &data) const { return grouped ? grouped_settings(data.shape) : settings(); }
+  Answer operator()(Step &step, Partition &partition) const { return ask(step, partition); }
+};
 
 /* Limits from nothing up to what the step needs. */
 void limited(const gd_kernels *kernels, ThreadPool &pool, const Data &data, Asked ask) {
   const Queries queries = queries_near(data, BATCH, 3);
   const auto partition = data.partition(kernels, pool);
-  Step plain(copy_of(queries), settings());
+  Step plain(copy_of(queries), ask.settings_of(data));
   const Answer want = ask(plain, *partition);
   int refused = 0;
   bool answered = false;
@@ -85,7 +114,7 @@ void limited(const gd_kernels *kernels, ThreadPool &pool, const Data &data, Aske
     StepMemory memory(bytes_max);
     const StepMemory::Scope scope(&memory);
     try {
-      Step step(copy_of(queries), settings());
+      Step step(copy_of(queries), ask.settings_of(data));
       CHECK(memory.used() >= queries.x.size() * sizeof(double), "%s %zu bytes of queries are counted", kernels->isa, memory.used());
       answered = ask(step, *partition) == want;
       CHECK(answered, "%s an answer within %zu bytes has other bits", kernels->isa, bytes_max);
@@ -103,7 +132,7 @@ void limited(const gd_kernels *kernels, ThreadPool &pool, const Data &data, Aske
 void starved(const gd_kernels *kernels, ThreadPool &pool, const Data &data, Asked ask, bool once) {
   const Queries queries = queries_near(data, BATCH, 3);
   const auto partition = data.partition(kernels, pool);
-  Step plain(copy_of(queries), settings());
+  Step plain(copy_of(queries), ask.settings_of(data));
   const Answer want = ask(plain, *partition);
   StepMemory memory(static_cast<size_t>(1) << 30);
   int failures = 0, answers = 0;
@@ -111,7 +140,7 @@ void starved(const gd_kernels *kernels, ThreadPool &pool, const Data &data, Aske
   for (long count = 0; answers < 3 && count < ALLOCATIONS_MAX; count++) {
     {
       const StepMemory::Scope scope(&memory);
-      Step step(copy_of(queries), settings());
+      Step step(copy_of(queries), ask.settings_of(data));
       try {
         fail_allocation(count, once);
         const Answer found = ask(step, *partition);
@@ -155,7 +184,7 @@ void memory_tests(const gd_kernels *kernels) {
     const Data data({150, 1, 8, 8}, pixels, 4);
     for (const size_t threads : {1, 3}) {
       ThreadPool pool(threads);
-      for (const Asked ask : {answer, exact_answer}) {
+      for (const Asked ask : {Asked{answer, false}, Asked{exact_answer, false}, Asked{groups_answer, true}}) {
         limited(kernels, pool, data, ask);
         starved(kernels, pool, data, ask, true);
         starved(kernels, pool, data, ask, false);

@@ -1,20 +1,22 @@
 /** The engine as a contestant: a backend in a process of its own. Arguments: backend, compute threads. Requests as in requests.ts, one a line. */
 
 import { existsSync } from 'node:fs';
+import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 
-import type { Backend, PartitionRows, StepQueries } from '../../../shard-worker/backends/backend.js';
+import type { Backend, PartitionRows, StepPrecision, StepQueries } from '../../../shard-worker/backends/backend.js';
 import { loadPartition, openDataSet } from '../../../shared/dataset/data-set.js';
-import { readNpy, readNpyHeader } from '../../../shared/dataset/npy.js';
+import { readNpy, readNpyHeader, writeNpy } from '../../../shared/dataset/npy.js';
 import { asGolddiffError, GolddiffError, invariant } from '../../../shared/errors.js';
 import { resolveGolden } from '../../../shared/math/golden-schedule.js';
+import { decodeSupportSet, encodeSupportSet, supportSizes } from '../../../shared/math/support-set.js';
 import { sharedRows } from './bench-data.js';
 import { exactStep, findCut, goldenStep, type LocalRows, type Phases } from './local-step.js';
 import { openBackend, type MeasuredBackend } from './open-backend.js';
 import { repeated } from './repeat.js';
-import type { EngineRequest, ExactReply, GoldenReply, LoadRequest, QueriesOf, SearchReply } from './requests.js';
-import { nativeStatistics } from './statistics-of.js';
+import type { EngineRequest, ExactReply, GoldenReply, LoadRequest, MaskReply, MaskRequest, QueriesOf, SearchReply } from './requests.js';
+import { nativeCovariance, nativeMask, nativeStatistics } from './statistics-of.js';
 
 const [name = 'reference', threads = '1'] = process.argv.slice(2);
 const backend = openBackend(name as MeasuredBackend, Number(threads));
@@ -68,7 +70,29 @@ async function queriesOf(request: QueriesOf): Promise<StepQueries> {
     temperature: 1,
     labels: undefined,
     golden,
+    ...(request.supports !== undefined && { precision: await precisionOf(request.supports, request.batch) }),
   };
+}
+
+async function precisionOf(file: string, batch: number): Promise<StepPrecision> {
+  const set = decodeSupportSet(await readFile(file));
+  return { groups: set.groups, kinds: [{ kind: 'supports', set }], of: new Uint32Array(batch) };
+}
+
+/** Covariances of sets that masks were asked of. */
+const covariances = new Map<string, Float64Array>();
+
+async function makeMask({ set, alpha, sigma, threshold, supports, mask }: MaskRequest): Promise<MaskReply> {
+  const covariance = covariances.get(set) ?? (await nativeCovariance(rowsOf(set).data, backend.computeThreads));
+  covariances.set(set, covariance);
+  const made = await nativeMask(covariance, (sigma / alpha) ** 2, threshold, backend.computeThreads);
+  await writeFile(supports, encodeSupportSet(made));
+  const { rowValues: D, groups, firstRun, runs } = made;
+  const dense = new Uint8Array(D * groups);
+  for (let j = 0; j < groups; j++)
+    for (let r = firstRun[j]!; r < firstRun[j + 1]!; r++) for (let p = runs[2 * r]!; p < runs[2 * r + 1]!; p++) dense[p * groups + j] = 1;
+  await writeNpy(mask, dense, [D, groups]);
+  return { entries: supportSizes(made).reduce((sum, size) => sum + size, 0), runs: runs.length / 2 };
 }
 
 function rowsOf(set: string) {
@@ -92,15 +116,16 @@ async function answer(request: EngineRequest): Promise<object> {
     case 'drop': {
       for (const partition of rowsOf(request.set).partitions) await backend.unload({ dataSet: request.set, partition });
       held.delete(request.set);
+      covariances.delete(request.set);
       return {};
     }
     case 'exact': {
       const queries = { ...(await queriesOf(request)), golden: undefined };
       const rows = rowsOf(request.set);
-      const { times, values } = await repeated(() => exactStep(backend, rows, queries), request);
+      const { times, values } = await repeated(() => exactStep(backend, rows, queries), request, request.warmUp);
       const wanted = request.wantAnswer ? await exactStep(backend, rows, queries, true) : undefined;
       const reply: ExactReply = { times, phases: byPhase(values.map((value) => value.phases)) };
-      return { ...reply, ...(wanted && { x0hat: [...wanted.x0hat], rowsThatMatter: wanted.rowsThatMatter }) };
+      return { ...reply, ...(wanted && { x0hat: [...wanted.x0hat], ...(wanted.rowsThatMatter && { rowsThatMatter: wanted.rowsThatMatter }) }) };
     }
     case 'golden': {
       const queries = await queriesOf(request);
@@ -124,6 +149,8 @@ async function answer(request: EngineRequest): Promise<object> {
       }, request);
       return { times } satisfies SearchReply;
     }
+    case 'mask':
+      return makeMask(request);
     case 'statistics':
       if (backend.name !== 'native') throw new GolddiffError('UNSUPPORTED', `Backend ${backend.name} computes no statistics`);
       return nativeStatistics(request, rowsOf(request.set).data, backend.computeThreads);

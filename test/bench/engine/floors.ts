@@ -40,12 +40,18 @@ export class Floors {
 
   /** 8-bit multiply-adds in a millisecond; 0 where the instruction set has none. */
   async productsPerMs(): Promise<number> {
-    const replies = [await this.#products(), await this.#products(), await this.#products()];
-    return Math.max(...replies.map(({ amount, times }) => amount / Math.min(...times)));
+    return this.#perMs('int8');
   }
 
-  #products(): Promise<FloorReply> {
-    return this.process.request<FloorReply>('int8');
+  /** float32 multiply-adds in a millisecond. */
+  async floatProductsPerMs(): Promise<number> {
+    return this.#perMs('float');
+  }
+
+  async #perMs(kind: 'int8' | 'float'): Promise<number> {
+    const replies: FloorReply[] = [];
+    for (let i = 0; i < 3; i++) replies.push(await this.process.request<FloorReply>(kind));
+    return Math.max(...replies.map(({ amount, times }) => amount / Math.min(...times)));
   }
 }
 

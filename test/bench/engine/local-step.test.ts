@@ -62,3 +62,23 @@ test('with proofs a golden step needs no cuts, and is the one that looks for the
   t.diagnostic(`largest difference ${worst.toExponential(1)}`);
   assert.ok(worst < 1e-5);
 });
+
+test('a step with a precision takes its weights by groups: windows that see the whole picture give the optimal denoiser', async () => {
+  const backend = new ReferenceBackend({ computeThreads: 1, deviceMemoryBytes: Infinity });
+  try {
+    const partitions = [0, 1].map((partition) => generatePartition({ rows: 40, shape: SHAPE, dtype: 'u8', seed: partition + 7, partition }));
+    for (const partition of partitions) await backend.load(partition);
+    const held = { partitions: [0, 1], rows: 80 };
+    const queries = generateQueries(partitions[0]!, { batch: 2, seed: 6, alpha: 0.8, sigma: 0.6 });
+    const whole = { groups: 16, kinds: [{ kind: 'window', side: 9 }], of: new Uint32Array(2) } as const;
+    const plain = await exactStep(backend, held, { ...queries, golden: undefined });
+    const exact = await exactStep(backend, held, { ...queries, golden: undefined, precision: whole });
+    // Both are merged in float32.
+    exact.x0hat.forEach((value, i) => assert.ok(Math.abs(value - plain.x0hat[i]!) < 1e-6));
+    assert.deepEqual(Object.keys(exact.phases), ['groups', 'merge']);
+    const golden = await goldenStep(backend, held, { ...queries, precision: whole }, resolveGolden({ kMin: 5, kMax: 10 }, held.rows));
+    assert.deepEqual(Object.keys(golden.phases), ['screen proxy', 'screen full', 'groups', 'merge']);
+  } finally {
+    await backend.close();
+  }
+});

@@ -15,12 +15,14 @@ import type {
 } from '../../../shard-worker/backends/backend.js';
 import { HISTOGRAM_BINS, HISTOGRAM_BINS_PER_NAT, NEGLIGIBLE_SHARE } from '../../../shared/limits.js';
 import { goldenSizes, type GoldenSettings, type GoldenSizes } from '../../../shared/math/golden-schedule.js';
+import { mergeGrouped } from '../../../shared/math/grouped-partial.js';
 import { mergeUp, nodeKey, rootLevel } from '../../../shared/math/merge-tree.js';
 import { mergeScalars, mergeSums, type PosteriorScalars, type PosteriorSums } from '../../../shared/math/partial-posterior.js';
 import { isProven, poolShares } from '../../../shared/math/pool-proof.js';
 import { RankSearch, type RankWindow } from '../../../shared/math/rank-selection.js';
 
-export type Phase = 'proofs' | 'screen proxy' | 'screen full' | 'logits' | 'weighted sums' | 'merge';
+/** Steps with a precision have groups, others logits and weighted sums. */
+export type Phase = 'proofs' | 'screen proxy' | 'screen full' | 'groups' | 'logits' | 'weighted sums' | 'merge';
 export type Phases = Partial<Record<Phase, number>>;
 
 export interface LocalRows {
@@ -41,7 +43,7 @@ export interface LocalAnswer {
 /** ln 2^24: a row further below the maximum is under the default tolerance. */
 const TOLERANCE_NATS = 24 * Math.LN2;
 
-/** The optimal denoiser over every row. */
+/** Over every row: the optimal denoiser, or that of the queries' precision. */
 export async function exactStep(backend: Backend, held: LocalRows, queries: StepQueries, histogram = false): Promise<LocalAnswer> {
   const step = backend.openStep(queries);
   try {
@@ -51,7 +53,10 @@ export async function exactStep(backend: Backend, held: LocalRows, queries: Step
   }
 }
 
-/** GoldDiff, variant paper: the pool by proxy distance, the subset of it by full distance, softmax over that; cuts are looked for where proofs do not spare them. */
+/**
+ * GoldDiff, variant paper: the pool by proxy distance, the subset of it by full distance, softmax over that (by groups where the queries have a precision). Cuts are
+ * looked for where proofs do not spare them.
+ */
 export async function goldenStep(
   backend: Backend,
   held: LocalRows,
@@ -62,7 +67,7 @@ export async function goldenStep(
   const step = backend.openStep(queries);
   const phases: Phases = {};
   try {
-    const provable = step.provesPools === true;
+    const provable = step.provesPools === true && queries.precision === undefined;
     const poolShare = provable ? await timedInto(phases, 'proofs', () => provenShares(step, held, queries.batch, sizes)) : undefined;
     const cuts: { -readonly [K in keyof StageCuts]: StageCuts[K] } = poolShare ? { poolShare } : {};
     const passing = (wanted: number, rows: number): Float64Array =>
@@ -143,6 +148,15 @@ async function aggregate(
   const dim = queries.x.length / queries.batch;
   const root = { level: rootLevel(held.partitions), index: 0 };
   const keyOf = (partition: number): string => nodeKey({ level: 0, index: partition });
+  if (queries.precision !== undefined) {
+    const { groups } = queries.precision;
+    const leaves = await timedInto(phases, 'groups', () => Promise.all(held.partitions.map((partition) => step.groups(partition, cuts))));
+    const x0hat = await timedInto(phases, 'merge', async () => {
+      const whole = mergeUp(new Map(held.partitions.map((partition, i) => [keyOf(partition), leaves[i]!])), root, mergeGrouped)!;
+      return Float64Array.from(whole.sums, (sum, i) => sum / whole.mass[Math.floor(i / dim) * groups + ((i % dim) % groups)]!);
+    });
+    return { x0hat, rowsThatMatter: undefined, phases };
+  }
   const scalars = await timedInto(phases, 'logits', () => Promise.all(held.partitions.map((partition) => step.scalars(partition, cuts))));
   const own = new Map(held.partitions.map((partition, i) => [keyOf(partition), scalars[i]!]));
   const global = mergeUp(own, root, mergeScalars)!;

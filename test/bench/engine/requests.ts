@@ -20,6 +20,8 @@ export interface QueriesOf {
   readonly batch: number;
   readonly alpha: number;
   readonly sigma: number;
+  /** engine: encoded support set that the weights go by (a mask request's file); none = one weight a row */
+  readonly supports?: string;
 }
 
 export interface Repeats {
@@ -27,6 +29,8 @@ export interface Repeats {
   readonly repeats: number;
   /** no further step is begun after this */
   readonly budgetMs: number;
+  /** untimed steps before; undefined = two */
+  readonly warmUp?: number;
 }
 
 export interface ExactRequest extends QueriesOf, Repeats {
@@ -104,6 +108,35 @@ export interface StatisticsReply {
   readonly inverseTrace: number;
 }
 
+/** The locality mask of a set that is held, into two files: the encoded support set, and u1 .npy [D, D] for rivals (mask[p, j] = p votes for j). */
+export interface MaskRequest {
+  readonly op: 'mask';
+  readonly set: string;
+  readonly alpha: number;
+  readonly sigma: number;
+  readonly threshold: number;
+  readonly supports: string;
+  readonly mask: string;
+}
+
+export interface MaskReply {
+  /** of all columns together */
+  readonly entries: number;
+  readonly runs: number;
+}
+
+/** torch: the pca golden step with a dense mask; `subset` = N and `pool` = N for the exact one. */
+export interface PcaRequest extends QueriesOf, Repeats {
+  readonly op: 'pca';
+  readonly mask: string;
+  readonly shape: readonly [number, number, number];
+  /** side of the squares that proxies average */
+  readonly factor: number;
+  readonly pool: number;
+  readonly subset: number;
+  readonly wantAnswer?: boolean;
+}
+
 export interface DescribeReply {
   readonly library: string;
   readonly version: string | null;
@@ -117,4 +150,4 @@ export interface DropRequest {
 }
 
 export type EngineRequest =
-  { readonly op: 'describe' } | LoadRequest | DropRequest | ExactRequest | GoldenRequest | SearchRequest | StatisticsRequest;
+  { readonly op: 'describe' } | LoadRequest | DropRequest | ExactRequest | GoldenRequest | SearchRequest | StatisticsRequest | MaskRequest;

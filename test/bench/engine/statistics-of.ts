@@ -1,13 +1,19 @@
-/** Mean, covariance and SPD solve by the native engine. They are of its addon and not of the interface of all backends. */
+/** Mean, covariance, SPD solve and locality masks by the native engine. They are of its addon and not of the interface of all backends. */
 
+import { maskOfInverse } from '../../../coordinator/statistics/locality-mask.js';
 import type { PartitionRows } from '../../../shard-worker/backends/backend.js';
 import { loadAddon } from '../../../shard-worker/backends/native/load-addon.js';
+import type { NativeAddon, NativeEngine, NativePartition } from '../../../shard-worker/backends/native/native-addon.js';
 import { GolddiffError } from '../../../shared/errors.js';
+import type { SupportSet } from '../../../shared/math/support-set.js';
 import { repeated } from './repeat.js';
 import type { StatisticsReply, StatisticsRequest } from './requests.js';
 
-/** Covariance of all rows, and (s^2 I + a^2 Sigma)^-1. Errors: BACKEND_MISSING where the addon does not load. */
-export async function nativeStatistics(request: StatisticsRequest, all: readonly PartitionRows[], threads: number): Promise<StatisticsReply> {
+async function withEngine<T>(
+  all: readonly PartitionRows[],
+  threads: number,
+  use: (addon: NativeAddon, engine: NativeEngine, partitions: readonly NativePartition[]) => Promise<T>,
+): Promise<T> {
   const loaded = loadAddon();
   if (!('addon' in loaded)) throw new GolddiffError('BACKEND_MISSING', loaded.missing);
   const { addon, isas } = loaded;
@@ -18,20 +24,47 @@ export async function nativeStatistics(request: StatisticsRequest, all: readonly
         addon.loadPartition(engine, { rows, channels, height, width, values, labels, rowIds }),
       ),
     );
-    const covariance = await repeated(() => addon.covariance(engine, partitions), request, 0);
-    const sigma = covariance.values[0]!.covariance;
-    const dim = Math.sqrt(sigma.length);
-    const identity = new Float64Array(dim * dim);
-    const matrix = sigma.map((value) => request.alpha ** 2 * value);
-    for (let i = 0; i < dim; i++) {
-      identity[i * dim + i] = 1;
-      matrix[i * dim + i] = matrix[i * dim + i]! + request.sigma ** 2;
-    }
-    const solve = await repeated(() => addon.spdSolve(engine, { n: dim, matrix, rhs: identity, columns: dim }), request, 0);
-    return { covarianceMs: covariance.times, solveMs: solve.times, trace: traceOf(sigma, dim), inverseTrace: traceOf(solve.values[0]!, dim) };
+    return await use(addon, engine, partitions);
   } finally {
     addon.closeEngine(engine);
   }
+}
+
+/** Covariance of all rows, and (s^2 I + a^2 Sigma)^-1. Errors: BACKEND_MISSING where the addon does not load. */
+export function nativeStatistics(request: StatisticsRequest, all: readonly PartitionRows[], threads: number): Promise<StatisticsReply> {
+  return withEngine(all, threads, async (addon, engine, partitions) => {
+    const covariance = await repeated(() => addon.covariance(engine, partitions), request, 0);
+    const sigma = covariance.values[0]!.covariance;
+    const system = shifted(sigma, request.alpha ** 2, request.sigma ** 2);
+    const solve = await repeated(() => addon.spdSolve(engine, system), request, 0);
+    const dim = system.n;
+    return { covarianceMs: covariance.times, solveMs: solve.times, trace: traceOf(sigma, dim), inverseTrace: traceOf(solve.values[0]!, dim) };
+  });
+}
+
+/** The covariance of all rows [D, D]. */
+export function nativeCovariance(all: readonly PartitionRows[], threads: number): Promise<Float64Array> {
+  return withEngine(all, threads, async (addon, engine, partitions) => (await addon.covariance(engine, partitions)).covariance);
+}
+
+/** The locality mask by the engine's solver; the formula is the coordinator's. */
+export function nativeMask(covariance: Float64Array, ratio: number, threshold: number, threads: number): Promise<SupportSet> {
+  return withEngine([], threads, async (addon, engine) => {
+    const inverse = await addon.spdSolve(engine, shifted(covariance, 1, ratio));
+    return maskOfInverse(covariance, inverse, ratio, threshold);
+  });
+}
+
+/** (factor covariance + shift I) X = I */
+function shifted(covariance: Float64Array, factor: number, shift: number): Parameters<NativeAddon['spdSolve']>[1] {
+  const n = Math.sqrt(covariance.length);
+  const rhs = new Float64Array(n * n);
+  const matrix = covariance.map((value) => factor * value);
+  for (let i = 0; i < n; i++) {
+    rhs[i * n + i] = 1;
+    matrix[i * n + i] = matrix[i * n + i]! + shift;
+  }
+  return { n, matrix, rhs, columns: n };
 }
 
 export function traceOf(matrix: Float64Array, dim: number): number {

@@ -99,6 +99,28 @@ double productLoop(long rounds) {
 #endif
 }
 
+// float32 multiply-adds over accumulators that fill the registers; answers how many were done.
+double floatLoop(long rounds) {
+  constexpr int kSums = 12;
+#if defined(__AVX512F__)
+  typedef float Lanes __attribute__((vector_size(64)));
+#elif defined(__AVX2__)
+  typedef float Lanes __attribute__((vector_size(32)));
+#else
+  typedef float Lanes __attribute__((vector_size(16)));
+#endif
+  Lanes sums[kSums], u = Lanes{} + 0.999f, v = Lanes{} + 0.001f;
+  for (auto& s : sums) s = Lanes{};
+  for (long r = 0; r < rounds; r++) {
+    for (auto& s : sums) s = s * u + v;
+    asm volatile("" : "+m"(u), "+m"(v));
+  }
+  Lanes all = sums[0];
+  for (int k = 1; k < kSums; k++) all += sums[k];
+  sink = sink + static_cast<uint64_t>(all[0]);
+  return static_cast<double>(rounds) * kSums * (sizeof(Lanes) / sizeof(float));
+}
+
 void onAll(int threads, const std::function<void(int)>& work) {
   std::vector<std::thread> others;
   for (int t = 1; t < threads; t++) others.emplace_back(work, t);
@@ -139,12 +161,13 @@ int main(int argc, char** argv) {
         for (auto total : totals) sink = sink + total;
       }
       answerTimes(times, static_cast<double>(words * 8));
-    } else if (std::strncmp(line, "int8", 4) == 0) {
+    } else if (std::strncmp(line, "int8", 4) == 0 || std::strncmp(line, "float", 5) == 0) {
       constexpr long kRounds = 4'000'000;
+      const auto loop = line[0] == 'i' ? productLoop : floatLoop;
       std::vector<double> done(static_cast<size_t>(threads));
-      productLoop(kRounds / 20);
+      loop(kRounds / 20);
       const auto start = Clock::now();
-      onAll(threads, [&](int t) { done[static_cast<size_t>(t)] = productLoop(kRounds); });
+      onAll(threads, [&](int t) { done[static_cast<size_t>(t)] = loop(kRounds); });
       const double ms = msSince(start);
       double all = 0;
       for (double d : done) all += d;
@@ -152,7 +175,7 @@ int main(int argc, char** argv) {
     } else if (std::strncmp(line, "describe", 8) == 0) {
       std::printf("{\"ok\":true,\"library\":\"floors\",\"version\":\"%s\",\"threads\":%d}\n", productName(), threads);
     } else {
-      std::printf("{\"ok\":false,\"message\":\"Expected describe, read BYTES REPEATS or int8\"}\n");
+      std::printf("{\"ok\":false,\"message\":\"Expected describe, read BYTES REPEATS, int8 or float\"}\n");
     }
     std::fflush(stdout);
   }

@@ -139,6 +139,42 @@ def search(request):
     return answer
 
 
+def pca(request):
+    """The pca golden step (torch): the pool by proxy, the subset of it by full distance, squared differences times a dense mask, a softmax for each value."""
+    rows, norms = sets[request['set']]
+    x = torch.from_numpy(np.load(request['queries'])[:request['batch']])
+    a, s2 = request['alpha'], request['sigma'] ** 2
+    mask = torch.from_numpy(np.load(request['mask']).astype(np.float32))
+    shape, factor, subset = request['shape'], request['factor'], request['subset']
+    key = (request['set'], factor)
+    if request['pool'] < len(rows) and key not in sets:
+        proxies = torch.from_numpy(pool(rows.numpy(), shape, factor))
+        sets[key] = (proxies, (proxies ** 2).sum(1))
+
+    def nearest(among, squares, queries, k):
+        """[B, k] of the rows among [N, d] or [B, n, d] that are nearest to x / a."""
+        products = queries @ among.T if among.dim() == 2 else torch.bmm(among, queries[:, :, None])[:, :, 0]
+        return torch.topk(squares - (2 / a) * products, k, 1, largest=False, sorted=False)[1]
+
+    def step():
+        chosen = None
+        if request['pool'] < len(rows):
+            proxies, squares = sets[key]
+            small = torch.from_numpy(pool(x.numpy(), shape, factor))
+            candidates = nearest(proxies, squares, small, request['pool'])
+            chosen = torch.gather(candidates, 1, nearest(rows[candidates], norms[candidates], x, subset))
+        out = torch.empty_like(x)
+        for b in range(len(x)):
+            own = rows if chosen is None else rows[chosen[b]]
+            weights = torch.softmax(((x[b] - a * own) ** 2 @ mask) / (-2 * s2), 0)
+            out[b] = (weights * own).sum(0)
+        return out
+    answer = {'times': timed(step, request['repeats'], request['budgetMs'], request.get('warmUp', 1))}
+    if request.get('wantAnswer'):
+        answer['x0hat'] = step().double().numpy().ravel().tolist()
+    return answer
+
+
 def statistics(request):
     """Mean and covariance in double from the 8-bit rows, and the solve of (s2 I + a2 Sigma) X = I."""
     rows, _ = sets[request['set']]
@@ -162,7 +198,7 @@ def describe(_request):
     return {'library': LIBRARY, 'version': version, 'python': sys.version.split()[0], 'blas': loaded, 'threads': THREADS}
 
 
-OPERATIONS = {'describe': describe, 'load': load, 'exact': exact, 'search': search, 'statistics': statistics}
+OPERATIONS = {'describe': describe, 'load': load, 'exact': exact, 'search': search, 'pca': pca, 'statistics': statistics}
 
 for line in sys.stdin:
     request = json.loads(line)

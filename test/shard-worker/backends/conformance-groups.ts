@@ -13,12 +13,18 @@ import { Oracle } from './oracle.js';
 export interface GroupsSubject {
   readonly name: string;
   create(options: { computeThreads: number; deviceMemoryBytes?: number }): Backend;
+  readonly tolerance: Tolerance;
+}
+
+/** A logit may be off by nats + relative |logit|; two of them and `weights` is what a mass may be off by, relative to itself. */
+interface Tolerance {
+  readonly nats: number;
+  readonly relative: number;
+  readonly weights: number;
 }
 
 const SHAPE = [2, 5, 6] as const;
 const D = 60;
-/** Double on both sides, sums in another order. */
-const SCALAR_TOLERANCE = 1e-11;
 
 interface Kind {
   readonly precision: Precision;
@@ -53,7 +59,14 @@ function queriesOf(partition: PartitionRows, labels?: number[]): StepQueries {
 }
 
 /** What the partial of query b should be, by plain loops over the rows given. */
-function check(got: GroupedPartial, partition: PartitionRows, queries: StepQueries, kinds: readonly Kind[], rowsOf: (b: number) => number[]): void {
+function check(
+  got: GroupedPartial,
+  partition: PartitionRows,
+  queries: StepQueries,
+  kinds: readonly Kind[],
+  rowsOf: (b: number) => number[],
+  { nats, relative, weights }: Tolerance,
+): void {
   const y = (i: number, p: number): number => {
     const stored = partition.values[i * D + p]!;
     return partition.values instanceof Uint8Array ? stored / 127.5 - 1 : stored;
@@ -70,28 +83,21 @@ function check(got: GroupedPartial, partition: PartitionRows, queries: StepQueri
         return 0 - distance / (2 * queries.sigma[b]! ** 2 * queries.temperature);
       });
       const max = logits.reduce((m, l) => Math.max(m, l), -Infinity);
-      const near = (value: number, want: number, what: string): void =>
-        assert.ok(
-          value === want || Math.abs(value - want) <= SCALAR_TOLERANCE * Math.max(1, Math.abs(want)) * Math.max(1, Math.abs(max)),
-          `${what} of ${b}, ${g}: ${value} against ${want}`,
-        );
-      near(got.maxLogit[i]!, max, 'largest logit');
-      near(
-        got.minLogit[i]!,
-        logits.reduce((m, l) => Math.min(m, l), Infinity),
-        'least logit',
-      );
+      const off = (logit: number): number => nats + relative * Math.abs(logit);
+      const near = (value: number, want: number, allowed: number, what: string): void =>
+        assert.ok(value === want || Math.abs(value - want) <= allowed, `${what} of ${b}, ${g}: ${value} against ${want}`);
+      near(got.maxLogit[i]!, max, off(max), 'largest logit');
+      const min = logits.reduce((m, l) => Math.min(m, l), Infinity);
+      near(got.minLogit[i]!, min, off(min), 'least logit');
+      const share = rows.length === 0 ? 0 : 2 * off(max) + weights;
       const mass = logits.reduce((sum, l) => sum + Math.exp(l - max), 0);
-      near(got.mass[i]!, mass, 'mass');
-      near(
-        got.massSq[i]!,
-        logits.reduce((sum, l) => sum + Math.exp(2 * (l - max)), 0),
-        'squared mass',
-      );
+      near(got.mass[i]!, mass, share * mass, 'mass');
+      const massSq = logits.reduce((sum, l) => sum + Math.exp(2 * (l - max)), 0);
+      near(got.massSq[i]!, massSq, 2 * share * massSq, 'squared mass');
       for (let p = g; p < D; p += G) {
         const want = rows.reduce((sum, row, k) => sum + Math.exp(logits[k]! - max) * y(row, p), 0);
         assert.ok(
-          Math.abs(got.sums[b * D + p]! - want) <= (2 ** -24 + 1e-9) * Math.max(1, mass),
+          Math.abs(got.sums[b * D + p]! - want) <= (2 ** -23 + share) * Math.max(1, mass),
           `sum of ${b}, ${p}: ${got.sums[b * D + p]} against ${want}`,
         );
       }
@@ -126,7 +132,7 @@ export function groupsConformance(subject: GroupsSubject): void {
                 const queries = withKinds(queriesOf(partition, labels), kinds);
                 const oracle = new Oracle(partition, queries);
                 const got = await groupsOf(backend, rows, queries);
-                check(got, partition, queries, kinds, (b) => oracle.eligible(b, {}));
+                check(got, partition, queries, kinds, (b) => oracle.eligible(b, {}), subject.tolerance);
                 const alone = await groupsOf(backend, rows, {
                   ...pickQueries(queries, [3]),
                   precision: { ...queries.precision, of: queries.precision.of.slice(3) },
@@ -163,7 +169,7 @@ export function groupsConformance(subject: GroupsSubject): void {
             return [...partition.rowIds.keys()].filter((i) => ids.has(partition.rowIds[i]!));
           }),
         );
-        check(got, partition, queries, kinds, (b) => own[b]!);
+        check(got, partition, queries, kinds, (b) => own[b]!, subject.tolerance);
         step.close();
       } finally {
         await backend.close();

@@ -1,0 +1,188 @@
+#include "grouping.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "error.h"
+
+namespace golddiff {
+
+namespace {
+/* Lines of groups that are written by one another: a chain of differences is this and a line long at most. */
+constexpr size_t BAND_LINES = 8;
+constexpr size_t GROUPS_PER_TASK = 64;
+
+struct Run {
+  uint32_t from, to;
+};
+}  // namespace
+
+GroupKind GroupKind::supports(const Partition::Shape &shape, StepVector<uint32_t> first, StepVector<uint32_t> runs) {
+  const size_t dim = shape.dim();
+  const auto refuse = [] { throw EngineError("ARGUMENT_INVALID", "Expected groups of ascending runs that lie within a row"); };
+  if (first.empty() || first.front() != 0 || runs.size() != 2 * static_cast<size_t>(first.back())) refuse();
+  for (size_t g = 1; g < first.size(); g++) {
+    if (first[g] < first[g - 1] || first[g] > first.back()) refuse();
+    uint32_t end = 0;
+    for (size_t r = first[g - 1]; r < first[g]; r++) {
+      if (runs[2 * r] < end || runs[2 * r] >= runs[2 * r + 1] || runs[2 * r + 1] > dim) refuse();
+      end = runs[2 * r + 1];
+    }
+  }
+  GroupKind kind;
+  kind.dim_ = dim;
+  kind.groups_ = first.size() - 1;
+  kind.line_ = shape.width;
+  kind.first_ = std::move(first);
+  kind.runs_ = std::move(runs);
+  return kind;
+}
+
+GroupKind GroupKind::window(const Partition::Shape &shape, size_t side) {
+  GroupKind kind;
+  kind.dim_ = shape.dim();
+  kind.groups_ = shape.height * shape.width;
+  kind.height_ = shape.height;
+  kind.width_ = kind.line_ = shape.width;
+  kind.side_ = side;
+  return kind;
+}
+
+/* Of group g by its runs, or by what it has more and less than group `base`. */
+GroupKind::Places GroupKind::difference(size_t g, size_t base, bool from_base) const {
+  const auto run = [this](size_t r) { return Run{runs_[2 * r], runs_[2 * r + 1]}; };
+  Places out;
+  if (from_base) out.more.push_back(static_cast<uint32_t>(sum_places() + base));
+  const auto add = [&](uint32_t from, uint32_t to, bool more) {
+    auto &own = more ? out.more : out.less, &other = more ? out.less : out.more;
+    if (to - from == 1) {
+      own.push_back(static_cast<uint32_t>(dim_ + 1 + from));
+      return;
+    }
+    own.push_back(to);
+    other.push_back(from);
+  };
+  size_t mine = first_[g], theirs = from_base ? first_[base] : 0;
+  const size_t mine_end = first_[g + 1], theirs_end = from_base ? first_[base + 1] : 0;
+  bool in_mine = false, in_theirs = false;
+  /* 1 = only mine from here, -1 = only theirs */
+  int sign = 0;
+  uint32_t from = 0;
+  while (mine < mine_end || theirs < theirs_end) {
+    const uint32_t next_mine = mine == mine_end ? UINT32_MAX : in_mine ? run(mine).to : run(mine).from;
+    const uint32_t next_theirs = theirs == theirs_end ? UINT32_MAX : in_theirs ? run(theirs).to : run(theirs).from;
+    const uint32_t at = std::min(next_mine, next_theirs);
+    if (next_mine == at) {
+      if (in_mine) mine++;
+      in_mine = !in_mine;
+    }
+    if (next_theirs == at) {
+      if (in_theirs) theirs++;
+      in_theirs = !in_theirs;
+    }
+    const int now = static_cast<int>(in_mine) - static_cast<int>(in_theirs);
+    if (now == sign) continue;
+    if (sign != 0) add(from, at, sign > 0);
+    sign = now;
+    from = at;
+  }
+  return out;
+}
+
+GroupKind::Places GroupKind::fewest_places(size_t g) const {
+  Places best = difference(g, 0, false);
+  const size_t band = BAND_LINES * line_;
+  for (const size_t back : {static_cast<size_t>(1), line_}) {
+    if (g % band < back || best.size() <= 2) continue;
+    Places other = difference(g, g - back, true);
+    if (other.size() < best.size()) best = std::move(other);
+  }
+  return best;
+}
+
+GroupKind::Places GroupKind::window_places(size_t g) const {
+  const size_t i = g / width_, j = g % width_, reach = side_ / 2;
+  const auto entry = [this](size_t line, size_t column) { return static_cast<uint32_t>(line * (width_ + 1) + column); };
+  const size_t top = i < reach ? 0 : i - reach, bottom = std::min(height_, i + reach + 1);
+  const size_t left = j < reach ? 0 : j - reach, right = std::min(width_, j + reach + 1);
+  return {{entry(bottom, right), entry(top, left)}, {entry(bottom, left), entry(top, right)}};
+}
+
+void GroupKind::prepare(ThreadPool &pool) {
+  std::vector<Places> all(groups_);
+  pool.parallel((groups_ + GROUPS_PER_TASK - 1) / GROUPS_PER_TASK, [&](size_t task) {
+    for (size_t g = task * GROUPS_PER_TASK; g < std::min(groups_, (task + 1) * GROUPS_PER_TASK); g++) {
+      all[g] = height_ > 0 ? window_places(g) : fewest_places(g);
+      /* Even numbers; place 0 is 0. */
+      for (auto *places : {&all[g].more, &all[g].less}) {
+        std::sort(places->begin(), places->end());
+        if (places->size() % 2 == 1) places->push_back(0);
+      }
+    }
+  });
+  places_.clear();
+  first_place_.assign(1, 0);
+  for (const Places &own : all)
+    for (const auto *places : {&own.more, &own.less}) {
+      places_.insert(places_.end(), places->begin(), places->end());
+      first_place_.push_back(static_cast<uint32_t>(places_.size()));
+    }
+  sizes_.assign(groups_, 0);
+  sum(std::vector<double>(dim_, 1).data(), sizes_.data());
+}
+
+void GroupKind::sum(const double *values, double *sums) const {
+  std::vector<double> table(sum_places(), 0);
+  if (height_ == 0) {
+    for (size_t p = 0; p < dim_; p++) {
+      table[p + 1] = table[p] + values[p];
+      table[dim_ + 1 + p] = values[p];
+    }
+  } else {
+    const size_t line = width_ + 1, area = height_ * width_;
+    for (size_t i = 0; i < height_; i++) {
+      double total = 0;
+      for (size_t j = 0; j < width_; j++) {
+        for (size_t p = i * width_ + j; p < dim_; p += area) total += values[p];
+        table[(i + 1) * line + j + 1] = table[i * line + j + 1] + total;
+      }
+    }
+  }
+  const auto at = [&](size_t k) { return places_[k] < table.size() ? table[places_[k]] : sums[places_[k] - table.size()]; };
+  for (size_t g = 0; g < groups_; g++) {
+    double sum = 0;
+    for (size_t k = first_place_[2 * g]; k < first_place_[2 * g + 1]; k++) sum += at(k);
+    for (size_t k = first_place_[2 * g + 1]; k < first_place_[2 * g + 2]; k++) sum -= at(k);
+    sums[g] = sum;
+  }
+}
+
+namespace {
+constexpr double PIXEL_STEPS = 127.5;
+/* Below 2^31 by more than the roundings of a thousand thousand values and the float32 of the unit. */
+constexpr double SUM_MAX = 2147483648.0 * (1 - 1e-3);
+}  // namespace
+
+PixelGroupQuery::PixelGroupQuery(const GroupKind &kind, const double *x, double alpha, double divisor) : high(kind.dim()), low(kind.dim()) {
+  const size_t D = kind.dim(), G = kind.groups();
+  const double scale = alpha / PIXEL_STEPS;
+  std::vector<double> bound(D), bounds(G);
+  for (size_t p = 0; p < D; p++) {
+    const double value = (x[p] + alpha) / scale, farthest = std::max(std::fabs(value), std::fabs(value - 255));
+    bound[p] = farthest * farthest;
+  }
+  kind.sum(bound.data(), bounds.data());
+  /* Also of one value that no group has: its square is converted all the same. */
+  const double most = std::max(*std::max_element(bounds.begin(), bounds.end()), *std::max_element(bound.begin(), bound.end()));
+  step = static_cast<float>(std::sqrt(SUM_MAX / most));
+  const double exact = static_cast<double>(step);
+  for (size_t p = 0; p < D; p++) {
+    const double value = (x[p] + alpha) / scale * exact;
+    high[p] = static_cast<float>(value);
+    low[p] = static_cast<float>(value - static_cast<double>(high[p]));
+  }
+  nats = scale * scale / (exact * exact) / divisor;
+  error = *std::max_element(kind.sizes().begin(), kind.sizes().end()) * nats / 2;
+}
+
+}  // namespace golddiff

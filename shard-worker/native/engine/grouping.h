@@ -1,0 +1,90 @@
+/*
+ * Weights by groups of values: which values of a row vote for which group, and the statistics that come of it.
+ *
+ * Legend: B queries, D values in a row, G groups; value p of the answer has the weights of group p mod G.
+ */
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "../include/kernels.h"
+#include "partition.h"
+#include "step_memory.h"
+#include "thread_pool.h"
+
+namespace golddiff {
+
+/* One kind of precision. */
+class GroupKind {
+ public:
+  /* Runs [R, 2] = (start, end) of values, ascending; those of group g are first[g] .. first[g + 1] - 1. ARGUMENT_INVALID for others. */
+  static GroupKind supports(const Partition::Shape &shape, StepVector<uint32_t> first, StepVector<uint32_t> runs);
+  /* side x side pixels around each location, all channels, cut off at the border. */
+  static GroupKind window(const Partition::Shape &shape, size_t side);
+
+  /*
+   * Finds what the kernels read, once, before anything below is used. A group of supports is written by its own runs, or by what it differs in from the group to the
+   * left or above where that takes fewer places: on the masks of MNIST nearly half as many. Groups go in bands of lines, so that no chain is long.
+   */
+  void prepare(ThreadPool &pool);
+  /* [G] how many values vote for each */
+  const StepVector<double> &sizes() const { return sizes_; }
+  /* Valid while this is. */
+  gd_group_kind view() const { return {dim_, groups_, height_, width_, places_.data(), first_place_.data()}; }
+  /* sums[g] = sum of values[p] over the values that vote for g. [D] in, [G] out. */
+  void sum(const double *values, double *sums) const;
+  size_t groups() const { return groups_; }
+  size_t dim() const { return dim_; }
+
+ private:
+  /* Places that a group adds and takes away. */
+  struct Places {
+    std::vector<uint32_t> more, less;
+    size_t size() const { return more.size() + less.size(); }
+  };
+  Places difference(size_t g, size_t base, bool from_base) const;
+  Places window_places(size_t g) const;
+  Places fewest_places(size_t g) const;
+  size_t sum_places() const { return height_ == 0 ? 2 * dim_ + 1 : (height_ + 1) * (width_ + 1); }
+
+  /* height 0 = supports */
+  size_t dim_ = 0, groups_ = 0, height_ = 0, width_ = 0, side_ = 0;
+  /* values in a line of the picture */
+  size_t line_ = 1;
+  StepVector<uint32_t> first_, runs_;
+  StepVector<uint32_t> places_, first_place_;
+  StepVector<double> sizes_;
+};
+
+/* No groups = none. */
+struct Grouping {
+  size_t groups = 0;
+  std::vector<GroupKind> kinds;
+  /* [B] */
+  std::vector<uint32_t> of;
+};
+
+struct GroupsReply {
+  /* [B] */
+  std::vector<double> rows;
+  /* [B, G]; -inf, 0, 0, inf where there is no row */
+  std::vector<double> max_logit, mass, mass_sq, min_logit;
+  /* [B, D] sum exp(logit - max_logit) y */
+  std::vector<float> sums;
+};
+
+/*
+ * A query against 8-bit rows in the largest unit in which no group's distance leaves 31 bits, whatever the row: `step` of them are one of a pixel's. `error`: what rounding to
+ * that unit may do to a logit at most, in nats, in the group with most values.
+ */
+struct PixelGroupQuery {
+  PixelGroupQuery(const GroupKind &kind, const double *x, double alpha, double divisor);
+  StepVector<float> high, low;
+  float step;
+  /* nats of one unit of a distance */
+  double nats;
+  double error;
+};
+
+}  // namespace golddiff
