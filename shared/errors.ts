@@ -19,6 +19,7 @@ const CODES = {
   DATA_SET_MISMATCH: { status: GrpcStatus.FAILED_PRECONDITION, retryable: false },
   PARTITION_MISSING: { status: GrpcStatus.UNAVAILABLE, retryable: true },
   WORKER_LOST: { status: GrpcStatus.UNAVAILABLE, retryable: true },
+  CONTROL_PLANE_LOST: { status: GrpcStatus.UNAVAILABLE, retryable: true },
   DRAINING: { status: GrpcStatus.UNAVAILABLE, retryable: true },
   DEADLINE_EXCEEDED: { status: GrpcStatus.DEADLINE_EXCEEDED, retryable: false },
   CANCELLED: { status: GrpcStatus.CANCELLED, retryable: false },

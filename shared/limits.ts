@@ -173,3 +173,35 @@ export const NOISE_RATIO_MIN = 1e-9;
 export const PATCH_SIZE_MAX = 4_095;
 /** Partitions of one step with groups that a worker has under way for each compute thread: the next is ready when one is done, and few partials wait. */
 export const GROUPS_PER_THREAD = 2;
+
+/** A first connection to NATS: beyond that the process ends and says so, and who started it may start it again. */
+export const NATS_CONNECT_TIMEOUT_MS = 10_000;
+/** One exchange with NATS: an election of its own after the loss of a server takes about two seconds. */
+export const NATS_REQUEST_TIMEOUT_MS = 3_000;
+/** Between two tries to reach a NATS server: a lease survives several. */
+export const NATS_RECONNECT_MS = 250;
+export const NATS_RECONNECT_JITTER_MS = 100;
+/** Between two marks of a watch, see control-plane/nats/bucket-watch.ts: a deaf watch is noticed soon, at the cost of one small write a second. */
+export const NATS_MARK_INTERVAL_MS = 1_000;
+/** A mark that was taken and is not heard within this: the watch is deaf. On a healthy server it takes milliseconds. */
+export const NATS_DEAF_MS = 1_500;
+/** Documents up to this size stay readable JSON in NATS; larger ones are compressed, since a message has 1 MiB at most. */
+export const NATS_PLAIN_BYTES_MAX = 64 * 1024;
+/** A leader that has not renewed for so long is followed by another. */
+export const LEADER_LEASE_MS = 3_000;
+/** A request above this travels beside the queue's message, whose size NATS limits. */
+export const JOB_INLINE_BYTES_MAX = 128 * 1024;
+/** How long a look for work waits for some; NATS takes no less than a second. */
+export const JOB_TAKE_WAIT_MS = 1_000;
+/** The queue tells a second message for the same job from the first for so long; afterwards the record does. */
+export const JOB_DUPLICATES_MS = 600_000;
+/** Records of jobs are kept so long after their last change: longer than any result. */
+export const JOB_RECORD_KEPT_MS = 14 * 24 * 3_600_000;
+/** Dead letters kept, the newest. */
+export const DEAD_LETTERS_MAX = 1_000;
+/** Longest life of an artifact that expires. */
+export const ARTIFACT_KEPT_MS_MAX = 8 * 24 * 3_600_000;
+/** Between two looks for artifacts that have expired: a result lives hours at least. */
+export const ARTIFACT_SWEEP_INTERVAL_MS = 60_000;
+/** Reads of an artifact that is being replaced. */
+export const ARTIFACT_READS_MAX = 4;
