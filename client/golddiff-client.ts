@@ -13,6 +13,8 @@
 import { credentials, makeGenericClientConstructor, type Client } from '@grpc/grpc-js';
 import { service as healthService } from 'grpc-health-check';
 
+import type { ClusterServiceClient } from '../proto/generated/golddiff/v1/ClusterService.js';
+import type { ClusterStatus__Output } from '../proto/generated/golddiff/v1/ClusterStatus.js';
 import type { Dataset__Output } from '../proto/generated/golddiff/v1/Dataset.js';
 import type { DatasetServiceClient } from '../proto/generated/golddiff/v1/DatasetService.js';
 import type { ListDatasetsResponse__Output } from '../proto/generated/golddiff/v1/ListDatasetsResponse.js';
@@ -44,6 +46,15 @@ export interface ConnectOptions {
 export type DataSetInfo = Dataset__Output;
 export type HealthStatus = 'UNKNOWN' | 'SERVING' | 'NOT_SERVING' | 'SERVICE_UNKNOWN';
 
+export type ClusterInfo = ClusterStatus__Output;
+
+export interface ClusterCalls {
+  /** Workers, who holds what, who leads. */
+  status(control?: CallControl): Promise<ClusterInfo>;
+  /** Has a worker's partitions moved to others; it is empty when its partitionsPlaced is 0. `undo` gives it work again. NOT_FOUND where it is not there. */
+  drain(workerId: string, undo?: boolean, control?: CallControl): Promise<ClusterInfo>;
+}
+
 export interface DataSetCalls {
   /** Every data set that is served. */
   list(control?: CallControl): Promise<DataSetInfo[]>;
@@ -61,10 +72,12 @@ const HealthClient = makeGenericClientConstructor(healthService, 'grpc.health.v1
 export class GolddiffClient {
   readonly endpoint: string;
   readonly datasets: DataSetCalls;
+  readonly cluster: ClusterCalls;
   readonly #timeoutMs: number | undefined;
   readonly #scores: ScoreServiceClient;
   readonly #sampling: SamplingServiceClient;
   readonly #dataSets: DatasetServiceClient;
+  readonly #cluster: ClusterServiceClient;
   readonly #health: Client;
 
   /** Made by connect(). */
@@ -78,8 +91,14 @@ export class GolddiffClient {
     this.#scores = new protoPackage.ScoreService(endpoint, plain, channel);
     this.#sampling = new protoPackage.SamplingService(endpoint, plain, channel);
     this.#dataSets = new protoPackage.DatasetService(endpoint, plain, channel);
+    this.#cluster = new protoPackage.ClusterService(endpoint, plain, channel);
     this.#health = new HealthClient(endpoint, plain, channel);
     this.datasets = { list: (control) => this.#listDataSets(control), get: (name, control) => this.#getDataSet(name, control) };
+    this.cluster = {
+      status: (control = {}) => unaryCall(this.#bounded(control), (metadata, options, done) => this.#cluster.status({}, metadata, options, done)),
+      drain: (workerId, undo = false, control = {}) =>
+        unaryCall(this.#bounded(control), (metadata, options, done) => this.#cluster.drain({ workerId, undo }, metadata, options, done)),
+    };
   }
 
   /** Denoises one batch. x must not change until the answer is there. */
@@ -127,6 +146,7 @@ export class GolddiffClient {
     this.#scores.close();
     this.#sampling.close();
     this.#dataSets.close();
+    this.#cluster.close();
     this.#health.close();
   }
 

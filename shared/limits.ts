@@ -112,6 +112,8 @@ export const LEASE_SWEEP_INTERVAL_MS = 250;
 export const CHILD_LOG_LINES_KEPT = 5;
 /** Workers of an embedded cluster: it is one machine, and each is a process of some 60 MB before any data. */
 export const EMBEDDED_SHARDS_MAX = 64;
+/** Coordinators of an embedded cluster: they share one machine, and each is a process. */
+export const EMBEDDED_COORDINATORS_MAX = 16;
 /** From the start of a process to its readiness: a worker of an embedded cluster reads nothing, its coordinator waits while gigabytes are verified. */
 export const EMBEDDED_READY_TIMEOUT_MS = 120_000;
 /** An embedded cluster serves only its own command, so there is nothing to wait for when that ends. */
