@@ -48,6 +48,7 @@ export class PlacementController {
   /** instance of each worker at its last Assign */
   readonly #assigned = new Map<string, string>();
   #known = '';
+  #placedOnce = false;
   #running = false;
   #again = false;
   #stopped = false;
@@ -63,7 +64,7 @@ export class PlacementController {
     this.#startedMs = performance.now();
     this.#unwatch = this.settings.controlPlane.membership.watch((workers) => {
       // Most changes are of open steps and memory; only who is there matters here.
-      const known = workers.map((w) => `${w.workerId} ${w.instanceId} ${w.address} ${w.draining}`).join('\n');
+      const known = workers.map((w) => `${w.workerId} ${w.instanceId} ${w.address} ${w.draining} ${w.deviceMemoryBytes}`).join('\n');
       if (known === this.#known) return;
       this.#known = known;
       for (const [key, why] of this.#refused) if (why === 'room') this.#refused.delete(key);
@@ -109,7 +110,8 @@ export class PlacementController {
     const members = await controlPlane.membership.list();
     const workers = members.filter((w) => !w.draining);
     const current = await controlPlane.placements.get(manifest.name);
-    if (workers.length === 0 || (!workers.some((w) => holdsAny(w, current)) && this.#isEarly(workers.length))) {
+    const cold = !this.#placedOnce && !workers.some((w) => holdsAny(w, current));
+    if (workers.length === 0 || (cold && this.#isEarly(workers.length))) {
       this.#wakeLater(PROBE_INTERVAL_MS);
       return;
     }
@@ -142,6 +144,7 @@ export class PlacementController {
     const partitions = target.map((p) => ({ partition: p.partition, replicas: p.replicas.filter((id) => loaded.get(id)?.has(p.partition)) }));
     const document: PlacementDocument = { dataSet: manifest.name, contentHash: manifest.contentHash, epoch, partitions };
     const won = await controlPlane.placements.compareAndSet(document, current?.epoch ?? 0);
+    this.#placedOnce ||= won;
     const missing = partitions.filter((p) => p.replicas.length === 0).map((p) => p.partition);
     if (won) log.info({ epoch, workers: workers.length, partitions: partitions.length - missing.length, missing }, 'placement in effect');
     if (missing.length > 0) log.error({ epoch, missing }, 'some partitions could not be loaded and are not served');

@@ -6,7 +6,7 @@
  * floor(L) or ceil(L) blocks. Plain rendezvous hashing leaves some of eight workers with nothing to do at sixteen blocks; the quota does not.
  *
  * What was before stays where it is as far as the quotas allow: moving a partition means loading it again. No worker gets more bytes than its budget; where
- * budgets bind, balance yields to them, and blocks that fit nowhere whole are missing rather than loaded over somebody's budget.
+ * budgets bind, balance yields to them, blocks are cut smaller, and what fits nowhere is missing rather than loaded over somebody's budget.
  */
 
 import { createHash } from 'node:crypto';
@@ -46,14 +46,14 @@ export function computePlacement(input: PlacementInput): PlacedPartition[] {
   const replicas = Math.min(input.replicas, workers.length);
   const previous = new Map(input.previous?.map((p) => [p.partition, p.replicas]));
   const size = Math.min(blockSize(input.partitions.length, workers.length), previousBlockSize(input.partitions, previous));
-  const blocks = blocksOf(input.partitions, size).map((partitions): Block => {
-    const able = workers.filter((w) => !partitions.some((p) => input.refused?.(p, w)));
-    const score = new Map(able.map((w) => [w, rendezvousScore(partitions[0]!, w)]));
-    const held = able.filter((w) => partitions.some((p) => previous.get(p)?.includes(w)));
-    const bytes = partitions.reduce((sum, p) => sum + (input.bytes?.(p) ?? 0), 0);
-    return { partitions, bytes, able: able.sort((a, b) => score.get(b)! - score.get(a)!), held, holders: [] };
-  });
-  deal(blocks, workers, replicas, new Map(workers.map((w) => [w, input.budgetBytes?.(w) ?? Infinity])));
+  const budgets = new Map(workers.map((w) => [w, input.budgetBytes?.(w) ?? Infinity]));
+  let blocks = blocksFor(input, workers, previous, size);
+  deal(blocks, workers, replicas, budgets);
+  // A block that fits nowhere whole may fit in halves.
+  for (let half = size / 2; half >= 1 && blocks.some((b) => b.holders.length < Math.min(replicas, b.able.length)); half /= 2) {
+    blocks = blocksFor(input, workers, previous, half);
+    deal(blocks, workers, replicas, budgets);
+  }
   return blocks.flatMap((block) => {
     const order = (w: string): number => {
       const before = previous.get(block.partitions[0]!)?.indexOf(w) ?? -1;
@@ -72,6 +72,16 @@ interface Block {
   /** of those, the ones that hold some of it now */
   readonly held: readonly string[];
   holders: string[];
+}
+
+function blocksFor(input: PlacementInput, workers: readonly string[], previous: ReadonlyMap<number, readonly string[]>, size: number): Block[] {
+  return blocksOf(input.partitions, size).map((partitions): Block => {
+    const able = workers.filter((w) => !partitions.some((p) => input.refused?.(p, w)));
+    const score = new Map(able.map((w) => [w, rendezvousScore(partitions[0]!, w)]));
+    const held = able.filter((w) => partitions.some((p) => previous.get(p)?.includes(w)));
+    const bytes = partitions.reduce((sum, p) => sum + (input.bytes?.(p) ?? 0), 0);
+    return { partitions, bytes, able: able.sort((a, b) => score.get(b)! - score.get(a)!), held, holders: [] };
+  });
 }
 
 /** Fills `holders` of every block under the quotas of the file header. */
@@ -124,11 +134,11 @@ interface Dealing {
   /** blocks of each worker */
   readonly load: ReadonlyMap<string, number>;
   /** below its quota of blocks */
-  room(w: string): boolean;
+  readonly room: (w: string) => boolean;
   /** within its budget of bytes, `freedBytes` of which it would give up */
-  fits(block: Block, w: string, freedBytes?: number): boolean;
-  take(block: Block, w: string): void;
-  leave(block: Block, w: string): void;
+  readonly fits: (block: Block, w: string, freedBytes?: number) => boolean;
+  readonly take: (block: Block, w: string) => void;
+  readonly leave: (block: Block, w: string) => void;
 }
 
 /** A worker with room cannot take this block: it takes a replica of another block instead, whose holder takes this one. */

@@ -30,6 +30,7 @@ const LISTEN_DEFAULT = '127.0.0.1:50051';
 
 export function clusterCommand(): Command {
   return new Command('cluster')
+    .enablePositionalOptions()
     .description('run a whole cluster on this machine in the foreground and print its endpoints; Ctrl-C ends it')
     .addOption(clientFlag('--data <DIR>', 'data set to serve', text))
     .addOption(clientFlag('--shards <S>', 'shard workers', integer(1, EMBEDDED_SHARDS_MAX), String(EMBEDDED_SHARDS_DEFAULT)))
