@@ -17,6 +17,7 @@ import type { ClusterServiceClient } from '../proto/generated/golddiff/v1/Cluste
 import type { ClusterStatus__Output } from '../proto/generated/golddiff/v1/ClusterStatus.js';
 import type { Dataset__Output } from '../proto/generated/golddiff/v1/Dataset.js';
 import type { DatasetServiceClient } from '../proto/generated/golddiff/v1/DatasetService.js';
+import type { JobServiceClient } from '../proto/generated/golddiff/v1/JobService.js';
 import type { ListDatasetsResponse__Output } from '../proto/generated/golddiff/v1/ListDatasetsResponse.js';
 import type { SamplingServiceClient } from '../proto/generated/golddiff/v1/SamplingService.js';
 import type { ScoreServiceClient } from '../proto/generated/golddiff/v1/ScoreService.js';
@@ -25,6 +26,7 @@ import { PAGE_SIZE_MAX, PUBLIC_MESSAGE_BYTES_MAX } from '../shared/limits.js';
 import { channelOptions } from '../shared/rpc/channel.js';
 import { protoPackage } from '../shared/rpc/proto-package.js';
 import { metadataOf, optionsOf, serverStreamCall, unaryCall, type CallControl } from './calls.js';
+import { JobCalls } from './job-calls.js';
 import { decodeSampleEvent, encodeSampleRequest, type SampleEvent, type SampleInput } from './sample-call.js';
 import { decodeScoreResponse, encodeScoreRequest, type ScoreInput, type ScoreResult } from './score-call.js';
 import { ScoreStream } from './score-stream.js';
@@ -33,6 +35,7 @@ export type { CallControl } from './calls.js';
 export type { ExactRetrieval, GoldenRetrieval, RetrievalChoice } from './retrieval.js';
 export type { SampleEvent, SampleInput } from './sample-call.js';
 export type { ScoreInput, ScoreResult } from './score-call.js';
+export type { JobCalls, JobInfo, JobResult, JobState } from './job-calls.js';
 export type { ScoreStream } from './score-stream.js';
 
 export interface ConnectOptions {
@@ -73,11 +76,13 @@ export class GolddiffClient {
   readonly endpoint: string;
   readonly datasets: DataSetCalls;
   readonly cluster: ClusterCalls;
+  readonly jobs: JobCalls;
   readonly #timeoutMs: number | undefined;
   readonly #scores: ScoreServiceClient;
   readonly #sampling: SamplingServiceClient;
   readonly #dataSets: DatasetServiceClient;
   readonly #cluster: ClusterServiceClient;
+  readonly #jobs: JobServiceClient;
   readonly #health: Client;
 
   /** Made by connect(). */
@@ -92,8 +97,10 @@ export class GolddiffClient {
     this.#sampling = new protoPackage.SamplingService(endpoint, plain, channel);
     this.#dataSets = new protoPackage.DatasetService(endpoint, plain, channel);
     this.#cluster = new protoPackage.ClusterService(endpoint, plain, channel);
+    this.#jobs = new protoPackage.JobService(endpoint, plain, channel);
     this.#health = new HealthClient(endpoint, plain, channel);
     this.datasets = { list: (control) => this.#listDataSets(control), get: (name, control) => this.#getDataSet(name, control) };
+    this.jobs = new JobCalls(this.#jobs, (control) => this.#bounded(control));
     this.cluster = {
       status: (control = {}) => unaryCall(this.#bounded(control), (metadata, options, done) => this.#cluster.status({}, metadata, options, done)),
       drain: (workerId, undo = false, control = {}) =>
@@ -147,6 +154,7 @@ export class GolddiffClient {
     this.#sampling.close();
     this.#dataSets.close();
     this.#cluster.close();
+    this.#jobs.close();
     this.#health.close();
   }
 

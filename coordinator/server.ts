@@ -19,6 +19,8 @@ import { datasetService } from './dataset-service.js';
 import { PlacementController } from './placement-controller.js';
 import { samplingService } from './sampling-service.js';
 import { scoreService } from './score-service.js';
+import { JobRunner } from './jobs/job-runner.js';
+import { jobService } from './jobs/job-service.js';
 import { LeaderRole } from './leader-role.js';
 import { SuspectCheck } from './suspect-check.js';
 import { DataSetStatistics } from './statistics/data-set-statistics.js';
@@ -53,6 +55,7 @@ export async function startCoordinator(config: CoordinatorConfig, log: Logger): 
   const statistics = new DataSetStatistics({ manifest, dir, cluster, links, log, placementWaitMs: config.placementWaitMs });
   const runner = new StepRunner({ cluster, links, statistics, log, placementWaitMs: config.placementWaitMs, countBytes });
   const scheduler = new StepScheduler(runner, queue, metrics);
+  const jobRunner = new JobRunner({ controlPlane, manifest, scheduler, log });
   observeCluster(metrics, cluster, queue);
 
   let serving = false;
@@ -62,6 +65,7 @@ export async function startCoordinator(config: CoordinatorConfig, log: Logger): 
       { service: protoPackage.ScoreService.service, implementation: scoreService(manifest, scheduler) },
       { service: protoPackage.SamplingService.service, implementation: samplingService(manifest, scheduler) },
       { service: protoPackage.DatasetService.service, implementation: datasetService(cluster) },
+      { service: protoPackage.JobService.service, implementation: jobService(controlPlane, manifest) },
       {
         service: protoPackage.ClusterService.service,
         implementation: clusterService({ cluster, controlPlane, queue, coordinator: config.coordinatorId, replicas: config.replicas }),
@@ -84,6 +88,7 @@ export async function startCoordinator(config: CoordinatorConfig, log: Logger): 
   if (watch instanceof WorkerProber) watch.start();
   await Promise.race([leader.settled, cluster.settled()]);
   server.setServing((serving = true));
+  jobRunner.start();
   const coverage = cluster.coverage();
   if (coverage.fraction < 1)
     log.error({ missing: coverage.missingPartitions, coverage: coverage.fraction }, 'ready, but a part of the data set is not served');
@@ -92,6 +97,7 @@ export async function startCoordinator(config: CoordinatorConfig, log: Logger): 
     ready: { address: server.address, metricsAddress: endpoint?.address },
     stop: async () => {
       serving = false;
+      await jobRunner.stop();
       await server.drain(config.drainTimeoutMs);
       await leader.stop();
       watch.stop();

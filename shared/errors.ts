@@ -15,6 +15,7 @@ const CODES = {
   QUEUE_FULL: { status: GrpcStatus.RESOURCE_EXHAUSTED, retryable: true },
   LIMIT_EXCEEDED: { status: GrpcStatus.RESOURCE_EXHAUSTED, retryable: false },
   EPOCH_STALE: { status: GrpcStatus.FAILED_PRECONDITION, retryable: true },
+  JOB_NOT_DONE: { status: GrpcStatus.FAILED_PRECONDITION, retryable: true },
   SUPPORTS_MISSING: { status: GrpcStatus.FAILED_PRECONDITION, retryable: true },
   DATA_SET_MISMATCH: { status: GrpcStatus.FAILED_PRECONDITION, retryable: false },
   PARTITION_MISSING: { status: GrpcStatus.UNAVAILABLE, retryable: true },

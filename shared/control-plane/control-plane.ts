@@ -76,6 +76,8 @@ export interface JobRecord {
   readonly progress: Uint8Array | undefined;
   readonly failure: string | undefined;
   readonly submittedUnixMs: number;
+  /** of the last change */
+  readonly changedUnixMs: number;
   /** grows by one at every change */
   readonly revision: number;
 }

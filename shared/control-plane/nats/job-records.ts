@@ -20,6 +20,7 @@ export interface StoredJob {
   readonly progress?: string;
   readonly failure?: string;
   readonly submittedUnixMs: number;
+  readonly changedUnixMs: number;
   readonly revision: number;
 }
 
@@ -68,7 +69,7 @@ export class JobRecords {
       const found = await this.get(jobId);
       const fields = found && change(found.job);
       if (found === undefined || fields === undefined) return undefined;
-      const job: StoredJob = { ...found.job, ...fields, revision: found.job.revision + 1 };
+      const job: StoredJob = { ...found.job, ...fields, changedUnixMs: Date.now(), revision: found.job.revision + 1 };
       const version = await unlessOvertaken('change a job', () => this.bucket.update(JOB + keyToken(jobId), encodeDocument(job), found.version));
       if (version !== undefined) return this.#apply({ job, version }).job;
     }

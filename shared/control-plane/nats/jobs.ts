@@ -12,8 +12,7 @@
 
 import { AckPolicy, RetentionPolicy, StorageType, type Consumer, type JsMsg } from '@nats-io/jetstream';
 import { nanos } from '@nats-io/nats-core';
-import { GolddiffError } from '../../errors.js';
-import { DEAD_LETTERS_MAX, JOB_DUPLICATES_MS, JOB_INLINE_BYTES_MAX, JOB_TAKE_WAIT_MS } from '../../limits.js';
+import { ARTIFACT_KEPT_MS_MAX, DEAD_LETTERS_MAX, JOB_DUPLICATES_MS, JOB_INLINE_BYTES_MAX, JOB_TAKE_WAIT_MS } from '../../limits.js';
 import type { Artifacts, JobLease, JobRecord, Jobs } from '../control-plane.js';
 import { decodeDocument, encodeDocument } from './codec.js';
 import { JobRecords, type StoredJob } from './job-records.js';
@@ -63,7 +62,8 @@ export class NatsJobs implements Jobs {
     if (there !== undefined) return this.#whole(there.job);
     const inline = payload.length <= JOB_INLINE_BYTES_MAX;
     // Under one name for good: a second submission of the same id must find the payload of the first, or none yet.
-    if (!inline && (await this.artifacts.get(payloadName(jobId))) === undefined) await this.artifacts.put(payloadName(jobId), payload);
+    if (!inline && (await this.artifacts.get(payloadName(jobId))) === undefined)
+      await this.artifacts.put(payloadName(jobId), payload, ARTIFACT_KEPT_MS_MAX);
     const ticket: Ticket = { jobId, submittedUnixMs: Date.now(), ...(inline ? { payload: Buffer.from(payload).toString('base64') } : {}) };
     const { seq } = await call('take a job', () =>
       this.session.streams.publish(this.session.name('queue'), encodeDocument(ticket), { msgID: jobId }),
@@ -200,6 +200,7 @@ export class NatsJobs implements Jobs {
       state: 'queued' as const,
       deliveries: 0,
       submittedUnixMs,
+      changedUnixMs: submittedUnixMs,
       revision: 1,
       ...(payload === undefined ? {} : { payload }),
     };
@@ -208,15 +209,16 @@ export class NatsJobs implements Jobs {
 
   async #whole(job: StoredJob, known?: Uint8Array): Promise<JobRecord> {
     const payload = known ?? (job.payload === undefined ? await this.artifacts.get(payloadName(job.jobId)) : fromBase64(job.payload));
-    if (payload === undefined) throw new GolddiffError('NOT_FOUND', `The request of job ${job.jobId} is no longer kept`);
     return {
       jobId: job.jobId,
-      payload,
+      // Kept for as long as any artifact can be; what is left of the job then is its record.
+      payload: payload ?? new Uint8Array(0),
       state: job.state,
       deliveries: job.deliveries,
       progress: job.progress === undefined ? undefined : fromBase64(job.progress),
       failure: job.failure,
       submittedUnixMs: job.submittedUnixMs,
+      changedUnixMs: job.changedUnixMs,
       revision: job.revision,
     };
   }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { JobRecords } from '../../../../shared/control-plane/nats/job-records.js';
 import { natsTest } from '../../../support/nats-sessions.js';
 
-const fresh = { jobId: 'j', number: 1, state: 'queued', deliveries: 0, submittedUnixMs: 5, revision: 1 } as const;
+const fresh = { jobId: 'j', number: 1, state: 'queued', deliveries: 0, submittedUnixMs: 5, changedUnixMs: 5, revision: 1 } as const;
 
 natsTest('loses no change of several writers', async (open) => {
   const records = [await JobRecords.open(await open()), await JobRecords.open(await open())];
