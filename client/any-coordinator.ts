@@ -12,7 +12,7 @@ export interface AnyCoordinator {
   /** fires at Ctrl-C */
   readonly signal: AbortSignal;
   /** @throws what the call throws where that is for good, or where no coordinator could answer within the time */
-  ask<T>(call: (client: GolddiffClient) => Promise<T>): Promise<T>;
+  readonly ask: <T>(call: (client: GolddiffClient) => Promise<T>) => Promise<T>;
 }
 
 /** @param patienceMs how long a call is tried again */
