@@ -26,6 +26,7 @@ const GROUPS = {
       'engine/direct_distance.cpp',
       'engine/weighted_sums.cpp',
       'engine/step.cpp',
+      'engine/step_relevant.cpp',
       'engine/step_selection.cpp',
       'engine/step_distances.cpp',
       'engine/step_scores.cpp',

@@ -11,7 +11,7 @@ const MEAN_BYTES = 8;
 
 /**
  * Norms, the mean row, and proxies at the resolution that is used where none is asked for. Proxies of 8-bit rows are exact block sums in planes of 8 bits with norms of
- * their own: two planes where f^2 * 255 fits in 16 bits, else three. Float rows have no norms, and float proxies.
+ * their own: two planes where f^2 * 255 fits in 16 bits, else three; and the same rounded to one plane. Float rows have no norms, and float proxies.
  */
 export function expectedExtraBytes(eightBit: boolean, rows: number, shape: readonly [number, number, number]): number {
   const dim = shape[0] * shape[1] * shape[2];
@@ -20,5 +20,5 @@ export function expectedExtraBytes(eightBit: boolean, rows: number, shape: reado
   const copiedRows = Math.min(rows, Math.ceil(SLACK_BYTES / dim));
   const full = rows * NORM_BYTES + dim * MEAN_BYTES + copiedRows * dim + SLACK_BYTES;
   const planes = factor <= 16 ? 2 : 3;
-  return factor === 1 ? full : full + rows * NORM_BYTES + values * MEAN_BYTES + planes * (rows * values + SLACK_BYTES);
+  return factor === 1 ? full : full + 2 * (rows * NORM_BYTES + values * MEAN_BYTES) + (planes + 1) * (rows * values + SLACK_BYTES);
 }

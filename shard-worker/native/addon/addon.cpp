@@ -278,6 +278,22 @@ Napi::Value scalars(const Napi::CallbackInfo &info) {
   return start(info.Env(), target.engine, std::move(call));
 }
 
+Napi::Value relevant(const Napi::CallbackInfo &info) {
+  const Target target(info);
+  auto call = target.call(info);
+  auto reply = std::make_shared<std::vector<PoolProof>>();
+  call->work = [reply, step = target.step.get(), partition = target.partition, share = doubles(info[2])] { *reply = step->relevant(*partition, share); };
+  call->answer = [reply](Napi::Env env) {
+    std::vector<uint32_t> a; std::vector<double> k;
+    for (auto &p : *reply) { a.push_back(p.relevant); a.push_back(p.eligible); for (auto r : p.rank) a.push_back(r); k.push_back(p.relevant_key); k.push_back(p.unseen_key); for (auto v : p.least) k.push_back(v); for (auto v : p.most) k.push_back(v); }
+    Napi::Object out = Napi::Object::New(env);
+    out["counts"] = uint32s(env, a);
+    out["keys"] = float64s(env, k);
+    return out;
+  };
+  return start(info.Env(), target.engine, std::move(call));
+}
+
 Napi::Value sums(const Napi::CallbackInfo &info) {
   const Target target(info);
   const auto max_logit = doubles(info[3]);
@@ -352,6 +368,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("closeStep", Napi::Function::New(env, guarded<close_step>));
   exports.Set("restrict", Napi::Function::New(env, guarded<restrict_step>));
   exports.Set("screen", Napi::Function::New(env, guarded<screen>));
+  exports.Set("relevant", Napi::Function::New(env, guarded<relevant>));
   exports.Set("scalars", Napi::Function::New(env, guarded<scalars>));
   exports.Set("sums", Napi::Function::New(env, guarded<sums>));
   exports.Set("covariance", Napi::Function::New(env, guarded<covariance>));

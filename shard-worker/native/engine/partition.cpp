@@ -129,6 +129,10 @@ size_t PixelRows::bytes() const {
   return total;
 }
 
+size_t RowSet::bytes() const {
+  return (pixels ? pixels->bytes() : floats->owned.size() * sizeof(float)) + (coarse ? coarse->bytes() : 0) + residual.size() * sizeof(double);
+}
+
 double PixelRows::distance(const double *q, size_t row, double scale) const {
   double total = 0;
   for (size_t p = 0; p < dim_; p++) {
@@ -138,14 +142,6 @@ double PixelRows::distance(const double *q, size_t row, double scale) const {
     total += d * d;
   }
   return total;
-}
-
-void PixelRows::dot(const gd_kernels &kernels, size_t plane, size_t from, size_t to, const void *packed, size_t columns, int32_t *out) const {
-  const Plane &p = planes_[plane];
-  const size_t middle = std::max(from, std::min(to, p.safe));
-  if (middle > from) kernels.dot_u8s8(p.rows + from * dim_, dim_, middle - from, dim_, packed, columns, out);
-  if (to > middle)
-    kernels.dot_u8s8(p.last.data() + (middle - p.safe) * dim_, dim_, to - middle, dim_, packed, columns, out + (middle - from) * columns);
 }
 
 Partition::Partition(const Shape &shape, const uint8_t *pixels, const float *floats, const int32_t *labels, const uint32_t *row_ids,
@@ -169,7 +165,7 @@ const RowSet &Partition::proxies(size_t factor) {
   auto known = proxies_.find(factor);
   if (known == proxies_.end()) {
     known = proxies_.emplace(factor, make_proxies(factor)).first;
-    bytes_ += known->second.pixels ? known->second.pixels->bytes() : known->second.floats->owned.size() * sizeof(float);
+    bytes_ += known->second.bytes();
   }
   return known->second;
 }
@@ -214,7 +210,35 @@ RowSet Partition::make_proxies(size_t factor) {
     }
   });
   if (full_.pixels) out.pixels = std::make_unique<PixelRows>(std::move(bytes), n, d, 127.5 * area, pool_);
+  if (planes > 1 && full_.pixels) make_coarse(out, factor * factor);
+  if (full_.pixels) {
+    out.residual.resize(n);
+    for (size_t i = 0; i < n; i++)
+      out.residual[i] = std::sqrt(std::max(0.0, full_.pixels->sum_sq()[i] - out.pixels->sum_sq()[i] / area)) / full_.pixels->divisor();
+  }
   return out;
+}
+
+void Partition::make_coarse(RowSet &proxies, size_t area) {
+  const PixelRows &fine = *proxies.pixels;
+  const size_t n = fine.n(), d = fine.dim();
+  std::vector<std::vector<uint8_t>> bytes(1, std::vector<uint8_t>(n * d + GD_DOT_SLACK, 0));
+  std::vector<uint64_t> largest(tasks(n), 0);
+  for_rows(pool_, n, [&](size_t from, size_t to) {
+    for (size_t i = from; i < to; i++) {
+      uint64_t square = 0;
+      for (size_t p = 0; p < d; p++) {
+        const int64_t sum = fine.value(i, p), mean = (sum + static_cast<int64_t>(area / 2)) / static_cast<int64_t>(area);
+        bytes[0][i * d + p] = static_cast<uint8_t>(mean);
+        const int64_t rest = sum - mean * static_cast<int64_t>(area);
+        square += static_cast<uint64_t>(rest * rest);
+      }
+      largest[from / ROWS_PER_TASK] = std::max(largest[from / ROWS_PER_TASK], square);
+    }
+  });
+  const uint64_t square = n == 0 ? 0 : *std::max_element(largest.begin(), largest.end());
+  proxies.coarse = std::make_unique<PixelRows>(std::move(bytes), n, d, 127.5, pool_);
+  proxies.coarse_distance = std::sqrt(static_cast<double>(square)) / fine.divisor();
 }
 
 void pool_doubles(const double *row, const Partition::Shape &shape, size_t factor, double *out) {

@@ -45,16 +45,20 @@ class PixelRows {
   /* Largest Euclidean norm of an integer row. */
   double norm_max() const { return norm_max_; }
   const uint8_t *row(size_t row, size_t plane = 0) const { return planes_[plane].rows + row * dim_; }
+  /* The same values, with GD_DOT_SLACK bytes behind them that may be read. */
+  const uint8_t *product_row(size_t row, size_t plane) const {
+    const Plane &own = planes_[plane];
+    return row < own.safe ? own.rows + row * dim_ : own.last.data() + (row - own.safe) * dim_;
+  }
   size_t bytes() const;
+  /* The integer itself, of all planes. */
+  int64_t value(size_t row, size_t p) const;
   /* sum_p (q_p - scale * u_p)^2 of one row over all planes, in double, one by one. */
   double distance(const double *q, size_t row, double scale) const;
-  /* out[(i - from) * C + c], i in [from, to), of one plane. */
-  void dot(const gd_kernels &kernels, size_t plane, size_t from, size_t to, const void *packed, size_t columns, int32_t *out) const;
 
  private:
   void measure(ThreadPool &pool);
   void measure_spread(ThreadPool &pool);
-  int64_t value(size_t row, size_t p) const;
   struct Plane {
     const uint8_t *rows;
     std::vector<uint8_t> owned;
@@ -88,7 +92,14 @@ struct FloatRows {
 struct RowSet {
   std::unique_ptr<PixelRows> pixels;
   std::unique_ptr<FloatRows> floats;
+  /* Of proxies in several planes: rounded to one plane, which is a fraction of the work, and the largest distance of a row from its rounded one, as y. */
+  std::unique_ptr<PixelRows> coarse;
+  double coarse_distance = 0;
+  /* Of proxies of pixels: [n] norm of what pooling leaves of a row, as y. */
+  std::vector<double> residual;
   size_t dim() const { return pixels ? pixels->dim() : floats->dim; }
+  /* Bytes that are its own. */
+  size_t bytes() const;
 };
 
 class Partition {
@@ -117,6 +128,7 @@ class Partition {
 
  private:
   RowSet make_proxies(size_t factor);
+  void make_coarse(RowSet &proxies, size_t area);
   const uint64_t id_;
   Shape shape_;
   RowSet full_;

@@ -22,6 +22,43 @@ void diffuse(std::vector<double> &carried, size_t p, size_t height, size_t width
   carried[p + width] += rest * (5.0 / 16);
   if (right) carried[p + width + 1] += rest * (1.0 / 16);
 }
+/* Largest integer of so many balanced digits, 127 (256^limbs - 1) / 255. */
+double reach_of(size_t limbs) {
+  double reach = 0;
+  for (size_t l = 0; l < limbs; l++) reach = reach * 256 + 127;
+  return reach;
+}
+
+double step_of(double largest, size_t limbs) { return largest > 0 ? largest / reach_of(limbs) : 1; }
+
+QueryLimbs rounded(const QueryValues &v, size_t limbs, size_t factor, const Partition::Shape &shape) {
+  const size_t d = v.x.size(), height = shape.height / factor, width = shape.width / factor;
+  const double reach = reach_of(limbs);
+  QueryLimbs out;
+  out.limbs = limbs;
+  out.q.assign(limbs * d, 0);
+  out.delta = step_of(v.largest, limbs);
+  out.error.resize(d);
+  double error = 0;
+  std::vector<double> carried(d, 0);
+  for (size_t p = 0; p < d; p++) {
+    /* To the nearest integer: less than 2^32, so that adding 1.5 * 2^52 leaves no room for a fraction. */
+    const double wanted = v.x[p] / out.delta + carried[p];
+    const double nearest = std::clamp((wanted + 6755399441055744.0) - 6755399441055744.0, -reach, reach);
+    diffuse(carried, p, height, width, wanted - nearest);
+    const double e = v.x[p] - nearest * out.delta;
+    out.error[p] = static_cast<float>(e);
+    error += e * e;
+    int64_t integer = static_cast<int64_t>(nearest);
+    for (size_t l = 0; l < limbs; l++) {
+      const int64_t digit = ((integer + 128) & 255) - 128;
+      out.q[l * d + p] = static_cast<int8_t>(digit);
+      integer = (integer - digit) / 256;
+    }
+  }
+  out.error_norm = std::sqrt(error);
+  return out;
+}
 }  // namespace
 
 AlignedBytes::AlignedBytes(size_t bytes) : data(take_recycled(bytes + 64)), bytes_(bytes + 64) {}
@@ -55,58 +92,38 @@ const QueryValues &Queries::values_locked(size_t b, size_t factor, const Partiti
   for (double value : v.x) {
     v.square += value * value;
     v.sum += value;
+    v.largest = std::max(v.largest, std::fabs(value));
   }
   return values_.emplace(key, std::move(v)).first->second;
 }
 
-const QueryLimbs &Queries::limbs(size_t b, size_t count, size_t factor, const Partition::Shape &shape) {
-  std::lock_guard<std::mutex> lock(mutex_);
-  return limbs_locked(b, count, factor, shape);
+double Queries::error_expected(size_t b, size_t count, size_t factor, const Partition::Shape &shape) {
+  const QueryValues &v = values(b, factor, shape);
+  return step_of(v.largest, count) * std::sqrt(static_cast<double>(v.x.size()) / 9);
 }
 
-const QueryLimbs &Queries::limbs_locked(size_t b, size_t count, size_t factor, const Partition::Shape &shape) {
+const QueryLimbs &Queries::limbs(size_t b, size_t count, size_t factor, const Partition::Shape &shape) {
   const std::array<size_t, 3> key = {b, count, factor};
-  auto known = limbs_.find(key);
-  if (known != limbs_.end()) return known->second;
-  const QueryValues &v = values_locked(b, factor, shape);
-  const size_t d = v.x.size();
-  double largest = 0;
-  for (double value : v.x) largest = std::max(largest, std::fabs(value));
-  QueryLimbs out;
-  out.limbs = count;
-  out.q.assign(count * d, 0);
-  /* Balanced digits reach 127 (256^L - 1) / 255 on the positive side. */
-  double reach = 0;
-  for (size_t l = 0; l < count; l++) reach = reach * 256 + 127;
-  out.delta = largest > 0 ? largest / reach : 1;
-  out.error.resize(d);
-  double error = 0;
-  const size_t scale = std::max<size_t>(1, factor), height = shape.height / scale, width = shape.width / scale;
-  std::vector<double> carried(d, 0);
-  for (size_t p = 0; p < d; p++) {
-    /* To the nearest integer: less than 2^32, so that adding 1.5 * 2^52 leaves no room for a fraction. */
-    const double wanted = v.x[p] / out.delta + carried[p];
-    const double nearest = std::clamp((wanted + 6755399441055744.0) - 6755399441055744.0, -reach, reach);
-    diffuse(carried, p, height, width, wanted - nearest);
-    const double e = v.x[p] - nearest * out.delta;
-    out.error[p] = static_cast<float>(e);
-    error += e * e;
-    int64_t rounded = static_cast<int64_t>(nearest);
-    for (size_t l = 0; l < count; l++) {
-      const int64_t digit = ((rounded + 128) & 255) - 128;
-      out.q[l * d + p] = static_cast<int8_t>(digit);
-      rounded = (rounded - digit) / 256;
-    }
+  const QueryValues *values = nullptr;
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    auto known = limbs_.find(key);
+    if (known != limbs_.end()) return known->second;
+    values = &values_locked(b, factor, shape);
   }
-  out.error_norm = std::sqrt(error);
-  return limbs_.emplace(key, std::move(out)).first->second;
+  /* Queries are rounded side by side; who is second finds the same. */
+  QueryLimbs own = rounded(*values, count, std::max<size_t>(1, factor), shape);
+  std::lock_guard<std::mutex> lock(mutex_);
+  return limbs_.emplace(key, std::move(own)).first->second;
 }
 
 std::shared_ptr<const PackedQueries> Queries::packed(const gd_kernels &kernels, const std::vector<LimbedQuery> &columns, size_t factor,
                                                      const Partition::Shape &shape) {
-  std::lock_guard<std::mutex> lock(mutex_);
-  for (const auto &known : packed_)
-    if (known.factor == factor && known.columns == columns) return known.packed;
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    for (const auto &known : packed_)
+      if (known.factor == factor && known.columns == columns) return known.packed;
+  }
   auto out = std::make_shared<PackedQueries>();
   std::vector<int8_t> all;
   for (size_t limbs = 1; limbs <= LIMBS_MAX; limbs++) {
@@ -118,7 +135,7 @@ std::shared_ptr<const PackedQueries> Queries::packed(const gd_kernels &kernels, 
     if (group.members.empty()) continue;
     for (size_t l = 0; l < limbs; l++)
       for (size_t k : group.members) {
-        const QueryLimbs &own = limbs_locked(columns[k].query, limbs, factor, shape);
+        const QueryLimbs &own = this->limbs(columns[k].query, limbs, factor, shape);
         const size_t d = own.q.size() / limbs;
         all.insert(all.end(), own.q.begin() + static_cast<std::ptrdiff_t>(l * d), own.q.begin() + static_cast<std::ptrdiff_t>((l + 1) * d));
       }
@@ -129,6 +146,7 @@ std::shared_ptr<const PackedQueries> Queries::packed(const gd_kernels &kernels, 
   out->counted = std::make_unique<StepShare>(kernels.packed_bytes(d, out->total));
   out->bytes = std::make_unique<AlignedBytes>(kernels.packed_bytes(d, out->total));
   kernels.pack(all.data(), d, out->total, out->bytes->data);
+  std::lock_guard<std::mutex> lock(mutex_);
   packed_.push_back({columns, factor, out});
   return out;
 }

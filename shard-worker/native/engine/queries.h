@@ -32,8 +32,8 @@ struct QueryLimbs {
 /* A query in double against one kind of rows. */
 struct QueryValues {
   Doubles x;
-  /* sum x^2, sum x */
-  double square = 0, sum = 0;
+  /* sum x^2, sum x, max |x| */
+  double square = 0, sum = 0, largest = 0;
 };
 
 struct LimbedQuery {
@@ -84,12 +84,13 @@ struct Queries {
   /* Values against rows pooled by `factor`; 0 = the rows themselves. */
   const QueryValues &values(size_t b, size_t factor, const Partition::Shape &shape);
   const QueryLimbs &limbs(size_t b, size_t count, size_t factor, const Partition::Shape &shape);
+  /* What |e| of so many limbs will be about, without making them: diffused errors are uniform, and a third larger in square. */
+  double error_expected(size_t b, size_t count, size_t factor, const Partition::Shape &shape);
   /* Kept for the next partition. */
   std::shared_ptr<const PackedQueries> packed(const gd_kernels &kernels, const std::vector<LimbedQuery> &columns, size_t factor, const Partition::Shape &shape);
 
  private:
   const QueryValues &values_locked(size_t b, size_t factor, const Partition::Shape &shape);
-  const QueryLimbs &limbs_locked(size_t b, size_t count, size_t factor, const Partition::Shape &shape);
   std::mutex mutex_;
   std::map<std::pair<size_t, size_t>, QueryValues> values_;
   std::map<std::array<size_t, 3>, QueryLimbs> limbs_;

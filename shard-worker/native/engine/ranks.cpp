@@ -11,6 +11,18 @@ constexpr double SIGMAS = 6;
 constexpr double SLACK = 8;
 }  // namespace
 
+double KeyError::least(double key) const {
+  if (root == 0 || !std::isfinite(key)) return key - absolute;
+  const double own = std::max(0.0, std::sqrt(std::max(0.0, key - absolute)) - root);
+  return own * own - absolute;
+}
+
+double KeyError::most(double key) const {
+  if (root == 0 || !std::isfinite(key)) return key + absolute;
+  const double own = std::sqrt(std::max(0.0, key + absolute)) + root;
+  return own * own + absolute;
+}
+
 RankWindow rank_window(uint32_t query, double fraction, size_t eligible) {
   if (!(fraction > 0) || eligible == 0) return {query, 0, 0};
   const double n = static_cast<double>(eligible);
@@ -43,12 +55,12 @@ std::pair<double, double> keys_of_ranks(const gd_kernels &kernels, const Doubles
     if (from >= 0) low = sample[static_cast<size_t>(from)];
     if (to < m) high = sample[static_cast<size_t>(to)];
   }
-  std::vector<uint32_t> places(n + 1);
+  StepVector<uint32_t> places(n + 1);
   for (;;) {
     size_t below = 0;
     const size_t count = kernels.within(keys.data(), n, low, high, places.data(), &below);
     if (first >= below && last < below + count) {
-      std::vector<double> within(count);
+      Doubles within(count);
       for (size_t i = 0; i < count; i++) within[i] = keys[places[i]];
       const auto begin = within.begin(), end = begin + static_cast<std::ptrdiff_t>(count);
       const auto upper = begin + static_cast<std::ptrdiff_t>(last - below), lower = begin + static_cast<std::ptrdiff_t>(first - below);
@@ -63,20 +75,40 @@ std::pair<double, double> keys_of_ranks(const gd_kernels &kernels, const Doubles
 }
 }  // namespace
 
-std::vector<RankedKey> ranked_window(const gd_kernels &kernels, const Doubles &keys, double error, const RankWindow &window,
-                                     const std::function<std::vector<double>(const std::vector<uint32_t> &places)> &exact,
+KeyCounts::KeyCounts(const gd_kernels &kernels, const Doubles &keys) {
+  const size_t n = keys.size(), stride = std::max<size_t>(1, n / SAMPLE);
+  low_ = kernels.smallest(keys.data(), n);
+  double high = low_;
+  for (size_t i = 0; i < n; i += stride) high = std::max(high, keys[i]);
+  width_ = high > low_ ? (high - low_) / BINS : 1;
+  const double bins = 1 / width_;
+  std::vector<uint32_t> counts(BINS + 1, 0);
+  for (size_t i = 0; i < n; i++) counts[static_cast<size_t>(std::min<double>(BINS, (keys[i] - low_) * bins))]++;
+  up_to_.resize(BINS);
+  uint32_t total = 0;
+  for (size_t bin = 0; bin < BINS; bin++) up_to_[bin] = total += counts[bin];
+}
+
+std::pair<uint32_t, double> KeyCounts::of_at_least(size_t rows) const {
+  const auto bin = std::lower_bound(up_to_.begin(), up_to_.end(), rows) - up_to_.begin();
+  if (bin == static_cast<std::ptrdiff_t>(up_to_.size())) return {0, std::numeric_limits<double>::infinity()};
+  return {up_to_[static_cast<size_t>(bin)], low_ + static_cast<double>(bin + 1) * width_};
+}
+
+std::vector<RankedKey> ranked_window(const gd_kernels &kernels, const Doubles &keys, const KeyError &error, const RankWindow &window,
+                                     const std::function<Doubles(const StepVector<uint32_t> &places)> &exact,
                                      const std::function<uint32_t(uint32_t place)> &id) {
   const auto [first, last] = keys_of_ranks(kernels, keys, window.first_rank, window.first_rank + window.count - 1);
   /*
-   * Where no key is off by more than e, no order statistic is: the exact keys of these ranks lie within e of first and last, and the rows that have them within 2 e.
-   * Below that are lower ranks for certain.
+   * Order statistics are no further off than keys: the exact keys of these ranks lie between least(first) and most(last), and so do the rows that have them, once
+   * more. Below that are lower ranks for certain.
    */
-  const double low = first - 2 * error, high = last + 2 * error;
-  std::vector<uint32_t> places(keys.size() + 1);
+  const double low = error.least(error.least(first)), high = error.most(error.most(last));
+  StepVector<uint32_t> places(keys.size() + 1);
   size_t below = 0;
   places.resize(kernels.within(keys.data(), keys.size(), low, high, places.data(), &below));
-  const std::vector<double> values = exact(places);
-  std::vector<RankedKey> band(places.size());
+  const Doubles values = exact(places);
+  StepVector<RankedKey> band(places.size());
   for (size_t i = 0; i < places.size(); i++) band[i] = {values[i], id(places[i])};
   const auto from = band.begin() + static_cast<std::ptrdiff_t>(window.first_rank - below), to = from + window.count;
   if (to != band.end()) std::nth_element(band.begin(), to, band.end());

@@ -39,7 +39,9 @@ void add_pixel_products(const PixelRows &pixels, const gd_kernels &kernels, Thre
     pool.parallel(chunks(D, BLOCK_DIM), [&](size_t task) {
       const size_t from = task * BLOCK_DIM, to = std::min(D, from + BLOCK_DIM);
       std::vector<int32_t> out((to - from) * D);
-      kernels.dot_u8s8(across.data() + from * count, count, to - from, count, packed.data, D, out.data());
+      std::vector<const uint8_t *> rows(to - from);
+      for (size_t p = from; p < to; p++) rows[p - from] = across.data() + p * count;
+      kernels.dot_u8s8(rows.data(), to - from, count, packed.data, D, out.data());
       /* Integers below 2^53 are exact in double. */
       for (size_t i = 0; i < out.size(); i++) products[from * D + i] += out[i];
     });

@@ -16,6 +16,7 @@
 
 #include "partition.h"
 #include "queries.h"
+#include "ranks.h"
 #include "step_memory.h"
 #include "weighted_sums.h"
 
@@ -32,10 +33,6 @@ struct Cut {
 };
 using Cuts = std::array<Cut, 3>;
 
-struct RankWindow {
-  uint32_t query, first_rank, count;
-};
-
 struct ScreenReply {
   std::vector<uint32_t> queries, eligible, first_rank, count;
   std::vector<double> keys;
@@ -44,6 +41,22 @@ struct ScreenReply {
 
 struct Scalars {
   std::vector<double> max_logit, mass, mass_sq, rows;
+};
+
+/*
+ * What tells whether the cuts of a golden step leave out nothing that matters: see Step::relevant. Keys are proxy distances; all of one query and one partition.
+ */
+struct PoolProof {
+  static constexpr size_t POINTS = 9;
+  uint32_t eligible = 0;
+  /* rows that could matter, and the largest key that one of them can have; -inf = none */
+  uint32_t relevant = 0;
+  double relevant_key = 0;
+  /* rows that were not looked at have keys above this */
+  double unseen_key = 0;
+  /* at most rank rows have keys below least, and at least rank have keys up to most */
+  std::array<uint32_t, POINTS> rank{};
+  std::array<double, POINTS> least{}, most{};
 };
 
 struct SumsReply {
@@ -79,6 +92,7 @@ class Step {
   /* `fraction` [B], or else `windows`. */
   ScreenReply screen(Partition &partition, Stage stage, const Cuts &cuts, const std::vector<double> *fraction, const std::vector<RankWindow> &windows);
   Scalars scalars(Partition &partition, const Cuts &cuts);
+  std::vector<PoolProof> relevant(Partition &partition, const std::vector<double> &share);
   SumsReply sums(Partition &partition, const Cuts &cuts, const std::vector<double> &max_logit, const std::vector<double> &mass, double negligible_share,
                  bool histogram);
   void close() { closed_ = true; }
@@ -93,13 +107,23 @@ class Step {
     uint32_t at(size_t i) const { return all ? static_cast<uint32_t>(i) : list[i]; }
   };
   /*
-   * Keys of a query's rows, off by `error` at most from those that count: products with fewer limbs. What lies near a cut is computed again, see refined().
+   * Keys of a query's rows, off from those that count: products with fewer limbs, or with proxies of fewer bits. What lies near a cut is computed again, see
+   * refined().
    */
   struct Keys {
     Doubles values;
-    double error = 0;
+    KeyError error;
+    /* of the products; 0 = no products */
+    size_t limbs = 0;
     bool empty() const { return values.empty(); }
   };
+  /* One query for products with single rows. */
+  struct ListedQuery {
+    std::shared_ptr<const PackedQueries> packed;
+    gd_distance_terms terms;
+  };
+  /* What distances are for: to leave out most rows, to rank rows beside a cut, or to weigh them. */
+  enum Purpose { SIEVING, RANKING, WEIGHING };
   struct Selection {
     std::vector<Rows> rows;
     /* by stage, then by query; empty = not computed (or no rows) */
@@ -131,6 +155,8 @@ class Step {
     std::vector<Selection> chain; /* after 0, 1, .. of the cuts that are present */
     Cuts cuts;
     std::vector<Scored> scored;
+    std::vector<Scored> relevant;
+    std::vector<PoolProof> proofs;
     Scalars scalars;
     bool has_scalars = false;
   };
@@ -138,21 +164,22 @@ class Step {
   Part &part(Partition &partition);
   void check() const;
   Selection &after(Part &part, Partition &partition, const Cuts &cuts);
-  void ensure_keys(Partition &partition, Selection &selection, Stage stage, const std::vector<size_t> &wanted);
+  void ensure_keys(Partition &partition, Selection &selection, Stage stage, const std::vector<size_t> &wanted, Purpose purpose = RANKING);
   /* The keys that count, of rows by their place among a query's. */
-  std::vector<double> exact_keys(Partition &partition, const Selection &from, Stage stage, size_t b, const std::vector<uint32_t> &places);
-  std::vector<uint32_t> passing(Partition &partition, const Selection &from, Stage stage, size_t b, const Cut &cut);
+  Doubles exact_keys(Partition &partition, const Selection &from, Stage stage, size_t b, const StepVector<uint32_t> &places);
+  StepVector<uint32_t> passing(Partition &partition, const Selection &from, Stage stage, size_t b, const Cut &cut);
   const RowSet &set_of(Partition &partition, Stage stage);
   size_t factor_of(const Partition &partition, const RowSet &set) const { return &set == &partition.full() ? 0 : settings_.factor; }
   /* Squared distances of each wanted query to its rows, by its own rows and limbs alone. */
-  std::vector<Keys> distances(Partition &partition, const RowSet &set, const std::vector<Rows> &rows, const std::vector<size_t> &wanted);
+  std::vector<Keys> distances(Partition &partition, const RowSet &set, const std::vector<Rows> &rows, const std::vector<size_t> &wanted, Purpose purpose);
   /* The keys that count, of single rows: by products with all limbs, or in double where there are no products. */
   void refined(Partition &partition, Stage stage, size_t b, const uint32_t *rows, size_t count, double *out);
   /* Distances of some queries to all rows by integer products. With block_rows, rows go by aligned blocks of so many, and each is told when it is done. */
   void dense(Partition &partition, const PixelRows &pixels, const std::vector<LimbedQuery> &columns, std::vector<Doubles> &out, size_t block_rows = 0,
              const std::function<void(size_t from, size_t to)> &block_done = {});
   /* Distances of one query to some rows, the same bits as those of dense. */
-  void listed(Partition &partition, const PixelRows &pixels, const LimbedQuery &query, const uint32_t *rows, size_t count, double *out);
+  ListedQuery listed_query(Partition &partition, const PixelRows &pixels, const LimbedQuery &query);
+  void listed(Partition &partition, const PixelRows &pixels, const ListedQuery &query, const uint32_t *rows, size_t count, double *out);
   gd_distance_terms terms(Partition &partition, const PixelRows &pixels, const LimbedQuery &query);
   /* Proven error of a squared distance by products with so many limbs. */
   double distance_error(const Partition &partition, const PixelRows &pixels, size_t b, size_t limbs);
@@ -160,7 +187,9 @@ class Step {
   double spread(const Partition &partition, size_t b) const;
   double logit_error_allowed(const Partition &partition, size_t b) const;
   Precision precision(const Partition &partition, size_t b);
-  size_t key_limbs(const Partition &partition, const RowSet &set, size_t b);
+  size_t limbs_for(Purpose purpose, const Partition &partition, bool full, size_t b);
+  /* Distances as weights need them, of the rows of one query that could matter; `keys` ranked them. Returns the places that were looked at again. */
+  StepVector<uint32_t> look_again(Partition &partition, size_t b, const Keys &keys, const Rows &rows, Doubles &distance);
   void score_exact(Partition &partition, const std::vector<size_t> &wanted, std::vector<Scored> &scored);
   void score(Part &part, Partition &partition, const Cuts &cuts);
   const Scalars &scalars_of(Part &part, Partition &partition, const Cuts &cuts);

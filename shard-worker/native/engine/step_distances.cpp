@@ -11,15 +11,20 @@ namespace golddiff {
 namespace {
 /* Products of one pass, that stay in the second-level cache until they have become distances. */
 constexpr size_t PRODUCT_BYTES = 128 * 1024;
-/* Rows that are copied side by side for products with one query. */
-constexpr size_t GATHER_ROWS = 64;
-/* Proxies only rank: what two limbs leave open is a few rows beside each cut. */
-constexpr size_t LIMBS_PROXY = 2;
+/* A sieve lets this many nats more pass than there are between rows that matter and rows that do not. */
+constexpr double SIEVE_NATS = 30;
+/* Rows of a list whose products with one query are made at once. */
+constexpr size_t LISTED_ROWS = 256;
+/* What two limbs leave open is a few rows beside each cut. */
+constexpr size_t LIMBS_RANKING = 2;
 /* Products that distances_of_products may read behind the last. */
 constexpr size_t PRODUCT_SLACK = 16;
 /* Of the terms of a distance in double, each rounded a few times. */
 constexpr double ROUNDING = 16 * 1.1102230246251565e-16;
 constexpr double FLOAT_ROUNDING = 5.9604644775390625e-8;
+
+template <typename T>
+using Scratch = std::vector<T, Uninitialised<T>>;
 }  // namespace
 
 void Step::dense(Partition &partition, const PixelRows &pixels, const std::vector<LimbedQuery> &columns, std::vector<Doubles> &out, size_t block_rows,
@@ -36,14 +41,17 @@ void Step::dense(Partition &partition, const PixelRows &pixels, const std::vecto
   const size_t fitting = std::max<size_t>(24, std::min<size_t>(ROWS_PER_TASK, PRODUCT_BYTES / (sizeof(int32_t) * std::max<size_t>(1, total) * planes)));
   const size_t inner = block_rows > 0 ? block_rows : fitting, task_rows = std::max(ROWS_PER_TASK, block_rows);
   partition.pool().parallel((n + task_rows - 1) / task_rows, [&](size_t task) {
-    std::vector<int32_t> products(inner * total * planes + PRODUCT_SLACK);
+    Scratch<int32_t> products(inner * total * planes + PRODUCT_SLACK);
+    std::vector<const uint8_t *> rows(inner);
     std::vector<double *> places;
     const size_t end = std::min(n, (task + 1) * task_rows);
     for (size_t from = task * task_rows; from < end; from += inner) {
       check();
       const size_t to = std::min(end, from + inner);
-      for (size_t plane = 0; plane < planes; plane++)
-        pixels.dot(partition.kernels(), plane, from, to, packed->bytes->data, total, products.data() + plane * inner * total);
+      for (size_t plane = 0; plane < planes; plane++) {
+        for (size_t i = from; i < to; i++) rows[i - from] = pixels.product_row(i, plane);
+        partition.kernels().dot_u8s8(rows.data(), to - from, pixels.dim(), packed->bytes->data, total, products.data() + plane * inner * total);
+      }
       for (size_t g = 0; g < terms_of.size(); g++) {
         const LimbGroup &group = packed->groups[g];
         places.clear();
@@ -67,26 +75,28 @@ gd_distance_terms Step::terms(Partition &partition, const PixelRows &pixels, con
   return {a * a / (v * v), -2 * a * limbs.delta / v, -2 * a * a / v, values.square + 2 * a * values.sum + a * a * d - 2 * a * error / v};
 }
 
-void Step::listed(Partition &partition, const PixelRows &pixels, const LimbedQuery &query, const uint32_t *rows, size_t count, double *out) {
+Step::ListedQuery Step::listed_query(Partition &partition, const PixelRows &pixels, const LimbedQuery &query) {
   const size_t factor = &pixels == partition.full().pixels.get() ? 0 : settings_.factor;
-  const auto packed = queries_.packed(partition.kernels(), {query}, factor, partition.shape());
-  const gd_distance_terms own = terms(partition, pixels, query);
-  const size_t dim = pixels.dim(), planes = pixels.planes(), limbs = query.limbs;
-  std::vector<uint8_t> gathered(GATHER_ROWS * dim + GD_DOT_SLACK);
-  std::vector<int32_t> products(planes * GATHER_ROWS * limbs + PRODUCT_SLACK);
-  double sum[GATHER_ROWS], sum_sq[GATHER_ROWS];
-  for (size_t from = 0; from < count; from += GATHER_ROWS) {
-    const size_t some = std::min(GATHER_ROWS, count - from);
+  return {queries_.packed(partition.kernels(), {query}, factor, partition.shape()), terms(partition, pixels, query)};
+}
+
+void Step::listed(Partition &partition, const PixelRows &pixels, const ListedQuery &query, const uint32_t *rows, size_t count, double *out) {
+  const size_t planes = pixels.planes(), limbs = query.packed->total;
+  Scratch<int32_t> products(planes * LISTED_ROWS * limbs + PRODUCT_SLACK);
+  const uint8_t *at[LISTED_ROWS];
+  double sum[LISTED_ROWS], sum_sq[LISTED_ROWS];
+  for (size_t from = 0; from < count; from += LISTED_ROWS) {
+    const size_t some = std::min(LISTED_ROWS, count - from);
     for (size_t plane = 0; plane < planes; plane++) {
-      for (size_t i = 0; i < some; i++) std::copy_n(pixels.row(rows[from + i], plane), dim, gathered.data() + i * dim);
-      partition.kernels().dot_u8s8(gathered.data(), dim, some, dim, packed->bytes->data, limbs, products.data() + plane * GATHER_ROWS * limbs);
+      for (size_t i = 0; i < some; i++) at[i] = pixels.product_row(rows[from + i], plane);
+      partition.kernels().dot_u8s8(at, some, pixels.dim(), query.packed->bytes->data, limbs, products.data() + plane * LISTED_ROWS * limbs);
     }
     for (size_t i = 0; i < some; i++) {
       sum[i] = pixels.sum()[rows[from + i]];
       sum_sq[i] = pixels.sum_sq()[rows[from + i]];
     }
     double *place = out + from;
-    partition.kernels().distances_of_products(products.data(), limbs, GATHER_ROWS * limbs, planes, limbs, some, 1, &own, sum, sum_sq, &place);
+    partition.kernels().distances_of_products(products.data(), limbs, LISTED_ROWS * limbs, planes, limbs, some, 1, &query.terms, sum, sum_sq, &place);
   }
 }
 
@@ -94,34 +104,45 @@ const RowSet &Step::set_of(Partition &partition, Stage stage) {
   return stage == PROXY && settings_.factor > 1 ? partition.proxies(settings_.factor) : partition.full();
 }
 
-size_t Step::key_limbs(const Partition &partition, const RowSet &set, size_t b) {
-  return &set == &partition.full() ? precision(partition, b).limbs : LIMBS_PROXY;
+size_t Step::limbs_for(Purpose purpose, const Partition &partition, bool full, size_t b) {
+  if (purpose == SIEVING && (!full || 2 * distance_error(partition, *partition.full().pixels, b, 1) <= SIEVE_NATS * queries_.divisor(b))) return 1;
+  const size_t precise = full ? precision(partition, b).limbs : LIMBS_MAX;
+  return purpose == WEIGHING ? precise : std::min(precise, LIMBS_RANKING);
 }
 
-std::vector<Step::Keys> Step::distances(Partition &partition, const RowSet &set, const std::vector<Rows> &rows, const std::vector<size_t> &wanted) {
+std::vector<Step::Keys> Step::distances(Partition &partition, const RowSet &set, const std::vector<Rows> &rows, const std::vector<size_t> &wanted,
+                                        Purpose purpose) {
   const size_t n = partition.n();
-  const bool products = set.pixels && set.pixels->has_products();
+  const bool products = set.pixels && set.pixels->has_products(), full = &set == &partition.full();
+  const PixelRows *pixels = products && purpose != WEIGHING && set.coarse ? set.coarse.get() : set.pixels.get();
   std::vector<Keys> out(wanted.size());
+  if (products)
+    partition.pool().parallel(wanted.size(), [&](size_t k) {
+      const size_t b = wanted[k];
+      out[k].limbs = limbs_for(purpose, partition, full, b);
+      out[k].error.absolute = distance_error(partition, *pixels, b, out[k].limbs) + distance_error(partition, *set.pixels, b, LIMBS_MAX);
+      out[k].error.root = pixels == set.pixels.get() ? 0 : queries_.alpha[b] * set.coarse_distance;
+    });
   std::vector<LimbedQuery> columns;
-  std::vector<size_t> columns_of, limbs_of(wanted.size(), 0);
-  std::vector<std::pair<size_t, size_t>> tasks;
+  std::vector<size_t> columns_of, lists;
+  std::vector<ListedQuery> listed_queries;
+  size_t listed_rows = 0;
+  for (size_t b : wanted) listed_rows += rows[b].size(n);
+  const bool many = static_cast<double>(listed_rows) > DENSE_TOTAL * static_cast<double>(n);
   for (size_t k = 0; k < wanted.size(); k++) {
     const size_t b = wanted[k], size = rows[b].size(n);
-    if (products) {
-      limbs_of[k] = key_limbs(partition, set, b);
-      out[k].error = distance_error(partition, *set.pixels, b, limbs_of[k]) + distance_error(partition, *set.pixels, b, LIMBS_MAX);
-    }
-    if (products && static_cast<double>(size) > DENSE_SHARE * static_cast<double>(n)) {
-      columns.push_back({b, limbs_of[k]});
+    if (products && static_cast<double>(size) > (many ? DENSE_SHARE_OF_MANY : DENSE_SHARE) * static_cast<double>(n)) {
+      columns.push_back({b, out[k].limbs});
       columns_of.push_back(k);
     } else {
       out[k].values.resize(size);
-      for (size_t from = 0; from < size; from += ROWS_PER_TASK) tasks.emplace_back(k, from);
+      lists.push_back(k);
+      if (products) listed_queries.push_back(listed_query(partition, *pixels, {b, out[k].limbs}));
     }
   }
   if (!columns.empty()) {
     std::vector<Doubles> all;
-    dense(partition, *set.pixels, columns, all);
+    dense(partition, *pixels, columns, all);
     partition.pool().parallel(columns.size(), [&](size_t c) {
       const size_t k = columns_of[c];
       const Rows &own = rows[wanted[k]];
@@ -133,25 +154,36 @@ std::vector<Step::Keys> Step::distances(Partition &partition, const RowSet &set,
       for (size_t i = 0; i < own.list.size(); i++) out[k].values[i] = all[c][own.list[i]];
     });
   }
-  partition.pool().parallel(tasks.size(), [&](size_t task) {
+  if (lists.empty()) return out;
+  /* Block by block of rows, so that a row comes from memory once for all queries that want it. */
+  const size_t block_rows = sum_block_rows(set.dim());
+  partition.pool().parallel((n + block_rows - 1) / block_rows, [&](size_t task) {
     check();
-    const auto [k, from] = tasks[task];
-    const size_t b = wanted[k], count = std::min(out[k].values.size() - from, ROWS_PER_TASK);
-    if (products) {
-      std::vector<uint32_t> some(count);
-      for (size_t i = 0; i < count; i++) some[i] = rows[b].at(from + i);
-      listed(partition, *set.pixels, {b, limbs_of[k]}, some.data(), count, out[k].values.data() + from);
-      return;
+    const uint32_t first = static_cast<uint32_t>(task * block_rows), end = static_cast<uint32_t>(std::min(n, (task + 1) * block_rows));
+    for (size_t c = 0; c < lists.size(); c++) {
+      const size_t k = lists[c], b = wanted[k];
+      const Rows &own = rows[b];
+      size_t from = first, to = end;
+      if (!own.all) {
+        from = static_cast<size_t>(std::lower_bound(own.list.begin(), own.list.end(), first) - own.list.begin());
+        to = static_cast<size_t>(std::lower_bound(own.list.begin() + static_cast<std::ptrdiff_t>(from), own.list.end(), end) - own.list.begin());
+      }
+      if (from == to) continue;
+      double *place = out[k].values.data() + from;
+      if (products) {
+        listed(partition, *pixels, listed_queries[c], own.list.data() + from, to - from, place);
+        continue;
+      }
+      const DirectDistance distance(partition.kernels(), set, queries_.values(b, factor_of(partition, set), partition.shape()), queries_.alpha[b]);
+      for (size_t i = from; i < to; i++) place[i - from] = distance(own.at(i));
     }
-    const DirectDistance distance(partition.kernels(), set, queries_.values(b, factor_of(partition, set), partition.shape()), queries_.alpha[b]);
-    for (size_t i = 0; i < count; i++) out[k].values[from + i] = distance(rows[b].at(from + i));
   });
   return out;
 }
 
 void Step::refined(Partition &partition, Stage stage, size_t b, const uint32_t *rows, size_t count, double *out) {
   const RowSet &set = set_of(partition, stage);
-  if (set.pixels && set.pixels->has_products()) return listed(partition, *set.pixels, {b, LIMBS_MAX}, rows, count, out);
+  if (set.pixels && set.pixels->has_products()) return listed(partition, *set.pixels, listed_query(partition, *set.pixels, {b, LIMBS_MAX}), rows, count, out);
   const DirectDistance distance(partition.kernels(), set, queries_.values(b, factor_of(partition, set), partition.shape()), queries_.alpha[b]);
   for (size_t i = 0; i < count; i++) out[i] = distance(rows[i]);
 }

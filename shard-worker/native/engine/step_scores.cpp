@@ -52,7 +52,10 @@ Step::Precision Step::precision(const Partition &partition, size_t b) {
   const PixelRows &pixels = *partition.full().pixels;
   const double allowed = logit_error_allowed(partition, b);
   const auto error = [&](size_t limbs) { return distance_error(partition, pixels, b, limbs) / queries_.divisor(b); };
+  /* What will surely not do is not even tried. */
+  const double expected_unit = 2 * queries_.alpha[b] / pixels.divisor() * pixels.spread_max() / queries_.divisor(b);
   size_t limbs = 1;
+  while (limbs < LIMBS_PRECISE_MAX && expected_unit * queries_.error_expected(b, limbs, 0, partition.shape()) > 2 * allowed) limbs++;
   while (limbs < LIMBS_PRECISE_MAX && error(limbs) > allowed) limbs++;
   if (error(limbs) <= allowed) return {limbs, error(limbs), false};
   return {LIMBS_COARSE, error(LIMBS_COARSE), true};
@@ -67,10 +70,9 @@ void Step::score_exact(Partition &partition, const std::vector<size_t> &wanted, 
   const PixelRows &pixels = *partition.full().pixels;
   std::vector<LimbedQuery> columns;
   std::vector<Precision> precisions;
-  for (size_t b : wanted) {
-    precisions.push_back(precision(partition, b));
-    columns.push_back({b, precisions.back().limbs});
-  }
+  precisions.resize(wanted.size());
+  partition.pool().parallel(wanted.size(), [&](size_t k) { precisions[k] = precision(partition, wanted[k]); });
+  for (size_t k = 0; k < wanted.size(); k++) columns.push_back({wanted[k], precisions[k].limbs});
   const gd_kernels &kernels = partition.kernels();
   const size_t block_rows = sum_block_rows(pixels.dim());
   std::vector<size_t> early;
@@ -131,8 +133,7 @@ void Step::score(Part &part, Partition &partition, const Cuts &cuts) {
   for (size_t b = 0; b < queries_.batch; b++) (products && selection.rows[b].all ? everything : some).push_back(b);
   if (!everything.empty()) score_exact(partition, everything, part.scored);
   if (some.empty()) return;
-  ensure_keys(partition, selection, FULL, some);
-  const gd_kernels &kernels = partition.kernels();
+  ensure_keys(partition, selection, FULL, some, WEIGHING);
   partition.pool().parallel(some.size(), [&](size_t k) {
     check();
     const size_t b = some[k];
@@ -140,18 +141,39 @@ void Step::score(Part &part, Partition &partition, const Cuts &cuts) {
     own.rows = selection.rows[b];
     own.distance = selection.keys[FULL][b].values;
     own.rows_total = own.distance.size();
-    /* Keys order rows; near the data even those of products are too coarse for weights. Rows with weight are then looked at in double. */
+    /* Keys that ranked rows may be too coarse for weights, and near the data products are. */
     if (!products || own.distance.empty()) return;
-    const auto [limbs, error, second_look] = precision(partition, b);
-    if (!second_look) return;
-    const double nearest = kernels.smallest(own.distance.data(), own.distance.size());
-    const double beyond = nearest + queries_.divisor(b) * (2 * error + std::log(static_cast<double>(n) / settings_.tolerance));
-    const DirectDistance direct(kernels, partition.full(), queries_.values(b, 0, partition.shape()), queries_.alpha[b]);
-    for (size_t i = 0; i < own.distance.size(); i++) {
-      if (i % ROWS_PER_TASK == 0) check();
-      if (own.distance[i] <= beyond) own.distance[i] = direct(own.rows.at(i));
-    }
+    const Keys &keys = selection.keys[FULL][b];
+    const Precision wanted = precision(partition, b);
+    if (wanted.second_look || keys.limbs < wanted.limbs) look_again(partition, b, keys, own.rows, own.distance);
   });
+}
+
+StepVector<uint32_t> Step::look_again(Partition &partition, size_t b, const Keys &keys, const Rows &rows, Doubles &distance) {
+  const gd_kernels &kernels = partition.kernels();
+  const double nearest = kernels.smallest(distance.data(), distance.size());
+  const double beyond = nearest + 2 * keys.error.absolute + queries_.divisor(b) * std::log(static_cast<double>(partition.n()) / settings_.tolerance);
+  size_t below = 0;
+  StepVector<uint32_t> places(distance.size() + 1), near;
+  places.resize(kernels.within(distance.data(), distance.size(), -INF, beyond, places.data(), &below));
+  near.resize(places.size());
+  for (size_t i = 0; i < places.size(); i++) near[i] = rows.at(places[i]);
+  Doubles found(places.size());
+  const Precision wanted = precision(partition, b);
+  if (wanted.second_look) {
+    const DirectDistance direct(kernels, partition.full(), queries_.values(b, 0, partition.shape()), queries_.alpha[b]);
+    for (size_t i = 0; i < near.size(); i++) {
+      if (i % ROWS_PER_TASK == 0) check();
+      found[i] = direct(near[i]);
+    }
+  } else if (keys.limbs < wanted.limbs) {
+    const PixelRows &pixels = *partition.full().pixels;
+    listed(partition, pixels, listed_query(partition, pixels, {b, wanted.limbs}), near.data(), near.size(), found.data());
+  } else {
+    return places;
+  }
+  for (size_t i = 0; i < places.size(); i++) distance[places[i]] = found[i];
+  return places;
 }
 
 const Scalars &Step::scalars_of(Part &part, Partition &partition, const Cuts &cuts) {

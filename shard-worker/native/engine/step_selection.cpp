@@ -13,7 +13,7 @@ namespace {
 constexpr double INF = std::numeric_limits<double>::infinity();
 }  // namespace
 
-void Step::ensure_keys(Partition &partition, Selection &selection, Stage stage, const std::vector<size_t> &wanted) {
+void Step::ensure_keys(Partition &partition, Selection &selection, Stage stage, const std::vector<size_t> &wanted, Purpose purpose) {
   auto &keys = selection.keys[stage];
   keys.resize(queries_.batch);
   std::vector<size_t> missing;
@@ -32,15 +32,15 @@ void Step::ensure_keys(Partition &partition, Selection &selection, Stage stage, 
     });
     return;
   }
-  auto found = distances(partition, set_of(partition, stage), selection.rows, missing);
+  auto found = distances(partition, set_of(partition, stage), selection.rows, missing, purpose);
   for (size_t k = 0; k < missing.size(); k++) keys[missing[k]] = std::move(found[k]);
 }
 
-std::vector<double> Step::exact_keys(Partition &partition, const Selection &from, Stage stage, size_t b, const std::vector<uint32_t> &places) {
+Doubles Step::exact_keys(Partition &partition, const Selection &from, Stage stage, size_t b, const StepVector<uint32_t> &places) {
   const Keys &keys = from.keys[stage][b];
-  std::vector<double> out(places.size());
-  if (keys.error > 0) {
-    std::vector<uint32_t> rows(places.size());
+  Doubles out(places.size());
+  if (keys.error.any()) {
+    StepVector<uint32_t> rows(places.size());
     for (size_t i = 0; i < places.size(); i++) rows[i] = from.rows[b].at(places[i]);
     refined(partition, stage, b, rows.data(), rows.size(), out.data());
   } else {
@@ -50,25 +50,27 @@ std::vector<double> Step::exact_keys(Partition &partition, const Selection &from
 }
 
 /* Places of the rows of one query that pass a cut. Those that could be on either side of it are looked at again. */
-std::vector<uint32_t> Step::passing(Partition &partition, const Selection &from, Stage stage, size_t b, const Cut &cut) {
+StepVector<uint32_t> Step::passing(Partition &partition, const Selection &from, Stage stage, size_t b, const Cut &cut) {
   const Rows &rows = from.rows[b];
   const Keys &keys = from.keys[stage][b];
-  const size_t n = keys.values.size();
-  const double key = cut.key[b], surely = key - keys.error, perhaps = key + keys.error;
-  std::vector<uint32_t> places(n), near;
-  size_t count = 0;
-  for (size_t i = 0; i < n; i++) {
-    const double value = keys.values[i];
-    places[count] = static_cast<uint32_t>(i);
-    count += value < surely ? 1 : 0;
-    if (value >= surely && value <= perhaps) near.push_back(static_cast<uint32_t>(i));
+  const double key = cut.key[b], surely = keys.error.least(key), perhaps = keys.error.most(key);
+  StepVector<uint32_t> places(keys.values.size() + 1), near;
+  size_t below = 0;
+  places.resize(partition.kernels().within(keys.values.data(), keys.values.size(), -INF, perhaps, places.data(), &below));
+  for (uint32_t place : places)
+    if (keys.values[place] >= surely) near.push_back(place);
+  if (near.empty()) return places;
+  const Doubles exact = exact_keys(partition, from, stage, b, near);
+  size_t looked_at = 0, count = 0;
+  for (uint32_t place : places) {
+    bool passes = true;
+    if (keys.values[place] >= surely) {
+      const double own = exact[looked_at++];
+      passes = own < key || (own == key && partition.row_ids()[rows.at(place)] <= cut.row_id[b]);
+    }
+    if (passes) places[count++] = place;
   }
   places.resize(count);
-  if (near.empty()) return places;
-  const std::vector<double> exact = exact_keys(partition, from, stage, b, near);
-  for (size_t i = 0; i < near.size(); i++)
-    if (exact[i] < key || (exact[i] == key && partition.row_ids()[rows.at(near[i])] <= cut.row_id[b])) places.push_back(near[i]);
-  std::inplace_merge(places.begin(), places.begin() + static_cast<std::ptrdiff_t>(count), places.end());
   return places;
 }
 
@@ -124,7 +126,7 @@ Step::Selection &Step::after(Part &part, Partition &partition, const Cuts &cuts)
           if (!wide.keys[s].empty()) narrow.keys[s][b] = wide.keys[s][b];
         return;
       }
-      const std::vector<uint32_t> places = passing(partition, wide, static_cast<Stage>(stage), b, cut);
+      const StepVector<uint32_t> places = passing(partition, wide, static_cast<Stage>(stage), b, cut);
       Rows &to = narrow.rows[b];
       to.all = false;
       to.list.resize(places.size());
@@ -135,6 +137,7 @@ Step::Selection &Step::after(Part &part, Partition &partition, const Cuts &cuts)
         const Keys &had = wide.keys[s][b];
         Keys &kept = narrow.keys[s][b];
         kept.error = had.error;
+        kept.limbs = had.limbs;
         kept.values.resize(places.size());
         for (size_t i = 0; i < places.size(); i++) kept.values[i] = had.values[places[i]];
       }
@@ -192,7 +195,7 @@ ScreenReply Step::screen(Partition &partition, Stage stage, const Cuts &cuts, co
     const Keys &keys = selection.keys[stage][window.query];
     const auto ranked = ranked_window(
         partition.kernels(), keys.values, keys.error, window,
-        [&](const std::vector<uint32_t> &places) { return exact_keys(partition, selection, stage, window.query, places); },
+        [&](const StepVector<uint32_t> &places) { return exact_keys(partition, selection, stage, window.query, places); },
         [&](uint32_t place) { return partition.row_ids()[rows.at(place)]; });
     for (size_t i = 0; i < ranked.size(); i++) {
       reply.keys[offset[k] + i] = ranked[i].key;

@@ -18,7 +18,7 @@ extern "C" {
 
 /* 65,793 * 255 * 128 < 2^31 */
 #define GD_DOT_DIM_MAX 65793
-/* Bytes that dot_u8s8 may read behind the last row; what they hold does not matter. */
+/* Bytes that dot_u8s8 may read behind a row; what they hold does not matter. */
 #define GD_DOT_SLACK 64
 /* Rows that one f32 accumulation spans before it is added in double. */
 #define GD_SUM_ROWS 64
@@ -37,8 +37,8 @@ typedef struct gd_kernels {
   size_t (*packed_bytes)(size_t dim, size_t columns);
   /* Packs q [C, D] for dot_u8s8. `packed` is 64-byte aligned. */
   void (*pack)(const int8_t *q, size_t dim, size_t columns, void *packed);
-  /* out[r * C + c] = sum_p rows[r * stride + p] * q[c * D + p]. Exact. n * D * C multiply-adds; reads n * D bytes once if C limbs fit in cache. */
-  void (*dot_u8s8)(const uint8_t *rows, size_t stride, size_t n, size_t dim, const void *packed, size_t columns, int32_t *out);
+  /* out[r * C + c] = sum_p rows[r][p] * q[c * D + p]. Exact. n * D * C multiply-adds; reads n * D bytes once if C limbs fit in cache, and fetches rows in their order. */
+  void (*dot_u8s8)(const uint8_t *const *rows, size_t n, size_t dim, const void *packed, size_t columns, int32_t *out);
   /*
    * out[c * GD_SUM_STRIDE(D) + p] = sum_r w[c * wstride + r] * rows[r][p]. Exact; 64-byte aligned; what lies beyond D is not told. w is readable and 0 up to the
    * next multiple of 4 of n. n * D * C multiply-adds; reads n * D bytes once for few columns, out of the caches for more.
@@ -73,6 +73,8 @@ typedef struct gd_kernels {
   double (*smallest)(const double *x, size_t n);
   /* Places of the values in [low, high], ascending; returns how many. *below counts the values under low. `places` has room for n + 1. */
   size_t (*within)(const double *x, size_t n, double low, double high, uint32_t *places, size_t *below);
+  /* Places with key <= highest and weight key + (norm - scale residual)^2 <= limit, ascending; returns how many. `places` has room for n + 1. */
+  size_t (*possibly_near)(const double *key, const double *residual, size_t n, double highest, double weight, double norm, double scale, double limit, uint32_t *places);
   /* mass += sum exp((nearest - distance) * scale), mass_sq += sum exp(2 (nearest - distance) * scale); nearest <= every distance, scale > 0. */
   void (*softmax_mass)(const double *distance, size_t n, double nearest, double scale, double *mass, double *mass_sq);
 } gd_kernels;

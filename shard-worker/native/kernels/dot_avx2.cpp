@@ -31,7 +31,7 @@ static inline int32_t total_of(__m256i v) {
 }
 
 template <int R, int C>
-static inline void block(const uint8_t *rows, size_t stride, const int16_t *q, size_t width, size_t columns, int32_t *out) {
+static inline void block(const uint8_t *const *rows, const int16_t *q, size_t width, size_t columns, int32_t *out) {
   __m256i acc[R][C];
   for (int r = 0; r < R; r++)
     for (int c = 0; c < C; c++) acc[r][c] = _mm256_setzero_si256();
@@ -39,7 +39,7 @@ static inline void block(const uint8_t *rows, size_t stride, const int16_t *q, s
     __m256i limb[C];
     for (int c = 0; c < C; c++) limb[c] = _mm256_loadu_si256(reinterpret_cast<const __m256i *>(q + c * width + p));
     for (int r = 0; r < R; r++) {
-      const __m256i u = _mm256_cvtepu8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i *>(rows + r * stride + p)));
+      const __m256i u = _mm256_cvtepu8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i *>(rows[r] + p)));
       for (int c = 0; c < C; c++) acc[r][c] = _mm256_add_epi32(acc[r][c], _mm256_madd_epi16(u, limb[c]));
     }
   }
@@ -48,18 +48,18 @@ static inline void block(const uint8_t *rows, size_t stride, const int16_t *q, s
 }
 
 template <int R>
-static void strip(const uint8_t *rows, size_t stride, const int16_t *q, size_t width, size_t columns, int32_t *out) {
+static void strip(const uint8_t *const *rows, const int16_t *q, size_t width, size_t columns, int32_t *out) {
   size_t c = 0;
-  for (; c + 2 <= columns; c += 2) block<R, 2>(rows, stride, q + c * width, width, columns, out + c);
-  if (c < columns) block<R, 1>(rows, stride, q + c * width, width, columns, out + c);
+  for (; c + 2 <= columns; c += 2) block<R, 2>(rows, q + c * width, width, columns, out + c);
+  if (c < columns) block<R, 1>(rows, q + c * width, width, columns, out + c);
 }
 
-void dot_u8s8_avx2(const uint8_t *rows, size_t stride, size_t n, size_t dim, const void *packed, size_t columns, int32_t *out) {
+void dot_u8s8_avx2(const uint8_t *const *rows, size_t n, size_t dim, const void *packed, size_t columns, int32_t *out) {
   const int16_t *q = static_cast<const int16_t *>(packed);
   const size_t width = padded(dim);
   size_t r = 0;
-  for (; r + 4 <= n; r += 4) strip<4>(rows + r * stride, stride, q, width, columns, out + r * columns);
-  for (; r < n; r++) strip<1>(rows + r * stride, stride, q, width, columns, out + r * columns);
+  for (; r + 4 <= n; r += 4) strip<4>(rows + r, q, width, columns, out + r * columns);
+  for (; r < n; r++) strip<1>(rows + r, q, width, columns, out + r * columns);
 }
 
 }  // namespace golddiff

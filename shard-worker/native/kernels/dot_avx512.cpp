@@ -19,6 +19,7 @@ static constexpr size_t ROWS = 4;
 static constexpr size_t COLUMNS = 4;
 static constexpr size_t STRIP_BYTES = 16 * 1024, LONG_STRIP_BYTES = 128 * 1024;
 static constexpr size_t COLUMN_BYTES_MAX = 64 * 1024;
+static constexpr size_t AHEAD_BYTES = 8 * 1024;
 
 static size_t padded(size_t dim) { return (dim + 63) / 64 * 64; }
 
@@ -44,9 +45,9 @@ static inline __m512i totals(const __m512i (&acc)[ROWS][COLUMNS]) {
   return _mm512_add_epi32(_mm512_shuffle_i32x4(low, high, 0x88), _mm512_shuffle_i32x4(low, high, 0xdd));
 }
 
-/* out[r * columns + c] for R rows and C columns. Where `ahead` is not 0, bytes so far ahead are fetched: into the second-level cache, the first is full of these. */
-template <size_t R, size_t C>
-static inline void block(const uint8_t *rows, size_t stride, const int8_t *q, size_t width, size_t columns, int32_t *out, size_t ahead) {
+/* out[r * columns + c] for R rows and C columns. With AHEAD, the rows so many places on are fetched: into the second-level cache, the first is full of these. */
+template <size_t R, size_t C, bool AHEAD>
+static inline void block(const uint8_t *const *rows, size_t ahead, const int8_t *q, size_t width, size_t columns, int32_t *out) {
   __m512i acc[ROWS][COLUMNS];
 #pragma GCC unroll 4
   for (size_t r = 0; r < ROWS; r++)
@@ -58,8 +59,8 @@ static inline void block(const uint8_t *rows, size_t stride, const int8_t *q, si
     for (size_t c = 0; c < C; c++) limb[c] = _mm512_load_si512(q + c * width + p);
 #pragma GCC unroll 4
     for (size_t r = 0; r < R; r++) {
-      const __m512i u = _mm512_loadu_si512(rows + r * stride + p);
-      if (ahead != 0) _mm_prefetch(reinterpret_cast<const char *>(rows + r * stride + p + ahead), _MM_HINT_T1);
+      const __m512i u = _mm512_loadu_si512(rows[r] + p);
+      if (AHEAD) _mm_prefetch(reinterpret_cast<const char *>(rows[ahead + r] + p), _MM_HINT_T1);
 #pragma GCC unroll 4
       for (size_t c = 0; c < C; c++) acc[r][c] = _mm512_dpbusd_epi32(acc[r][c], u, limb[c]);
     }
@@ -73,34 +74,41 @@ static inline void block(const uint8_t *rows, size_t stride, const int8_t *q, si
 }
 
 template <size_t C>
-static void strip(const uint8_t *rows, size_t stride, size_t n, const int8_t *q, size_t width, size_t columns, int32_t *out, size_t ahead) {
+static void strip(const uint8_t *const *rows, size_t n, size_t ahead, const int8_t *q, size_t width, size_t columns, int32_t *out) {
   size_t r = 0;
-  for (; r + ROWS <= n; r += ROWS) {
-    const uint8_t *u = rows + r * stride;
-    block<ROWS, C>(u, stride, q, width, columns, out + r * columns, ahead);
-  }
-  for (; r < n; r++) block<1, C>(rows + r * stride, stride, q, width, columns, out + r * columns, 0);
+  if (ahead > 0)
+    for (; r + ROWS <= n; r += ROWS) block<ROWS, C, true>(rows + r, ahead, q, width, columns, out + r * columns);
+  for (; r + ROWS <= n; r += ROWS) block<ROWS, C, false>(rows + r, 0, q, width, columns, out + r * columns);
+  for (; r < n; r++) block<1, C, false>(rows + r, 0, q, width, columns, out + r * columns);
 }
 
-void dot_u8s8_avx512(const uint8_t *rows, size_t stride, size_t n, size_t dim, const void *packed, size_t columns, int32_t *out) {
+/* Rows against the first four of so many columns, or all there are. */
+static void passed(const uint8_t *const *rows, size_t n, size_t ahead, const int8_t *q, size_t width, size_t left, size_t columns, int32_t *out) {
+  switch (left) {
+    case 1: return strip<1>(rows, n, ahead, q, width, columns, out);
+    case 2: return strip<2>(rows, n, ahead, q, width, columns, out);
+    case 3: return strip<3>(rows, n, ahead, q, width, columns, out);
+    default: return strip<4>(rows, n, ahead, q, width, columns, out);
+  }
+}
+
+void dot_u8s8_avx512(const uint8_t *const *rows, size_t n, size_t dim, const void *packed, size_t columns, int32_t *out) {
   const int8_t *q = static_cast<const int8_t *>(packed);
   const size_t width = padded(dim);
+  if (columns <= COLUMNS) {
+    /* The columns pass once: no strips, and rows are fetched shortly before. */
+    const size_t ahead = std::max(ROWS, AHEAD_BYTES / std::max<size_t>(1, dim) / ROWS * ROWS), fetching = n > ahead ? n - ahead : 0;
+    passed(rows, fetching / ROWS * ROWS, ahead, q, width, columns, columns, out);
+    const size_t done = fetching / ROWS * ROWS;
+    passed(rows + done, n - done, 0, q, width, columns, columns, out + done * columns);
+    return;
+  }
   const size_t strip_bytes = width * columns <= COLUMN_BYTES_MAX ? STRIP_BYTES : LONG_STRIP_BYTES;
-  const size_t many = std::max(ROWS, strip_bytes / std::max<size_t>(1, stride) / ROWS * ROWS);
+  const size_t many = std::max(ROWS, strip_bytes / std::max<size_t>(1, dim) / ROWS * ROWS);
   for (size_t r = 0; r < n; r += many) {
     const size_t m = std::min(many, n - r);
-    for (size_t c = 0; c < columns; c += COLUMNS) {
-      const uint8_t *u = rows + r * stride;
-      int32_t *o = out + r * columns + c;
-      const int8_t *limb = q + c * width;
-      const size_t ahead = c == 0 && r + 2 * many <= n ? many * stride : 0;
-      switch (columns - c) {
-        case 1: strip<1>(u, stride, m, limb, width, columns, o, ahead); break;
-        case 2: strip<2>(u, stride, m, limb, width, columns, o, ahead); break;
-        case 3: strip<3>(u, stride, m, limb, width, columns, o, ahead); break;
-        default: strip<4>(u, stride, m, limb, width, columns, o, ahead);
-      }
-    }
+    for (size_t c = 0; c < columns; c += COLUMNS)
+      passed(rows + r, m, c == 0 && r + 2 * many <= n ? many : 0, q + c * width, width, columns - c, columns, out + r * columns + c);
   }
 }
 

@@ -26,7 +26,7 @@ void pack_neon(const int8_t *q, size_t dim, size_t columns, void *packed) {
 }
 
 template <int R, int C>
-static inline void block(const uint8_t *rows, size_t stride, const int16_t *q, size_t width, size_t columns, int32_t *out) {
+static inline void block(const uint8_t *const *rows, const int16_t *q, size_t width, size_t columns, int32_t *out) {
   int32x4_t acc[R][C];
   for (int r = 0; r < R; r++)
     for (int c = 0; c < C; c++) acc[r][c] = vdupq_n_s32(0);
@@ -37,7 +37,7 @@ static inline void block(const uint8_t *rows, size_t stride, const int16_t *q, s
       high[c] = vld1q_s16(q + c * width + p + 8);
     }
     for (int r = 0; r < R; r++) {
-      const uint8x16_t bytes = vld1q_u8(rows + r * stride + p);
+      const uint8x16_t bytes = vld1q_u8(rows[r] + p);
       const int16x8_t first = vreinterpretq_s16_u16(vmovl_u8(vget_low_u8(bytes))), second = vreinterpretq_s16_u16(vmovl_high_u8(bytes));
       for (int c = 0; c < C; c++) {
         acc[r][c] = vmlal_s16(acc[r][c], vget_low_s16(first), vget_low_s16(low[c]));
@@ -52,22 +52,22 @@ static inline void block(const uint8_t *rows, size_t stride, const int16_t *q, s
 }
 
 template <int R>
-static void strip(const uint8_t *rows, size_t stride, const int16_t *q, size_t width, size_t columns, int32_t *out) {
+static void strip(const uint8_t *const *rows, const int16_t *q, size_t width, size_t columns, int32_t *out) {
   size_t c = 0;
-  for (; c + 4 <= columns; c += 4) block<R, 4>(rows, stride, q + c * width, width, columns, out + c);
+  for (; c + 4 <= columns; c += 4) block<R, 4>(rows, q + c * width, width, columns, out + c);
   if (c + 2 <= columns) {
-    block<R, 2>(rows, stride, q + c * width, width, columns, out + c);
+    block<R, 2>(rows, q + c * width, width, columns, out + c);
     c += 2;
   }
-  if (c < columns) block<R, 1>(rows, stride, q + c * width, width, columns, out + c);
+  if (c < columns) block<R, 1>(rows, q + c * width, width, columns, out + c);
 }
 
-void dot_u8s8_neon(const uint8_t *rows, size_t stride, size_t n, size_t dim, const void *packed, size_t columns, int32_t *out) {
+void dot_u8s8_neon(const uint8_t *const *rows, size_t n, size_t dim, const void *packed, size_t columns, int32_t *out) {
   const int16_t *q = static_cast<const int16_t *>(packed);
   const size_t width = padded(dim);
   size_t r = 0;
-  for (; r + 4 <= n; r += 4) strip<4>(rows + r * stride, stride, q, width, columns, out + r * columns);
-  for (; r < n; r++) strip<1>(rows + r * stride, stride, q, width, columns, out + r * columns);
+  for (; r + 4 <= n; r += 4) strip<4>(rows + r, q, width, columns, out + r * columns);
+  for (; r < n; r++) strip<1>(rows + r, q, width, columns, out + r * columns);
 }
 
 }  // namespace golddiff

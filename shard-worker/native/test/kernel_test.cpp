@@ -38,11 +38,14 @@ void products(const gd_kernels *k) {
       Buffer<uint8_t> packed(k->packed_bytes(dim, columns));
       k->pack(q.data(), dim, columns, packed.data());
       Buffer<int32_t> out(n * columns);
-      k->dot_u8s8(rows.data(), dim, n, dim, packed.data(), columns, out.data());
+      /* Rows in any order, some twice. */
+      Buffer<const uint8_t *> at(n);
+      for (size_t r = 0; r < n; r++) at[r] = rows.data() + random.below(n) * dim;
+      k->dot_u8s8(at.data(), n, dim, packed.data(), columns, out.data());
       for (size_t r = 0; r < n; r++)
         for (size_t c = 0; c < columns; c++) {
           int64_t want = 0;
-          for (size_t p = 0; p < dim; p++) want += static_cast<int64_t>(rows[r * dim + p]) * q[c * dim + p];
+          for (size_t p = 0; p < dim; p++) want += static_cast<int64_t>(at[r][p]) * q[c * dim + p];
           CHECK(out[r * columns + c] == want, "%s n=%zu D=%zu C=%zu row %zu column %zu", k->isa, n, dim, columns, r, c);
         }
     }
@@ -56,7 +59,8 @@ void products(const gd_kernels *k) {
     Buffer<uint8_t> packed(k->packed_bytes(dim, columns));
     k->pack(q.data(), dim, columns, packed.data());
     Buffer<int32_t> out(columns);
-    k->dot_u8s8(rows.data(), dim, 1, dim, packed.data(), columns, out.data());
+    const uint8_t *const at = rows.data();
+    k->dot_u8s8(&at, 1, dim, packed.data(), columns, out.data());
     for (size_t c = 0; c < columns; c++) CHECK(out[c] == -static_cast<int64_t>(dim) * 255 * 128, "%s C=%zu column %zu is %d", k->isa, columns, c, out[c]);
   }
 }

@@ -1,0 +1,139 @@
+/*
+ * Golden steps without cuts. Near the data the rows that can matter are few, and they are in the candidate pool and in the golden subset: where that is proven, nobody
+ * needs to know where the cuts lie. A partition looks at the rows that its own share of the pool could hold, leaves out those whose pooled distance shows that they are
+ * too far to matter, and tells what a coordinator needs for the proof.
+ */
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "limits.h"
+#include "step.h"
+
+namespace golddiff {
+
+namespace {
+constexpr double INF = std::numeric_limits<double>::infinity();
+/* Rows nearest by proxy that are looked at first, for a bound on the least distance: about so many. */
+constexpr size_t FIRST_ROWS = 64;
+/* Where a partition counts its keys, relative to the rank that its share of the pool ends at: those of partitions with like rows scatter by a sigma. */
+constexpr std::array<double, PoolProof::POINTS> SIGMAS = {-24, -12, -6, -4, -2, 0, 2, 4, 6};
+/* No logit that is looked at again is off by more. */
+constexpr double LOGIT_ERROR_NATS_MAX = 1e-3;
+constexpr double ROUNDING = 64 * 1.1102230246251565e-16;
+}  // namespace
+
+std::vector<PoolProof> Step::relevant(Partition &partition, const std::vector<double> &share) {
+  Part &own = part(partition);
+  std::lock_guard<std::mutex> lock(own.mutex);
+  check();
+  const size_t B = queries_.batch, n = partition.n();
+  own.relevant.clear();
+  own.relevant.resize(B);
+  own.proofs.assign(B, {});
+  Selection &root = after(own, partition, {});
+  const RowSet &proxies = set_of(partition, PROXY), &full = partition.full();
+  std::vector<size_t> wanted;
+  for (size_t b = 0; b < B; b++) {
+    own.proofs[b].eligible = static_cast<uint32_t>(root.rows[b].size(n));
+    own.proofs[b].relevant_key = -INF;
+    own.proofs[b].unseen_key = INF;
+    if (share[b] > 0 && own.proofs[b].eligible > 0) wanted.push_back(b);
+  }
+  ensure_keys(partition, root, PROXY, wanted, SIEVING);
+
+  const gd_kernels &kernels = partition.kernels();
+  const double factor = static_cast<double>(settings_.factor), weight = factor * factor;
+  std::vector<Rows> rows(B);
+  std::vector<StepVector<uint32_t>> places(B);
+  partition.pool().parallel(wanted.size(), [&](size_t k) {
+    check();
+    const size_t b = wanted[k];
+    const Keys &keys = root.keys[PROXY][b];
+    const Rows &from = root.rows[b];
+    PoolProof &proof = own.proofs[b];
+    const size_t count = keys.values.size();
+    const RankWindow window = rank_window(static_cast<uint32_t>(b), share[b], count);
+    const KeyCounts counts(kernels, keys.values);
+    double highest = INF;
+    if (window.first_rank + window.count < count) {
+      std::array<size_t, PoolProof::POINTS> ranks{};
+      const double expected = share[b] * static_cast<double>(count), sigma = std::sqrt(expected * (1 - share[b]));
+      for (size_t j = 0; j < ranks.size(); j++) ranks[j] = static_cast<size_t>(std::clamp(expected + SIGMAS[j] * sigma, 0.0, static_cast<double>(count)));
+      for (size_t j = 0; j < ranks.size(); j++) {
+        const auto [rows_below, bound] = counts.of_at_least(ranks[j]);
+        proof.rank[j] = bound == INF ? proof.eligible : rows_below;
+        proof.least[j] = keys.error.least(bound * (1 - KeyCounts::ROUNDING));
+        proof.most[j] = keys.error.most(bound * (1 + KeyCounts::ROUNDING));
+      }
+      highest = keys.error.most(proof.most.back());
+      proof.unseen_key = keys.error.least(highest);
+    } else {
+      proof.rank.fill(static_cast<uint32_t>(count));
+      proof.least.fill(INF);
+      proof.most.fill(INF);
+    }
+    /* x and y in what pooling keeps and what it leaves: |x - a y|^2 >= f^2 |pool(x) - a pool(y)|^2 + (|left(x)| - a |left(y)|)^2 */
+    const double a = queries_.alpha[b], square = queries_.values(b, 0, partition.shape()).square;
+    const double pooled = queries_.values(b, settings_.factor, partition.shape()).square;
+    const double norm = std::sqrt(std::max(0.0, square - weight * pooled));
+    places[b].resize(count + 1);
+    const double low = counts.of_at_least(FIRST_ROWS).second;
+    size_t below = 0;
+    const size_t first = kernels.within(keys.values.data(), count, -INF, std::min(low, highest), places[b].data(), &below);
+    StepVector<uint32_t> few(first);
+    for (size_t i = 0; i < first; i++) few[i] = from.at(places[b][i]);
+    Doubles distance(first);
+    const size_t limbs = std::min(precision(partition, b).limbs, size_t{2});
+    listed(partition, *full.pixels, listed_query(partition, *full.pixels, {b, limbs}), few.data(), first, distance.data());
+    const double divisor = queries_.divisor(b), error = distance_error(partition, *full.pixels, b, limbs);
+    const double far = kernels.smallest(distance.data(), first) + 2 * error + divisor * std::log(static_cast<double>(n) / settings_.tolerance);
+    const double row = a * full.pixels->norm_max() / full.pixels->divisor() + a * std::sqrt(static_cast<double>(queries_.dim)) + std::sqrt(square);
+    const double root_max = std::sqrt(std::max(0.0, (far + row * row * ROUNDING) / weight + keys.error.absolute));
+    const double slack = weight * (2 * keys.error.root * root_max + keys.error.root * keys.error.root + 2 * keys.error.absolute) + row * row * ROUNDING;
+    if (from.all) {
+      places[b].resize(kernels.possibly_near(keys.values.data(), proxies.residual.data(), count, highest, weight, norm, a, far + slack, places[b].data()));
+    } else {
+      size_t found = 0;
+      for (size_t i = 0; i < count; i++) {
+        const double apart = norm - a * proxies.residual[from.at(i)];
+        places[b][found] = static_cast<uint32_t>(i);
+        found += keys.values[i] <= highest && weight * keys.values[i] + apart * apart <= far + slack ? 1 : 0;
+      }
+      places[b].resize(found);
+    }
+    rows[b].all = false;
+    rows[b].list.resize(places[b].size());
+    for (size_t i = 0; i < places[b].size(); i++) rows[b].list[i] = from.at(places[b][i]);
+  });
+
+  auto found = distances(partition, full, rows, wanted, SIEVING);
+  partition.pool().parallel(wanted.size(), [&](size_t k) {
+    check();
+    const size_t b = wanted[k];
+    Scored &scored = own.relevant[b];
+    PoolProof &proof = own.proofs[b];
+    if (found[k].values.empty()) return;
+    const StepVector<uint32_t> near = look_again(partition, b, found[k], rows[b], found[k].values);
+    scored.rows.all = false;
+    const double beyond = queries_.divisor(b) * (std::log(static_cast<double>(n) / settings_.tolerance) + 2 * LOGIT_ERROR_NATS_MAX);
+    double nearest = INF;
+    for (uint32_t place : near) nearest = std::min(nearest, found[k].values[place]);
+    for (uint32_t place : near) {
+      const double distance = found[k].values[place];
+      if (distance > nearest + beyond) continue;
+      scored.rows.list.push_back(rows[b].list[place]);
+      scored.distance.push_back(distance);
+    }
+    /* The keys that count, of rows that are few where a proof is at hand. */
+    Doubles exact(scored.distance.size());
+    refined(partition, PROXY, b, scored.rows.list.data(), exact.size(), exact.data());
+    for (double key : exact) proof.relevant_key = std::max(proof.relevant_key, key);
+    proof.relevant = static_cast<uint32_t>(scored.distance.size());
+    scored.rows_total = scored.distance.size();
+    scored.tail = static_cast<double>(proof.eligible - proof.relevant) * settings_.tolerance / static_cast<double>(n);
+  });
+  return own.proofs;
+}
+
+}  // namespace golddiff
