@@ -4,7 +4,6 @@
 
 import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -13,6 +12,7 @@ import { EMBEDDED_COORDINATORS_MAX, EMBEDDED_READY_TIMEOUT_MS, EMBEDDED_SHARDS_M
 import type { LogLevel } from '../shared/log.js';
 import { startLocalNats, type LocalNats } from './local-nats.js';
 import { ServiceProcess } from './service-process.js';
+import { threadsOfEach } from './threads-of-each.js';
 
 export interface EmbeddedClusterOptions {
   /** folder of a data set: the one that holds manifest.json */
@@ -25,7 +25,7 @@ export interface EmbeddedClusterOptions {
   readonly nats?: EmbeddedNats;
   /** coordinators, 1 .. 16; more than one needs nats. Default 1 */
   readonly coordinators?: number;
-  /** compute threads of each worker; default: the cores divided among the workers, at least 1 */
+  /** compute threads of each worker; default: the cores divided among the workers, and two where there are two */
   readonly computeThreads?: number;
   /** default 'auto' */
   readonly backend?: string;
@@ -99,7 +99,7 @@ export async function startEmbeddedCluster(options: EmbeddedClusterOptions): Pro
   if (!existsSync(path.join(options.dataDir, 'manifest.json')))
     throw argumentError('data', 'a folder with manifest.json, made by golddiff dataset import,', options.dataDir);
 
-  const threads = options.computeThreads ?? Math.max(1, Math.floor(availableParallelism() / shards));
+  const threads = options.computeThreads ?? threadsOfEach(shards);
   const common = ['--data', options.dataDir, '--metrics-listen', options.metrics ? '127.0.0.1:0' : 'off', '--log-level', options.logLevel ?? 'warn'];
   const deaths: string[] = [];
   const processes: ServiceProcess[] = [];

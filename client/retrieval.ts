@@ -3,17 +3,34 @@
  */
 
 import type { Retrieval as ProtoRetrieval } from '../proto/generated/golddiff/v1/Retrieval.js';
-import { enumOf, GOLDEN_VARIANTS, PRESAMPLES, SEARCHES, type GoldenVariantWord, type PresampleWord, type SearchWord } from './vocabulary.js';
+import {
+  AGGREGATORS,
+  enumOf,
+  GOLDEN_VARIANTS,
+  PRESAMPLES,
+  SEARCHES,
+  type AggregatorWord,
+  type GoldenVariantWord,
+  type PresampleWord,
+  type SearchWord,
+} from './vocabulary.js';
+
+export interface Aggregation {
+  /** default 'softmax', which is exact; 'wss' is the biased mean of a softmax for each block of `blockRows` rows */
+  readonly aggregator?: AggregatorWord;
+  /** 'wss': rows in a block, at least 1 */
+  readonly blockRows?: number;
+}
 
 /** Every row is scored. */
-export interface ExactRetrieval {
+export interface ExactRetrieval extends Aggregation {
   readonly kind: 'exact';
   /** share of the mass that may be left out where that is proven, up to 0.5; default 2^-24. Above it the bound of the answer is 'certified' */
   readonly tolerance?: number;
 }
 
 /** A golden subset is scored: the rows nearest to the query. Sizes left out come from the number of eligible rows. */
-export interface GoldenRetrieval {
+export interface GoldenRetrieval extends Aggregation {
   readonly kind: 'golden';
   /** default 'paper' */
   readonly variant?: GoldenVariantWord;
@@ -37,6 +54,10 @@ export interface GoldenRetrieval {
   readonly firstQuery?: number;
   /** variant 'paper': how the rows nearest by proxy are found; default 'auto' */
   readonly search?: SearchWord;
+  /**
+   * largest bound on the mass left out that is accepted, in (0, 1): a query above it is answered again with more rows, at last with all of them; default any
+   */
+  readonly maxTailMass?: number;
 }
 
 export type RetrievalChoice = ExactRetrieval | GoldenRetrieval;
@@ -44,7 +65,13 @@ export type RetrievalChoice = ExactRetrieval | GoldenRetrieval;
 /** Throws ARGUMENT_INVALID for a word that is not one; ranges are the server's to check. */
 export function encodeRetrieval(choice: RetrievalChoice | undefined): ProtoRetrieval {
   if (choice === undefined) return { kind: 'EXACT_SCAN' };
-  if (choice.kind === 'exact') return { kind: 'EXACT_SCAN', ...(choice.tolerance === undefined ? {} : { tolerance: choice.tolerance }) };
+  const { aggregator, blockRows } = choice;
+  const aggregation = {
+    ...(aggregator === undefined ? {} : { aggregator: enumOf(AGGREGATORS, 'retrieval.aggregator', aggregator) }),
+    ...(blockRows === undefined ? {} : { blockRows }),
+  };
+  if (choice.kind === 'exact')
+    return { kind: 'EXACT_SCAN', ...(choice.tolerance === undefined ? {} : { tolerance: choice.tolerance }), ...aggregation };
   return {
     kind: 'GOLDEN',
     variant: enumOf(GOLDEN_VARIANTS, 'retrieval.variant', choice.variant ?? 'paper'),
@@ -58,5 +85,7 @@ export function encodeRetrieval(choice: RetrievalChoice | undefined): ProtoRetri
     presampleStep: choice.presampleStep ?? 0,
     firstQuery: choice.firstQuery ?? 0,
     search: enumOf(SEARCHES, 'retrieval.search', choice.search ?? 'auto'),
+    maxTailMass: choice.maxTailMass ?? 0,
+    ...aggregation,
   };
 }

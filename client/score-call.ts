@@ -26,7 +26,7 @@ import {
 export interface DenoiserSettings {
   /** pca: entries of the raw mask below this share of the largest are 0; in (0, 1], default 0.02 */
   readonly maskThreshold?: number;
-  /** patch: pixels per side, odd; default by noise level, as published */
+  /** patch, patch-equivariant: pixels per side, odd; default by noise level, as published */
   readonly patchSize?: number;
 }
 
@@ -86,9 +86,12 @@ export interface ScoreResult {
   readonly maxWeight: readonly number[];
   /** [B] rows in the sum */
   readonly goldenRows: readonly number[];
-  /** [B] bound on the mass of the rows left out, in [0, 1] */
+  /** [B] bound on the mass of the rows left out, in [0, 1]; pca and patch: half of the bound on |x0hat - exact| of the worst value */
   readonly tailMassBound: readonly number[];
+  /** the weakest of tailMassKinds */
   readonly tailMassKind: BoundWord;
+  /** [B] */
+  readonly tailMassKinds: readonly BoundWord[];
   readonly coverage: Coverage;
   readonly timings: Timings;
   readonly massRows: MassRows | undefined;
@@ -152,6 +155,7 @@ export function decodeScoreResponse(response: ScoreResponse__Output): ScoreResul
     goldenRows: response.goldenRows,
     tailMassBound: response.tailMassBound,
     tailMassKind: boundWord(response.tailMassKind),
+    tailMassKinds: response.tailMassKinds.map((kind) => boundWord(kind)),
     coverage: response.coverage,
     timings: response.timings,
     massRows: response.massRows ?? undefined,

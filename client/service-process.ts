@@ -11,6 +11,7 @@ import { GolddiffError, isErrorCode, type ErrorCode } from '../shared/errors.js'
 import { EXIT_USAGE } from '../shared/config.js';
 import { CHILD_LOG_LINES_KEPT } from '../shared/limits.js';
 import { isLifecycleMessage } from '../shared/process-lifecycle.js';
+import { SERVICE_NODE_FLAGS } from './service-node-flags.js';
 
 export interface ServiceProcessSettings {
   /** for messages: `shard worker 2` */
@@ -54,7 +55,10 @@ export class ServiceProcess {
 
   private constructor(settings: ServiceProcessSettings) {
     this.name = settings.name;
-    const child = spawn(process.execPath, [settings.program, ...settings.args], { stdio: ['ignore', 'pipe', 'pipe', 'ipc'], detached: true });
+    const child = spawn(process.execPath, [...SERVICE_NODE_FLAGS, settings.program, ...settings.args], {
+      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+      detached: true,
+    });
     this.#child = child;
     this.pid = child.pid ?? -1;
     alive.add(child);

@@ -2,16 +2,18 @@
  * The words of the command line and the library, and the proto enums they stand for: one table for each, both ways.
  */
 
+import { DenoiserKind } from '../proto/generated/golddiff/v1/DenoiserKind.js';
 import { argumentError } from '../shared/errors.js';
 
-export const DENOISERS = {
-  optimal: 'OPTIMAL',
-  wiener: 'WIENER',
-  patch: 'PATCH',
-  'patch-equivariant': 'PATCH_EQUIVARIANT',
-  pca: 'PCA',
-} as const;
-export type Denoiser = keyof typeof DENOISERS;
+type DenoiserName = Exclude<keyof typeof DenoiserKind, 'DENOISER_UNSPECIFIED'>;
+type WordOf<Name extends string> = Name extends `${infer Head}_${infer Tail}` ? `${Lowercase<Head>}-${WordOf<Tail>}` : Lowercase<Name>;
+/** Whatever the proto names: PATCH_EQUIVARIANT is patch-equivariant. */
+export type Denoiser = WordOf<DenoiserName>;
+export const DENOISERS = Object.fromEntries(
+  Object.values(DenoiserKind)
+    .filter((name) => name !== 'DENOISER_UNSPECIFIED')
+    .map((name) => [name.toLowerCase().replaceAll('_', '-'), name]),
+) as Readonly<Record<Denoiser, DenoiserName>>;
 
 export const SCHEDULES = { 'ddpm-linear': 'DDPM_LINEAR', 'ddpm-cosine': 'DDPM_COSINE', edm: 'EDM' } as const;
 export type ScheduleWord = keyof typeof SCHEDULES;
@@ -27,6 +29,10 @@ export type PresampleWord = keyof typeof PRESAMPLES;
 
 export const SEARCHES = { auto: 'SEARCH_AUTO', scan: 'SEARCH_SCAN', hnsw: 'SEARCH_HNSW' } as const;
 export type SearchWord = keyof typeof SEARCHES;
+
+/** How the rows' weights make an answer: one softmax, or the biased mean over blocks of rows of published baselines. */
+export const AGGREGATORS = { softmax: 'SOFTMAX', wss: 'WSS' } as const;
+export type AggregatorWord = keyof typeof AGGREGATORS;
 
 export const RESULT_DTYPES = { f32: 'F32', f64: 'F64', f16: 'F16' } as const;
 export type ResultDtype = keyof typeof RESULT_DTYPES;

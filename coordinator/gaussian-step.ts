@@ -39,6 +39,7 @@ export async function answerGaussian(plan: StepPlan, ratio: Float64Array, source
     maxWeight: [...eligible.map((rows) => 1 / rows)],
     goldenRows: [...eligible],
     tailMassBound: new Array<number>(B).fill(0),
+    tailMassKinds: new Array<'EXACT'>(B).fill('EXACT'),
     tailMassKind: 'EXACT',
     massRows: undefined,
     coverage: coverageOf(plan.manifest, []),

@@ -70,13 +70,14 @@ export function labelsOf(labels: readonly number[], count: number, manifest: Man
 
 /** Squares of values must stay finite, or a weight would not be a number. */
 export function checkMagnitude(field: string, values: Float64Array, dim: number): void {
-  const at = values.findIndex((value) => Math.abs(value) > QUERY_VALUE_MAX);
-  if (at >= 0)
+  for (let at = 0; at < values.length; at++) {
+    if (!(Math.abs(values[at]!) > QUERY_VALUE_MAX)) continue;
     throw argumentError(
       `${field}[${Math.floor(at / dim)}]`,
       `values of at most ${QUERY_VALUE_MAX} in magnitude`,
       `${values[at]} at value ${at % dim}`,
     );
+  }
 }
 
 /** Enumerations of a retrieval; its sizes are checked against the rows where the step is planned. */
@@ -92,4 +93,14 @@ export function checkRetrieval(retrieval: Retrieval__Output | null): void {
   inRange('retrieval.tolerance', retrieval.tolerance, 0, MASS_TOLERANCE_MAX);
   if (retrieval.tolerance > 0 && retrieval.kind === 'GOLDEN')
     throw argumentError('retrieval.tolerance', '0 with GOLDEN, whose subset proves nothing of the rows outside', retrieval.tolerance);
+  if (typeof retrieval.aggregator === 'number') throw argumentError('retrieval.aggregator', 'an Aggregator', retrieval.aggregator);
+  const blocks = retrieval.aggregator === 'WSS';
+  if (blocks !== retrieval.blockRows > 0)
+    throw argumentError('retrieval.block_rows', blocks ? 'the rows of a block, at least 1,' : '0 without WSS', retrieval.blockRows);
+  if (blocks && retrieval.search === 'SEARCH_HNSW') throw argumentError('retrieval.search', 'SEARCH_AUTO or SEARCH_SCAN with WSS', retrieval.search);
+  const budget = inRange('retrieval.max_tail_mass', retrieval.maxTailMass, 0, 1);
+  if (budget === 1) throw argumentError('retrieval.max_tail_mass', 'a share above 0 and below 1, or 0 for any', budget);
+  if (budget > 0 && blocks) throw argumentError('retrieval.max_tail_mass', '0 with WSS, which is biased however many rows it has', budget);
+  if (budget > 0 && retrieval.kind !== 'GOLDEN')
+    throw argumentError('retrieval.max_tail_mass', '0 with EXACT_SCAN, where tolerance says what may be left out', budget);
 }

@@ -21,7 +21,7 @@ import { checkDataSet, checkMagnitude, checkRetrieval, inRange, integerIn, label
 import type { DenoiserPlan } from './denoisers/denoiser.js';
 import { planDenoiser } from './denoisers/registry.js';
 import { SAMPLERS, type SamplerEntry, type SamplerName } from './samplers/registry.js';
-import { eligibleRows, planGolden, toleranceOf, rowValues, type StepPlan } from './step-plan.js';
+import { allowedErrors, blocksOf, eligibleRows, planGolden, rowValues, type StepPlan } from './step-plan.js';
 
 /** A checked request. */
 export interface SamplePlan {
@@ -139,7 +139,8 @@ export function stepOfBatch(plan: SamplePlan, x: Float64Array, from: number, bat
     eligible,
     golden: planGolden(plan.manifest, plan.retrieval, counters, eligible, alpha, sigma),
     denoiser: denoiserOf(plan, alpha, sigma),
-    ...toleranceOf(plan.retrieval),
+    ...allowedErrors(plan.retrieval),
+    ...blocksOf(plan.retrieval),
     massRows: plan.massRows,
     allowPartial: plan.allowPartial,
   };
@@ -147,7 +148,14 @@ export function stepOfBatch(plan: SamplePlan, x: Float64Array, from: number, bat
 
 function denoiserOf(plan: SamplePlan, alpha: Float64Array, sigma: Float64Array): DenoiserPlan {
   const { manifest, temperature, retrieval, denoiser, denoiserSettings } = plan;
-  return planDenoiser(denoiser, denoiserSettings, { manifest, alpha, sigma, temperature, golden: retrieval?.kind === 'GOLDEN' });
+  return planDenoiser(denoiser, denoiserSettings, {
+    manifest,
+    alpha,
+    sigma,
+    temperature,
+    golden: retrieval?.kind === 'GOLDEN',
+    blocks: retrieval?.aggregator === 'WSS',
+  });
 }
 
 function constantLevels(level: PathPoint, batch: number): [Float64Array, Float64Array] {

@@ -20,7 +20,7 @@ import {
 } from './request-fields.js';
 import { planDenoiser } from './denoisers/registry.js';
 import type { StepAnswer } from './step-answer.js';
-import { eligibleRows, planGolden, toleranceOf, rowValues, type StepPlan } from './step-plan.js';
+import { allowedErrors, blocksOf, eligibleRows, planGolden, rowValues, type StepPlan } from './step-plan.js';
 
 /** A checked request. */
 export interface ScorePlan {
@@ -44,7 +44,7 @@ export function planScore(request: ScoreRequest__Output, manifest: Manifest): Sc
   if (request.retrieval) integerIn('retrieval.first_query', firstQuery, 0, 2 ** 32 - batch);
   const counters = { presampleSeed: request.retrieval?.presampleSeed ?? 0, presampleStep: request.retrieval?.presampleStep ?? 0, firstQuery };
   const golden = planGolden(manifest, request.retrieval, counters, eligible, alpha, sigma);
-  const query = { manifest, alpha, sigma, temperature, golden: golden !== undefined };
+  const query = { manifest, alpha, sigma, temperature, golden: golden !== undefined, blocks: request.retrieval?.aggregator === 'WSS' };
   const step: StepPlan = {
     manifest,
     batch,
@@ -58,7 +58,8 @@ export function planScore(request: ScoreRequest__Output, manifest: Manifest): Sc
     eligible,
     golden,
     denoiser: planDenoiser(request.denoiser, request.denoiserSettings, query),
-    ...toleranceOf(request.retrieval),
+    ...allowedErrors(request.retrieval),
+    ...blocksOf(request.retrieval),
     massRows: request.returnMassRows,
     allowPartial: request.allowPartial,
   };
@@ -75,6 +76,7 @@ export function planScore(request: ScoreRequest__Output, manifest: Manifest): Sc
     goldenRows: answer.goldenRows,
     tailMassBound: answer.tailMassBound,
     tailMassKind: answer.tailMassKind,
+    tailMassKinds: answer.tailMassKinds,
     coverage: answer.coverage,
     timings: answer.timings,
     massRows: answer.massRows ?? null,

@@ -3,7 +3,7 @@
 import { createInProcessControlPlane } from '../shared/control-plane/in-process.js';
 import { openControlPlane } from '../shared/control-plane/nats/flags.js';
 import { openDataSet } from '../shared/dataset/data-set.js';
-import { PUBLIC_MESSAGE_BYTES_MAX } from '../shared/limits.js';
+import { PUBLIC_MESSAGE_BYTES_MAX, PUBLIC_WINDOW_BYTES } from '../shared/limits.js';
 import type { Logger } from '../shared/log.js';
 import { createMetrics } from '../shared/metrics.js';
 import { startMetricsEndpoint } from '../shared/metrics-endpoint.js';
@@ -73,6 +73,7 @@ export async function startCoordinator(config: CoordinatorConfig, log: Logger): 
     ],
     log,
     messageBytesMax: PUBLIC_MESSAGE_BYTES_MAX,
+    windowBytes: PUBLIC_WINDOW_BYTES,
     onCallEnd: (call) => observeCall(metrics, call),
   });
   server.setServing(false);

@@ -31,6 +31,15 @@ export interface StepMassRows {
   readonly rows99: number[];
 }
 
+/** How far a bound can be trusted; the weakest first. */
+const KINDS = ['HEURISTIC', 'CERTIFIED', 'EXACT'] as const;
+export type TailMassKind = (typeof KINDS)[number];
+
+/** What can be said of all of them. */
+export function weakestKind(kinds: readonly TailMassKind[]): TailMassKind {
+  return KINDS.find((kind) => kinds.includes(kind)) ?? 'EXACT';
+}
+
 /** Arrays are [B] but x0hat, which is [B, D]. */
 export interface StepAnswer {
   readonly x0hat: Float64Array;
@@ -40,7 +49,9 @@ export interface StepAnswer {
   readonly maxWeight: number[];
   readonly goldenRows: number[];
   readonly tailMassBound: number[];
-  readonly tailMassKind: 'EXACT' | 'CERTIFIED' | 'HEURISTIC';
+  readonly tailMassKinds: TailMassKind[];
+  /** the weakest of them */
+  readonly tailMassKind: TailMassKind;
   readonly massRows: StepMassRows | undefined;
   readonly coverage: StepCoverage;
   readonly timings: StepTimings;
@@ -68,6 +79,7 @@ export function formAnswer(plan: StepPlan, merged: MergedStep, timings: StepTimi
   const { batch: B, dim: D } = plan;
   const { scalars } = merged;
   checkWeights(plan, merged);
+  const kinds = kindsOf(plan, merged);
   const answer: StepAnswer = {
     x0hat: posteriorMean(B, D, scalars, merged.sums),
     logEvidence: [],
@@ -76,7 +88,8 @@ export function formAnswer(plan: StepPlan, merged: MergedStep, timings: StepTimi
     maxWeight: [],
     goldenRows: [...scalars.rows],
     tailMassBound: [],
-    tailMassKind: kindOf(plan, merged),
+    tailMassKinds: kinds,
+    tailMassKind: weakestKind(kinds),
     massRows: merged.histogram && massRowsOf(B, merged.histogram, scalars.mass),
     coverage: merged.coverage,
     timings,
@@ -96,9 +109,9 @@ export function formAnswer(plan: StepPlan, merged: MergedStep, timings: StepTimi
 }
 
 /** Every row scored or proven: exact at the default tolerance or below, certified above. Rows that were only not chosen: heuristic. */
-function kindOf(plan: StepPlan, merged: MergedStep): StepAnswer['tailMassKind'] {
-  if (!merged.scalars.rows.every((rows, b) => rows >= merged.eligible[b]!)) return 'HEURISTIC';
-  return (plan.tolerance ?? 0) > MASS_TOLERANCE_DEFAULT ? 'CERTIFIED' : 'EXACT';
+function kindsOf(plan: StepPlan, { scalars, eligible }: MergedStep): TailMassKind[] {
+  const scanned = (plan.tolerance ?? 0) > MASS_TOLERANCE_DEFAULT ? 'CERTIFIED' : 'EXACT';
+  return Array.from(scalars.rows, (rows, b) => (rows >= eligible[b]! ? scanned : 'HEURISTIC'));
 }
 
 /** x0hat = Y / S in double; a query without sums had no share anywhere, which a positive mass rules out. */
@@ -111,13 +124,18 @@ function posteriorMean(B: number, D: number, scalars: PosteriorScalars, sums: Po
   return x0hat;
 }
 
-/** tau <= T / (Z + T) with T = (rows not scored) exp(logit of the last row inside): right if the rows inside are the nearest. */
+/**
+ * tau <= T / (Z + T). A row that reached the cuts and did not pass counts with the logit of the last row inside: right if the rows inside are the nearest. One
+ * that the pre-sample left out was never looked at and may be the nearest of all: nothing is known of its logit but that it is at most 0.
+ */
 function unscoredShare(plan: StepPlan, merged: MergedStep, b: number): number {
   const unscored = merged.eligible[b]! - merged.scalars.rows[b]!;
   if (merged.lastDistance === undefined || unscored <= 0) return 0;
+  const unseen = Math.max(0, merged.eligible[b]! - (plan.golden?.presample[b] ?? Infinity));
+  const best = merged.scalars.maxLogit[b]!;
   const lastLogit = -merged.lastDistance[b]! / (2 * plan.sigma[b]! ** 2 * plan.temperature);
-  const tail = unscored * Math.exp(Math.min(0, lastLogit - merged.scalars.maxLogit[b]!));
-  return tail / (merged.scalars.mass[b]! + tail);
+  const tail = (unscored - unseen) * Math.exp(Math.min(0, lastLogit - best)) + (unseen > 0 ? unseen * Math.exp(-best) : 0);
+  return 1 / (1 + merged.scalars.mass[b]! / tail);
 }
 
 function massRowsOf(B: number, histogram: MergedHistogram, mass: Float64Array): StepMassRows {

@@ -7,12 +7,15 @@
 
 import { GolddiffError, asGolddiffError, invariant } from '../shared/errors.js';
 import { DEADLINE_MARGIN_MS, STEP_TIMEOUT_MS, SUPPORTS_TIMEOUT_MS } from '../shared/limits.js';
+import { mergeBlocked } from '../shared/math/blocked-partial.js';
 import { mergeGrouped } from '../shared/math/grouped-partial.js';
 import { mergeUp, rootLevel, type TreeNode } from '../shared/math/merge-tree.js';
 import { EMPTY_SUMS, mergeScalars, mergeSums, type PosteriorScalars, type PosteriorSums } from '../shared/math/partial-posterior.js';
 import { abortReason } from './admission-queue.js';
+import { formBlockedAnswer } from './blocked-answer.js';
 import { findGoldenSubset, type GoldenSubset } from './golden-search.js';
 import { mergeHistograms, type MergedHistogram } from './mass-rows.js';
+import { proveQueries, withProven } from './pool-proofs.js';
 import { formGroupedAnswer } from './grouped-answer.js';
 import { formAnswer, type StepAnswer, type StepCoverage, type StepTimings } from './step-answer.js';
 import type { StepPlan } from './step-plan.js';
@@ -83,7 +86,10 @@ export async function attemptStep(
     const x = bytesOfQueries(plan);
     await forEach((worker) => worker.open(open, x));
     clock.end('scatterMs');
-    const golden = plan.golden && (await findGoldenSubset(plan, forEach));
+    const provable = precision === undefined && plan.blockRows === undefined;
+    const proven = provable ? await proveQueries(plan, coverage.missingPartitions.length === 0, forEach) : undefined;
+    const searched = proven?.rest ?? plan;
+    const golden = searched.golden && (await findGoldenSubset(searched, forEach));
     clock.end('screenMs');
     const cuts = golden?.cuts ?? [];
     const root: TreeNode = { level: rootLevel(present), index: 0 };
@@ -92,6 +98,14 @@ export async function attemptStep(
       clock.timings.workerComputeMs = Math.max(...workers.map((worker) => worker.computeMs));
       return answer;
     };
+    if (plan.blockRows !== undefined) {
+      const nodes = joined(await forEach((worker) => worker.blocks(cuts, precision?.groups ?? 1)));
+      clock.end('aggregateMs');
+      const partial = mergeUp(nodes, root, mergeBlocked);
+      invariant(partial !== undefined, 'blocks cover the partitions');
+      const eligible = eligibleReached(plan, coverage, partial.whole.rows, golden);
+      return answered(formBlockedAnswer(plan, precision, { partial, eligible, coverage }, clock.timings));
+    }
     if (precision !== undefined) {
       const nodes = joined(await forEach((worker) => worker.groups(cuts, precision.groups)));
       clock.end('aggregateMs');
@@ -100,16 +114,18 @@ export async function attemptStep(
       const eligible = eligibleReached(plan, coverage, partial.rows, golden);
       return answered(formGroupedAnswer(plan, precision, { partial, eligible, coverage }, clock.timings));
     }
-    const byNode = joined(await forEach((worker) => worker.scalars(cuts)));
+    const byNode = proven?.scalars ?? joined(await forEach((worker) => worker.scalars(cuts, proven?.poolShare)));
     clock.end('aggregateMs');
     const scalars = mergeUp(byNode, root, mergeScalars);
     invariant(scalars !== undefined, 'scalars cover the partitions');
     clock.end('mergeMs');
-    const replies = await forEach((worker) => worker.sums(cuts, scalars, plan.massRows));
+    const replies = await forEach((worker) => worker.sums(cuts, scalars, plan.massRows, proven?.poolShare));
     clock.end('aggregateMs');
     const merged = mergeReplies(plan, root, byNode, replies);
     const eligible = eligibleReached(plan, coverage, scalars.rows, golden);
-    return answered(formAnswer(plan, { ...merged, scalars, eligible, lastDistance: golden?.lastDistance, coverage }, clock.timings));
+    const found = { scalars, lastDistance: golden?.lastDistance };
+    const told = proven && golden ? withProven(plan, proven, { scalars, lastDistance: golden.lastDistance }) : found;
+    return answered(formAnswer(plan, { ...merged, ...told, eligible, coverage }, clock.timings));
   } finally {
     context.signal.removeEventListener('abort', onAbort);
     for (const worker of workers) worker.close();
@@ -153,6 +169,7 @@ function openRequest(plan: StepPlan, epoch: number, context: StepContext, precis
     timeoutMs,
     search: golden?.search ?? 'SEARCH_UNSPECIFIED',
     tolerance: plan.tolerance ?? 0,
+    blockRows: plan.blockRows ?? 0,
     ...(precision && { precisions: precision.kinds.map(({ message }) => message), precisionOf: [...precision.of] }),
   };
 }

@@ -3,6 +3,7 @@
 import type { Retrieval__Output } from '../proto/generated/golddiff/v1/Retrieval.js';
 import type { SearchMethod__Output } from '../proto/generated/golddiff/v1/SearchMethod.js';
 import type { Manifest } from '../shared/dataset/manifest.js';
+import { MASS_TOLERANCE_DEFAULT } from '../shared/limits.js';
 import { goldenSizes, resolveGolden, type GoldenSettings } from '../shared/math/golden-schedule.js';
 import { proxyGeometry } from '../shared/math/proxy.js';
 import type { DenoiserPlan } from './denoisers/denoiser.js';
@@ -30,6 +31,10 @@ export interface StepPlan {
   readonly denoiser: DenoiserPlan;
   /** share of the mass that may be left out where that is proven; undefined = MASS_TOLERANCE_DEFAULT */
   readonly tolerance?: number;
+  /** golden: largest bound that is accepted, in (0, 1); undefined = any */
+  readonly maxTailMass?: number;
+  /** rows in a block of the `wss` aggregator; undefined = one softmax over all rows */
+  readonly blockRows?: number;
   /** asked for; only answered where a query has one weight for each row */
   readonly massRows: boolean;
   readonly allowPartial: boolean;
@@ -99,7 +104,8 @@ export function planGolden(
   }
   return {
     proxyResolution: proxyGeometry(manifest.shape, retrieval.proxyResolution).resolution,
-    search: retrieval.variant === 'RELEASED' ? 'SEARCH_SCAN' : retrieval.search,
+    // An index restricts a partition to its candidates, blocks to theirs: one of them at a time.
+    search: retrieval.variant === 'RELEASED' || retrieval.aggregator === 'WSS' ? 'SEARCH_SCAN' : retrieval.search,
     presampleSeed: counters.presampleSeed,
     presampleStep: counters.presampleStep,
     queryIds: Uint32Array.from({ length: B }, (_, b) => counters.firstQuery + b),
@@ -109,7 +115,18 @@ export function planGolden(
   };
 }
 
-/** The tolerance that a request asks for, as a field of the plan. It has been checked. */
-export function toleranceOf(retrieval: Retrieval__Output | null): Pick<StepPlan, 'tolerance'> {
-  return retrieval !== null && retrieval.tolerance > 0 ? { tolerance: retrieval.tolerance } : {};
+/** The aggregator that a request asks for, as a field of the plan. It has been checked. */
+export function blocksOf(retrieval: Retrieval__Output | null): Pick<StepPlan, 'blockRows'> {
+  return retrieval?.aggregator === 'WSS' ? { blockRows: retrieval.blockRows } : {};
+}
+
+/**
+ * What a request says may be left out, as fields of the plan. It has been checked. Where it wants less left out than rows are proven to be negligible by
+ * default, that share shrinks with it: else no subset, and not even all rows, could meet it.
+ */
+export function allowedErrors(retrieval: Retrieval__Output | null): Pick<StepPlan, 'tolerance' | 'maxTailMass'> {
+  if (retrieval === null) return {};
+  const { tolerance, maxTailMass } = retrieval;
+  if (maxTailMass > 0) return { maxTailMass, ...(maxTailMass < 2 * MASS_TOLERANCE_DEFAULT && { tolerance: maxTailMass / 2 }) };
+  return tolerance > 0 ? { tolerance } : {};
 }

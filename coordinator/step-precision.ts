@@ -4,7 +4,7 @@ import type { Precision } from '../proto/generated/golddiff/v1/Precision.js';
 import { invariant } from '../shared/errors.js';
 import type { DenoiserPlan, PrecisionPlan } from './denoisers/denoiser.js';
 import type { DataSetStatistics, LocalitySupports } from './statistics/data-set-statistics.js';
-import type { StepPlan } from './step-plan.js';
+import { rowValues, type StepPlan } from './step-plan.js';
 
 export interface ReadyPrecision {
   /** G */
@@ -23,6 +23,10 @@ export interface ReadyKind {
   readonly voters: Uint32Array;
   /** [G] 1 = every row has the same values there, so that no weight matters */
   readonly constant: Uint8Array;
+  /** [D] 1 = the value votes for the group that it belongs to */
+  readonly votesForItself: Uint8Array;
+  /** weights that a row has in a group: 1, or one for each location that its patches come from */
+  readonly weightsPerRow: number;
 }
 
 /** What `makeReady` needs of DataSetStatistics. */
@@ -45,13 +49,33 @@ async function readyKind(
   source: PrecisionSource,
   signal: AbortSignal,
 ): Promise<ReadyKind> {
+  if (precision.kind === 'equivariant') {
+    const { side } = precision;
+    return {
+      message: { equivariant: side },
+      supports: undefined,
+      // Outside the image query and row are zero, and compared all the same.
+      voters: new Uint32Array(groups).fill(manifest.shape[0] * side ** 2),
+      constant: new Uint8Array(groups),
+      votesForItself: new Uint8Array(rowValues(manifest)).fill(1),
+      weightsPerRow: groups,
+    };
+  }
   if (precision.kind === 'window') {
     const voters = windowVoters(manifest.shape, precision.side);
-    return { message: { window: precision.side }, supports: undefined, voters, constant: new Uint8Array(groups) };
+    const votesForItself = new Uint8Array(rowValues(manifest)).fill(1);
+    return {
+      message: { window: precision.side },
+      supports: undefined,
+      voters,
+      constant: new Uint8Array(groups),
+      votesForItself,
+      weightsPerRow: 1,
+    };
   }
-  const { sha256, data, voters, constant } = await source.locality(precision.ratio, precision.threshold, signal);
+  const { sha256, data, voters, constant, votesForItself } = await source.locality(precision.ratio, precision.threshold, signal);
   invariant(voters.length === groups, 'a mask has a column for each value');
-  return { message: { supports: sha256 }, supports: { sha256, data }, voters, constant };
+  return { message: { supports: sha256 }, supports: { sha256, data }, voters, constant, votesForItself, weightsPerRow: 1 };
 }
 
 /** Values in the window around each location, as much of it as lies in the image. */

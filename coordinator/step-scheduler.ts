@@ -6,6 +6,7 @@ import type { CoordinatorMetrics } from '../shared/metrics.js';
 import type { CallContext } from '../shared/rpc/handlers.js';
 import type { AdmissionQueue } from './admission-queue.js';
 import { abortReason } from './admission-queue.js';
+import { answerWithinBudget } from './error-budget.js';
 import type { StepAnswer } from './step-answer.js';
 import type { StepPlan } from './step-plan.js';
 import type { StepRunner } from './step-runner.js';
@@ -20,6 +21,7 @@ export class StepScheduler {
   ) {}
 
   /**
+   * A step with an error budget keeps its place through all its rounds, and its deadline counts for them together.
    * @param continuing part of a run that was let in before: it waits its turn but is not turned away
    * @throws QUEUE_FULL with the time to come back; what StepRunner.run throws
    */
@@ -29,7 +31,8 @@ export class StepScheduler {
     }
     const place = await this.queue.acquire(call.signal, continuing);
     try {
-      const answer = await this.runner.run(plan, call);
+      const { answer, outcomes } = await answerWithinBudget(plan, (round) => this.runner.run(round, call));
+      for (const outcome of outcomes) this.metrics?.budgetQueries.inc({ outcome });
       answer.timings.queueMs = place.queueMs;
       answer.timings.totalMs += place.queueMs;
       this.#observe(answer);
@@ -56,7 +59,7 @@ export class StepScheduler {
       metrics.rowsScored.inc(rows);
       metrics.goldenRows.observe(rows);
       metrics.effectiveSupport.observe(answer.effectiveSupport[b]!);
-      metrics.tailMassBound.observe({ kind: answer.tailMassKind }, answer.tailMassBound[b]!);
+      metrics.tailMassBound.observe({ kind: answer.tailMassKinds[b]! }, answer.tailMassBound[b]!);
     });
   }
 }

@@ -4,14 +4,17 @@ import type { CutVector } from '../proto/generated/golddiff/v1/CutVector.js';
 import type { GroupsPart__Output } from '../proto/generated/golddiff/v1/GroupsPart.js';
 import type { OpenStep } from '../proto/generated/golddiff/v1/OpenStep.js';
 import type { NodeHistogram__Output } from '../proto/generated/golddiff/v1/NodeHistogram.js';
+import type { ScalarsReply__Output } from '../proto/generated/golddiff/v1/ScalarsReply.js';
 import type { ScreenPart__Output } from '../proto/generated/golddiff/v1/ScreenPart.js';
 import type { StepResponse__Output } from '../proto/generated/golddiff/v1/StepResponse.js';
 import type { SumsPart__Output } from '../proto/generated/golddiff/v1/SumsPart.js';
 import { GolddiffError, isErrorCode } from '../shared/errors.js';
 import { DATA_PLANE_CHUNK_BYTES, HISTOGRAM_BINS, NEGLIGIBLE_SHARE } from '../shared/limits.js';
+import { blockedBytes, decodeBlocked, type BlockedPartial } from '../shared/math/blocked-partial.js';
 import { decodeGrouped, groupedBytes, type GroupedPartial } from '../shared/math/grouped-partial.js';
 import { nodeKey, partitionsUnder } from '../shared/math/merge-tree.js';
 import type { PosteriorScalars, PosteriorSums } from '../shared/math/partial-posterior.js';
+import type { PoolProofs } from '../shared/math/pool-proof.js';
 import type { RankWindow, ScreenKeys } from '../shared/math/rank-selection.js';
 import type { MergedHistogram } from './mass-rows.js';
 import { NodeAssembly } from './node-assembly.js';
@@ -88,15 +91,37 @@ export class WorkerStep {
     }
   }
 
-  /** Scalars by node of the merge tree; together they cover this worker's partitions. */
-  async scalars(cuts: readonly CutVector[]): Promise<Map<string, PosteriorScalars>> {
-    await this.#send({ aggregate: { stage: 'SCALARS', cuts: [...cuts] } });
+  /** Scalars by node of the merge tree; together they cover this worker's partitions. @param poolShare as in Aggregate, not asking for proofs */
+  async scalars(cuts: readonly CutVector[], poolShare: readonly number[] = []): Promise<Map<string, PosteriorScalars>> {
+    return this.#nodesOf(await this.#askScalars(cuts, poolShare));
+  }
+
+  /** Scalars of the rows that could matter, and a proof of each partition; undefined where the worker's backend has none. @param poolShare [B] */
+  async relevant(poolShare: readonly number[]): Promise<{ scalars: Map<string, PosteriorScalars>; proofs: readonly PoolProofs[] } | undefined> {
+    const reply = await this.#askScalars([], poolShare);
+    if (reply.proofs.length === 0) return undefined;
+    if (reply.proofs.map(({ partition }) => partition).join() !== this.#held.join()) throw this.#broken('its proofs are not of its partitions');
+    const points = reply.proofs[0]!.rank.length;
+    for (const { rank, least, most, ...rest } of reply.proofs) {
+      const perQuery = [rest.eligible, rest.relevant, rest.relevantKey, rest.unseenKey];
+      if (perQuery.some((array) => array.length !== this.settings.batch) || [rank, least, most].some((array) => array.length !== points))
+        throw this.#broken(`the proof of partition ${rest.partition} does not have its shape`);
+    }
+    return { scalars: this.#nodesOf(reply), proofs: reply.proofs };
+  }
+
+  async #askScalars(cuts: readonly CutVector[], poolShare: readonly number[]): Promise<ScalarsReply__Output> {
+    await this.#send({ aggregate: { stage: 'SCALARS', cuts: [...cuts], poolShare: [...poolShare] } });
     const reply = await this.#next();
     if (!reply.scalars) throw this.#unexpected(reply);
     this.computeMs += reply.scalars.computeMs;
+    return reply.scalars;
+  }
+
+  #nodesOf(reply: ScalarsReply__Output): Map<string, PosteriorScalars> {
     const nodes = new Map<string, PosteriorScalars>();
     const covered: number[] = [];
-    for (const node of reply.scalars.nodes) {
+    for (const node of reply.nodes) {
       const { maxLogit, mass, massSq, rows } = node;
       if ([maxLogit, mass, massSq, rows].some((array) => array.length !== this.settings.batch))
         throw this.#broken(`scalars of ${nodeKey(node)} are not [B]`);
@@ -113,7 +138,7 @@ export class WorkerStep {
   }
 
   /** Weighted sums by node, relative to that node's own maximum. They end the step. */
-  async sums(cuts: readonly CutVector[], global: PosteriorScalars, histogram: boolean): Promise<SumsReply> {
+  async sums(cuts: readonly CutVector[], global: PosteriorScalars, histogram: boolean, poolShare: readonly number[] = []): Promise<SumsReply> {
     const body: StepBody = {
       aggregate: {
         stage: 'SUMS',
@@ -122,6 +147,7 @@ export class WorkerStep {
         mass: [...global.mass],
         negligibleShare: NEGLIGIBLE_SHARE,
         histogram,
+        poolShare: [...poolShare],
         last: true,
       },
     };
@@ -146,10 +172,28 @@ export class WorkerStep {
   }
 
   /** Groups by node of the merge tree; together they cover this worker's partitions. They end the step. @param groups G */
-  async groups(cuts: readonly CutVector[], groups: number): Promise<Map<string, GroupedPartial>> {
-    const { batch, dim, present } = this.settings;
-    await this.#send({ aggregate: { stage: 'GROUPS', cuts: [...cuts], last: true } });
-    const assembly = new NodeAssembly<GroupsPart__Output>(this.workerId, 'groups', groupedBytes(batch, groups, dim));
+  groups(cuts: readonly CutVector[], groups: number): Promise<Map<string, GroupedPartial>> {
+    const { batch, dim } = this.settings;
+    return this.#nodes('GROUPS', cuts, groupedBytes(batch, groups, dim), ({ rows, ...node }, bytes) => {
+      if (rows.length !== batch) throw this.#broken(`the rows of node ${nodeKey(node)} are not [B]`);
+      return decodeGrouped(Float64Array.from(rows), groups, dim, bytes);
+    });
+  }
+
+  /** Blocks of rows by node of the merge tree, as `groups`. */
+  blocks(cuts: readonly CutVector[], groups: number): Promise<Map<string, BlockedPartial>> {
+    const { batch, dim } = this.settings;
+    return this.#nodes('BLOCKS', cuts, blockedBytes(batch, groups, dim), (_node, bytes) => decodeBlocked(batch, groups, dim, bytes));
+  }
+
+  async #nodes<T>(
+    stage: 'GROUPS' | 'BLOCKS',
+    cuts: readonly CutVector[],
+    nodeBytes: number,
+    make: (first: GroupsPart__Output, bytes: Uint8Array<ArrayBuffer>) => T,
+  ): Promise<Map<string, T>> {
+    await this.#send({ aggregate: { stage, cuts: [...cuts], last: true } });
+    const assembly = new NodeAssembly<GroupsPart__Output>(this.workerId, stage.toLowerCase(), nodeBytes);
     for (;;) {
       const reply = await this.#next();
       if (reply.groupsPart) {
@@ -157,10 +201,7 @@ export class WorkerStep {
         assembly.add(reply.groupsPart);
       } else if (reply.groupsDone) {
         this.computeMs += reply.groupsDone.computeMs;
-        const nodes = assembly.finish(this.#held, present, ({ rows, ...node }, bytes) => {
-          if (rows.length !== batch) throw this.#broken(`the rows of node ${nodeKey(node)} are not [B]`);
-          return decodeGrouped(Float64Array.from(rows), groups, dim, bytes);
-        });
+        const nodes = assembly.finish(this.#held, this.settings.present, make);
         this.step.end();
         return nodes;
       } else throw this.#unexpected(reply);

@@ -9,6 +9,7 @@ import { natsFlags, openControlPlane, type NatsFlags } from '../shared/control-p
 import { openDataSet } from '../shared/dataset/data-set.js';
 import { GolddiffError } from '../shared/errors.js';
 import {
+  DATA_PLANE_WINDOW_BYTES,
   DEVICE_MEMORY_SHARE,
   DRAIN_TIMEOUT_MS,
   INTERNAL_MESSAGE_BYTES_MAX,
@@ -105,7 +106,13 @@ async function start(flags: WorkerFlags, log: Logger): Promise<RunningService> {
       metrics,
     });
     const services = [{ service: protoPackage.ShardService.service, implementation }];
-    const server = await startGrpcServer({ listen: flags.listen, services, log, messageBytesMax: INTERNAL_MESSAGE_BYTES_MAX });
+    const server = await startGrpcServer({
+      listen: flags.listen,
+      services,
+      log,
+      messageBytesMax: INTERNAL_MESSAGE_BYTES_MAX,
+      windowBytes: DATA_PLANE_WINDOW_BYTES,
+    });
     if (controlPlane !== undefined) {
       const status = (): WorkerStatus => ({
         workerId: flags.workerId,

@@ -4,11 +4,12 @@
  * Assigns may come before one takes effect, where a planner lost a race or died: none of them ends the one in effect.
  */
 
-import { GolddiffError } from '../shared/errors.js';
+import { GolddiffError, invariant } from '../shared/errors.js';
 import { PARTITION_LOADS_MAX } from '../shared/limits.js';
 import type { Logger } from '../shared/log.js';
 import { loadPartition, type DataSet } from '../shared/dataset/data-set.js';
 import type { Backend } from './backends/backend.js';
+import type { RowSpan } from './block-partials.js';
 import type { CandidateIndexes } from './candidates/candidate-indexes.js';
 
 export interface HeldState {
@@ -53,6 +54,8 @@ interface Served {
   readonly dataSet: DataSet;
   /** all partitions of the data set, ascending */
   readonly present: readonly number[];
+  /** by partition: places of its rows in the data set */
+  readonly spans: ReadonlyMap<number, RowSpan>;
   current: Epoch | undefined;
   previous: Epoch | undefined;
   readonly states: Map<number, HeldState>;
@@ -73,6 +76,7 @@ export class PartitionStore {
         {
           dataSet,
           present: dataSet.manifest.partitions.map((p) => p.id).sort((a, b) => a - b),
+          spans: spansOf(dataSet.manifest),
           current: undefined,
           previous: undefined,
           states: new Map(),
@@ -92,9 +96,18 @@ export class PartitionStore {
   }
 
   /** @throws DATA_SET_UNKNOWN */
-  dataSet(name: string): { readonly shape: readonly [number, number, number]; readonly present: readonly number[] } {
-    const { dataSet, present } = this.#find(name);
-    return { shape: dataSet.manifest.shape, present };
+  dataSet(name: string): {
+    readonly shape: readonly [number, number, number];
+    readonly present: readonly number[];
+    readonly spanOf: (partition: number) => RowSpan;
+  } {
+    const { dataSet, present, spans } = this.#find(name);
+    const spanOf = (partition: number): RowSpan => {
+      const span = spans.get(partition);
+      invariant(span !== undefined, 'a partition of a step is one of the data set');
+      return span;
+    };
+    return { shape: dataSet.manifest.shape, present, spanOf };
   }
 
   /**
@@ -218,4 +231,10 @@ export class PartitionStore {
       log.error({ dataSet: name, partition: id, epoch, code: thrown.code }, `partition not served: ${thrown.message}`);
     }
   }
+}
+
+/** Partitions one after the other, in ascending order. */
+function spansOf({ partitions }: DataSet['manifest']): Map<number, RowSpan> {
+  let from = 0;
+  return new Map([...partitions].sort((a, b) => a.id - b.id).map(({ id, rows }) => [id, { from, to: (from += rows) }]));
 }

@@ -3,14 +3,16 @@
 import type { Aggregate__Output } from '../proto/generated/golddiff/v1/Aggregate.js';
 import type { CutVector__Output } from '../proto/generated/golddiff/v1/CutVector.js';
 import type { OpenStep__Output } from '../proto/generated/golddiff/v1/OpenStep.js';
+import type { PoolProof } from '../proto/generated/golddiff/v1/PoolProof.js';
 import type { Screen__Output } from '../proto/generated/golddiff/v1/Screen.js';
 import type { ScreenPart } from '../proto/generated/golddiff/v1/ScreenPart.js';
 import { argumentError, expectation, GolddiffError } from '../shared/errors.js';
 import { BATCH_ROWS_MAX, LEVEL_MAX, LEVEL_MIN, MASS_TOLERANCE_MAX, SCREEN_PART_BYTES } from '../shared/limits.js';
+import type { PoolProofs } from '../shared/math/pool-proof.js';
 import { proxyGeometry } from '../shared/math/proxy.js';
 import { decodePrecision, type FindSupports } from './step-precision.js';
 import type { SearchWish } from './candidates/search-planner.js';
-import type { GlobalScalars, PartitionScreen, RankRequest, ScreenStage, StageCuts, StepQueries } from './backends/backend.js';
+import type { Cut, GlobalScalars, PartitionScreen, RankRequest, ScreenStage, StageCuts, StepQueries } from './backends/backend.js';
 
 const STAGES: Readonly<Record<string, ScreenStage>> = { PRESAMPLE_HASH: 'presample', PROXY_DISTANCE: 'proxy', FULL_DISTANCE: 'full' };
 const SEARCHES: Readonly<Record<string, SearchWish>> = {
@@ -30,6 +32,8 @@ export interface StepOpening {
   readonly timeoutMs: number;
   readonly queries: Omit<StepQueries, 'x'>;
   readonly search: SearchWish;
+  /** of the `wss` aggregator; 0 = none */
+  readonly blockRows: number;
 }
 
 /**
@@ -63,6 +67,7 @@ export function decodeOpen(open: OpenStep__Output, shape: readonly [number, numb
     rowValues: D,
     timeoutMs: open.timeoutMs,
     search,
+    blockRows: open.blockRows,
     queries: {
       dataSet: open.dataSet,
       batch: B,
@@ -131,7 +136,7 @@ function groupWindows(screen: Screen__Output): Map<number, { query: number; firs
 }
 
 export type AggregateRequest =
-  | { readonly stage: 'scalars' | 'groups'; readonly cuts: StageCuts }
+  | { readonly stage: 'scalars' | 'groups' | 'blocks'; readonly cuts: StageCuts }
   | {
       readonly stage: 'sums';
       readonly cuts: StageCuts;
@@ -142,8 +147,12 @@ export type AggregateRequest =
 
 /** @throws ARGUMENT_INVALID */
 export function decodeAggregate(aggregate: Aggregate__Output, opening: StepOpening): AggregateRequest {
-  const cuts = decodeCuts('aggregate.cuts', aggregate.cuts, opening);
+  const cuts = { ...decodeCuts('aggregate.cuts', aggregate.cuts, opening), ...decodePoolShare(aggregate.poolShare, opening) };
   const grouped = opening.queries.precision !== undefined;
+  if (opening.blockRows > 0) {
+    if (aggregate.stage === 'BLOCKS') return { stage: 'blocks', cuts };
+    throw argumentError('aggregate.stage', 'BLOCKS in a step with block_rows', aggregate.stage);
+  }
   if (aggregate.stage === 'GROUPS' && grouped) return { stage: 'groups', cuts };
   if (aggregate.stage === 'SCALARS' && !grouped) return { stage: 'scalars', cuts };
   if (aggregate.stage !== 'SUMS' || grouped)
@@ -163,7 +172,7 @@ export function decodeAggregate(aggregate: Aggregate__Output, opening: StepOpeni
 }
 
 function decodeCuts(field: string, cuts: readonly CutVector__Output[], opening: StepOpening): StageCuts {
-  const decoded: StageCuts = {};
+  const decoded: Partial<Record<ScreenStage, Cut>> = {};
   cuts.forEach((cut, i) => {
     const stage = STAGES[cut.stage];
     if (stage === undefined || decoded[stage] !== undefined) throw argumentError(`${field}[${i}].stage`, 'each stage once', cut.stage);
@@ -174,6 +183,15 @@ function decodeCuts(field: string, cuts: readonly CutVector__Output[], opening: 
     decoded[stage] = { key: Float64Array.from(cut.key), rowId: Uint32Array.from(cut.rowId) };
   });
   return decoded;
+}
+
+function decodePoolShare(share: readonly number[], opening: StepOpening): Pick<StageCuts, 'poolShare'> {
+  if (share.length === 0) return {};
+  if (share.length !== opening.batch || share.some((s) => !(s >= 0 && s <= 1)))
+    throw argumentError('aggregate.pool_share', `${opening.batch} numbers from 0 to 1`, share);
+  if (opening.queries.precision !== undefined) throw argumentError('aggregate.pool_share', 'none in a step with precisions', share);
+  requireGolden('aggregate.pool_share', 'proxy', opening);
+  return { poolShare: Float64Array.from(share) };
 }
 
 /** A stage needs what OpenStep said for it. */
@@ -224,6 +242,20 @@ export function encodeScreen(partition: number, screen: PartitionScreen, searche
   }
   flush(screen.queries.length);
   return parts;
+}
+
+export function encodeProofs(partition: number, proofs: PoolProofs): PoolProof {
+  const { eligible, relevant, relevantKey, unseenKey, rank, least, most } = proofs;
+  return {
+    partition,
+    eligible: Array.from(eligible),
+    relevant: Array.from(relevant),
+    relevantKey: Array.from(relevantKey),
+    unseenKey: Array.from(unseenKey),
+    rank: Array.from(rank),
+    least: Array.from(least),
+    most: Array.from(most),
+  };
 }
 
 /** The array's own memory as bytes; leave the array alone until the message has gone. */

@@ -28,6 +28,8 @@ export function decodePrecision(
     throw argumentError('open.precision_of', `${batch} numbers below ${precisions.length}`, of);
   const found = precisions.map((precision, i) => decodeKind(precision, `open.precisions[${i}]`, shape, find));
   const groups = found[0]!.groups;
+  const everywhere = found.filter(({ precision }) => precision.kind === 'equivariant').length;
+  if (everywhere > 0 && everywhere < found.length) throw argumentError('open.precisions', 'equivariant for all or none', 'some of each');
   const other = found.findIndex((kind) => kind.groups !== groups);
   if (other >= 0) throw argumentError(`open.precisions[${other}]`, `${groups} groups, as the first has`, `${found[other]!.groups} groups`);
   return { groups, kinds: found.map((kind) => kind.precision), of: Uint32Array.from(of) };
@@ -47,7 +49,8 @@ function decodeKind(
       throw argumentError(`${field}.supports`, `a set of ${D} values and groups that divide them`, `${set.rowValues} values, ${set.groups} groups`);
     return { groups: set.groups, precision: { kind: 'supports', set } };
   }
-  const side = precision.window ?? 0;
-  if (side % 2 !== 1 || side > 2 * Math.max(height, width)) throw argumentError(`${field}.window`, 'an odd number of pixels within the image', side);
-  return { groups: height * width, precision: { kind: 'window', side } };
+  const kind = precision.equivariant === undefined ? 'window' : 'equivariant';
+  const side = precision[kind] ?? 0;
+  if (side % 2 !== 1 || side > 2 * Math.max(height, width)) throw argumentError(`${field}.${kind}`, 'an odd number of pixels within the image', side);
+  return { groups: height * width, precision: { kind, side } };
 }

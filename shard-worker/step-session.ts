@@ -3,17 +3,20 @@
  * Partitions are computed side by side; their partials are merged along the one tree before they are sent.
  */
 
+import type { GroupsPart } from '../proto/generated/golddiff/v1/GroupsPart.js';
 import type { StepRequest__Output } from '../proto/generated/golddiff/v1/StepRequest.js';
 import type { StepResponse } from '../proto/generated/golddiff/v1/StepResponse.js';
 import type { SumsPart } from '../proto/generated/golddiff/v1/SumsPart.js';
 import { argumentError, asGolddiffError, GolddiffError, invariant } from '../shared/errors.js';
 import { DATA_PLANE_CHUNK_BYTES, GROUPS_PER_THREAD, TIMER_MS_MAX } from '../shared/limits.js';
-import { mergeGrouped, type GroupedPartial } from '../shared/math/grouped-partial.js';
+import { mergeBlocked, type BlockedPartial } from '../shared/math/blocked-partial.js';
+import { mergeGrouped } from '../shared/math/grouped-partial.js';
 import type { TreeNode } from '../shared/math/merge-tree.js';
 import { mergeScalars, mergeSums, type PosteriorScalars, type PosteriorSums } from '../shared/math/partial-posterior.js';
-import type { Backend, BackendStep, LogitHistogram, RankRequest, StageCuts, StepQueries } from './backends/backend.js';
+import type { Backend, BackendStep, LogitHistogram, PartitionScalars, RankRequest, StageCuts, StepQueries } from './backends/backend.js';
 import type { CandidateSearch } from './candidates/candidate-search.js';
-import { groupsParts } from './grouped-replies.js';
+import { blockPartial, type RowSpan } from './block-partials.js';
+import { blocksParts, groupsParts } from './grouped-replies.js';
 import { mergeAsTheyCome } from './merge-as-they-come.js';
 import { mergeHistograms, mergeLeaves } from './merge-leaves.js';
 import { QueryAssembly } from './query-assembly.js';
@@ -21,6 +24,7 @@ import {
   bytesOf,
   decodeAggregate,
   decodeScreen,
+  encodeProofs,
   encodeScreen,
   type AggregateRequest,
   type ScreenRequest,
@@ -29,12 +33,14 @@ import {
 
 export type StepReply = Omit<StepResponse, 'stepId' | 'body'>;
 export type StepOutcome = 'ok' | 'failed' | 'cancelled';
-export type ComputePhase = 'screen' | 'scalars' | 'sums' | 'groups';
+export type ComputePhase = 'screen' | 'scalars' | 'sums' | 'groups' | 'blocks';
 
 export interface StepSessionSettings {
   readonly opening: StepOpening;
   /** all partitions of the data set, ascending */
   readonly present: readonly number[];
+  /** where a partition's rows lie in the data set */
+  readonly spanOf: (partition: number) => RowSpan;
   readonly backend: Backend;
   /** [C, H, W] of the data set */
   readonly shape: readonly [number, number, number];
@@ -58,10 +64,12 @@ export class StepSession {
   /** partitions restricted to candidates -> their rows */
   readonly #searched = new Map<number, number>();
   readonly #cancelled = new Int32Array(new SharedArrayBuffer(4));
+  /** of blocks of rows that are being scored */
+  readonly #blockSteps = new Set<BackendStep>();
   #busy = false;
   #over = false;
   /** of the last request for scalars: sums need each partition's own maximum */
-  #scalars: { readonly cuts: StageCuts; readonly leaves: ReadonlyMap<number, PosteriorScalars> } | undefined;
+  #scalars: { readonly cuts: StageCuts; readonly leaves: ReadonlyMap<number, PartitionScalars> } | undefined;
 
   constructor(settings: StepSessionSettings) {
     const { batch, rowValues, xDtype, timeoutMs } = settings.opening;
@@ -117,6 +125,7 @@ export class StepSession {
     clearTimeout(this.#timer);
     Atomics.store(this.#cancelled, 0, 1);
     this.#step?.close();
+    for (const step of this.#blockSteps) step.close();
     this.#scalars = undefined;
     this.#settings.onEnd(outcome, failure);
   }
@@ -177,6 +186,8 @@ export class StepSession {
   async #aggregate(request: AggregateRequest, step: BackendStep): Promise<StepReply> {
     const startedMs = performance.now();
     if (request.stage === 'groups') return this.#groups(request.cuts, step);
+    if (request.cuts.poolShare && step.provesPools !== true) return { scalars: {} };
+    if (request.stage === 'blocks') return this.#blocks(request.cuts);
     const leaves = await this.#leafScalars(request.cuts, step);
     if (request.stage !== 'sums') {
       const computeMs = performance.now() - startedMs;
@@ -192,6 +203,7 @@ export class StepSession {
             rows: [...value.rows],
           })),
           computeMs,
+          proofs: [...leaves].flatMap(([partition, { proofs }]) => (proofs ? [encodeProofs(partition, proofs)] : [])),
         },
       };
     }
@@ -241,25 +253,48 @@ export class StepSession {
     return { sumsDone: { skippedShare: [...skippedShare], histograms, computeMs, parts: last } };
   }
 
-  async #groups(cuts: StageCuts, step: BackendStep): Promise<StepReply> {
+  #groups(cuts: StageCuts, step: BackendStep): Promise<StepReply> {
+    return this.#nodes('groups', (partition) => step.groups(partition, cuts), mergeGrouped, groupsParts);
+  }
+
+  #blocks(cuts: StageCuts): Promise<StepReply> {
+    const { opening, backend, spanOf } = this.#settings;
+    const queries = this.#queries!;
+    const onOpen = (step: BackendStep): (() => void) => {
+      if (this.#over) throw new GolddiffError('CANCELLED', 'The step was closed');
+      this.#blockSteps.add(step);
+      return () => this.#blockSteps.delete(step);
+    };
+    const { blockRows } = opening;
+    const partial = (partition: number): Promise<BlockedPartial> =>
+      blockPartial({ backend, queries, partition, span: spanOf(partition), blockRows, cuts, onOpen });
+    return this.#nodes('blocks', partial, mergeBlocked, blocksParts);
+  }
+
+  /** Partials larger than a message, merged and sent as they come. */
+  async #nodes<T>(
+    phase: ComputePhase,
+    compute: (partition: number) => Promise<T>,
+    merge: (left: T, right: T) => T,
+    partsOf: (node: TreeNode, value: T) => (GroupsPart & { data: Buffer })[],
+  ): Promise<StepReply> {
     const { opening, present, backend } = this.#settings;
     const startedMs = performance.now();
     const sideBySide = GROUPS_PER_THREAD * backend.computeThreads;
-    const groups = (partition: number): Promise<GroupedPartial> => step.groups(partition, cuts);
-    for await (const { node, value } of mergeAsTheyCome(opening.partitions, present, sideBySide, groups, mergeGrouped)) {
-      for (const groupsPart of groupsParts(node, value)) {
+    for await (const { node, value } of mergeAsTheyCome(opening.partitions, present, sideBySide, compute, merge)) {
+      for (const groupsPart of partsOf(node, value)) {
         await this.#reply({ groupsPart });
         this.#settings.onSent?.(groupsPart.data.length);
       }
     }
     // With the merges and the sending in between, which other partitions are computed meanwhile.
     const computeMs = performance.now() - startedMs;
-    this.#settings.onCompute?.('groups', computeMs / 1000);
+    this.#settings.onCompute?.(phase, computeMs / 1000);
     return { groupsDone: { computeMs } };
   }
 
   /** Scalars of every partition after the cuts, kept for the sums that follow. */
-  async #leafScalars(cuts: StageCuts, step: BackendStep): Promise<ReadonlyMap<number, PosteriorScalars>> {
+  async #leafScalars(cuts: StageCuts, step: BackendStep): Promise<ReadonlyMap<number, PartitionScalars>> {
     if (this.#scalars && sameCuts(this.#scalars.cuts, cuts)) return this.#scalars.leaves;
     const { partitions } = this.#settings.opening;
     const found = await Promise.all(partitions.map((partition) => step.scalars(partition, cuts)));
@@ -306,6 +341,7 @@ function pause(): Promise<void> {
 }
 
 function sameCuts(a: StageCuts, b: StageCuts): boolean {
+  if (a.poolShare?.join() !== b.poolShare?.join()) return false;
   return (['presample', 'proxy', 'full'] as const).every((stage) => {
     const one = a[stage];
     const other = b[stage];

@@ -94,7 +94,7 @@ export class StepStream {
     this.#failed.delete(id);
     try {
       if (draining.aborted) throw new GolddiffError('DRAINING', 'The worker is stopping and opens no more steps');
-      const { shape, present } = store.dataSet(open.dataSet);
+      const { shape, present, spanOf } = store.dataSet(open.dataSet);
       const opening = decodeOpen(open, shape, (sha256) => supports.get(sha256));
       store.checkHeld(open.dataSet, open.epoch, opening.partitions);
       const leave = admission.enter(stateBytes(opening, backend.computeThreads));
@@ -102,6 +102,7 @@ export class StepStream {
       const session = new StepSession({
         opening,
         present,
+        spanOf,
         backend,
         shape,
         candidates,

@@ -19,11 +19,13 @@ export const SEED_MAX = Number.MAX_SAFE_INTEGER;
 
 /** Public messages: x0hat, score and eps of 256 x 12,288 in float32 are 38 MB. */
 export const PUBLIC_MESSAGE_BYTES_MAX = 64 * 1024 * 1024;
+/** HTTP/2 window that a coordinator offers to its clients: a small batch arrives without a stop, and a slow coordinator still stops a fast client soon. */
+export const PUBLIC_WINDOW_BYTES = 1024 * 1024;
 /** Internal messages are chunks and scalars; a screen part of a large batch is the biggest. */
 export const INTERNAL_MESSAGE_BYTES_MAX = 64 * 1024 * 1024;
 /** Piece of a tensor on the data plane. */
 export const DATA_PLANE_CHUNK_BYTES = 256 * 1024;
-/** HTTP/2 window that a coordinator offers to a worker: keeps a stream of sums from stopping every 64 KiB. */
+/** HTTP/2 window that coordinator and worker offer to each other: keeps queries and sums from stopping every 64 KiB. */
 export const DATA_PLANE_WINDOW_BYTES = 8 * 1024 * 1024;
 
 /** Steps that a coordinator runs at once; more would only share the same workers. */
@@ -68,6 +70,8 @@ export const HISTOGRAM_BINS_PER_NAT = 32;
 /** Half-width of a rank window in standard deviations of the local rank, for shuffled rows: one round almost always. */
 export const RANK_WINDOW_SIGMAS = 6;
 /** Added to the half-width, for small partitions. */
+/** A pool of so many subsets or more: there few rows matter, and a proof that cuts do not bind mostly holds. On MNIST and CIFAR-10 from t = 300 down. */
+export const POOL_PROOF_RATIO = 3;
 export const RANK_WINDOW_SLACK = 8;
 /** Rounds of a rank search; each widens the windows fourfold, so this many span any partition. */
 export const RANK_ROUNDS_MAX = 24;
@@ -173,6 +177,8 @@ export const SUPPORTS_TIMEOUT_MS = 30_000;
 export const NOISE_RATIO_MIN = 1e-9;
 /** Pixels per side of a patch: beyond any image that fits a row. */
 export const PATCH_SIZE_MAX = 4_095;
+/** Locations of an image whose patches are taken from everywhere: each pair of them is a distance, 16.7 million a row at 64 x 64, which is half a second. */
+export const EQUIVARIANT_LOCATIONS_MAX = 4_096;
 /** Partitions of one step with groups that a worker has under way for each compute thread: the next is ready when one is done, and few partials wait. */
 export const GROUPS_PER_THREAD = 2;
 

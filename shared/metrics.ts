@@ -82,6 +82,12 @@ export const COORDINATOR_METRICS = {
     buckets: MASS_BUCKETS,
     help: 'Bound on the posterior mass of the rows left out of a query, by kind of bound (EXACT, CERTIFIED, HEURISTIC).',
   },
+  budgetQueries: {
+    name: 'golddiff_coordinator_tail_mass_budget_queries_total',
+    type: 'counter',
+    labels: ['outcome'],
+    help: 'Queries with an error budget (max_tail_mass), by what it took: held (the first golden subset), raised (a larger one), exact (all rows).',
+  },
   coverage: {
     name: 'golddiff_coordinator_coverage_ratio',
     type: 'gauge',
@@ -105,7 +111,7 @@ export const WORKER_METRICS = {
     type: 'histogram',
     labels: ['phase'],
     buckets: DURATION_BUCKETS_SECONDS,
-    help: 'Compute time of one request within a step, by phase (screen, scalars, sums, groups).',
+    help: 'Compute time of one request within a step, by phase (screen, scalars, sums, groups, blocks).',
   },
   residentBytes: { name: 'golddiff_worker_resident_bytes', type: 'gauge', labels: [], help: 'Bytes of rows held ready for scoring.' },
   partitionsHeld: { name: 'golddiff_worker_partitions_held', type: 'gauge', labels: [], help: 'Partitions that are loaded and served.' },

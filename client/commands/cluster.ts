@@ -40,7 +40,7 @@ export function clusterCommand(): Command {
     .addOption(clientFlag('--cluster-name <NAME>', 'with --nats: clusters of different names share servers without meeting', clusterName))
     .addOption(clientFlag('--coordinators <C>', 'coordinators; more than one needs --nats', integer(1, EMBEDDED_COORDINATORS_MAX), '1'))
     .addOption(clientFlag('--listen <HOST:PORT>', 'address of the coordinator; port 0 takes a free one', hostPort, LISTEN_DEFAULT))
-    .addOption(clientFlag('--compute-threads <N>', 'threads of each worker (default: the cores divided among them)', integer(1, 1024)))
+    .addOption(clientFlag('--compute-threads <N>', 'threads of each worker (default: the cores divided among them, at least 2)', integer(1, 1024)))
     .addOption(clientFlag('--log-level <LEVEL>', 'of all processes, to stderr', logLevel, 'warn'))
     .option('--json', 'print the endpoints as one line of JSON')
     .addCommand(statusCommand())

@@ -136,7 +136,7 @@ function statistics(flags: DenoiseFlags, results: readonly ScoreResult[]): objec
     maxWeight: all((r) => r.maxWeight),
     goldenRows: all((r) => r.goldenRows),
     tailMassBound: all((r) => r.tailMassBound),
-    tailMassKind: results[0]?.tailMassKind,
+    tailMassKinds: results.flatMap((r) => r.tailMassKinds),
     rows50: all((r) => r.massRows?.rows50),
     rows90: all((r) => r.massRows?.rows90),
     rows99: all((r) => r.massRows?.rows99),

@@ -19,10 +19,12 @@ import {
 import type { RetrievalChoice } from '../retrieval.js';
 import type { DenoiserSettings } from '../score-call.js';
 import {
+  AGGREGATORS,
   DENOISERS,
   GOLDEN_VARIANTS,
   PRESAMPLES,
   SEARCHES,
+  type AggregatorWord,
   type Denoiser,
   type GoldenVariantWord,
   type PresampleWord,
@@ -62,6 +64,13 @@ export const labelList: Parser<number[]> = (value, name) => {
   return labels;
 };
 
+/** A share of the mass: 0 would want every row and 1 none. */
+const budget: Parser<number> = (value, name) => {
+  const share = real(0, 1, true)(value, name);
+  if (share === 1) throw argumentError(name, 'a share below 1', value);
+  return share;
+};
+
 export function addTargetFlags(command: Command): Command {
   return command
     .addOption(clientFlag('--endpoint <HOST:PORT>', 'coordinator of a running cluster', hostPort))
@@ -94,8 +103,23 @@ export function addPosteriorFlags(command: Command): Command {
     .addOption(clientFlag('--proxy-resolution <PIXELS>', 'golden: pixels along H after pooling', integer(1, PROXY_RESOLUTION_MAX)))
     .addOption(clientFlag('--presample <auto|all>', 'golden, released: how many rows are pre-sampled (default auto)', wordOf(PRESAMPLES)))
     .addOption(clientFlag('--search <NAME>', 'golden, paper: how the pool is found: auto | scan | hnsw (default auto)', wordOf(SEARCHES)))
+    .addOption(clientFlag('--max-tail-mass <SHARE>', 'golden: bound that is accepted, in (0, 1); above it more rows are taken, at last all', budget))
+    .addOption(
+      clientFlag(
+        '--aggregator <NAME>',
+        'softmax (exact) | wss (mean of a softmax for each block of rows: biased, as in published baselines)',
+        wordOf(AGGREGATORS),
+      ),
+    )
+    .addOption(clientFlag('--block-rows <ROWS>', 'wss: rows in a block', rows))
     .addOption(clientFlag('--mask-threshold <SHARE>', 'pca: mask entries below this share of the largest are 0 (default .02)', real(0, 1, true)))
-    .addOption(clientFlag('--patch-size <PIXELS>', 'patch: pixels per side, odd (default by noise level, as published)', integer(1, PATCH_SIZE_MAX)))
+    .addOption(
+      clientFlag(
+        '--patch-size <PIXELS>',
+        'patch, patch-equivariant: pixels per side, odd (default by noise level, as published)',
+        integer(1, PATCH_SIZE_MAX),
+      ),
+    )
     .addOption(clientFlag('--labels <CLASSES>', 'posterior over rows of these classes: one for all, or one for each image', labelList))
     .addOption(clientFlag('--temperature <T>', 'divides the logits (default 1)', real(0, Infinity, true)))
     .addOption(clientFlag('--batch-rows <B>', `queries in one step, 1 to ${BATCH_ROWS_MAX}`, integer(1, BATCH_ROWS_MAX), String(BATCH_ROWS_DEFAULT)))
@@ -114,6 +138,9 @@ export interface PosteriorFlags {
   readonly proxyResolution?: number;
   readonly presample?: PresampleWord;
   readonly search?: SearchWord;
+  readonly maxTailMass?: number;
+  readonly aggregator?: AggregatorWord;
+  readonly blockRows?: number;
   readonly maskThreshold?: number;
   readonly patchSize?: number;
   readonly labels?: readonly number[];
@@ -122,27 +149,36 @@ export interface PosteriorFlags {
   readonly allowPartial?: boolean;
 }
 
+/** Denoisers that are made of patches. */
+export const PATCHES: readonly Denoiser[] = ['patch', 'patch-equivariant'];
+
 /** Errors: ARGUMENT_INVALID for a flag of another denoiser: it would have no effect. Undefined where there is no setting. */
 export function readDenoiserSettings({ denoiser, maskThreshold, patchSize }: PosteriorFlags): DenoiserSettings | undefined {
   if (maskThreshold !== undefined && denoiser !== 'pca') throw argumentError('--mask-threshold', '--denoiser pca', denoiser);
-  if (patchSize !== undefined && denoiser !== 'patch') throw argumentError('--patch-size', '--denoiser patch', denoiser);
+  if (patchSize !== undefined && !PATCHES.includes(denoiser)) throw argumentError('--patch-size', `--denoiser ${PATCHES.join(' or ')}`, denoiser);
   return maskThreshold === undefined && patchSize === undefined ? undefined : defined({ maskThreshold, patchSize });
 }
 
 /** Errors: ARGUMENT_INVALID for a golden flag beside --retrieval exact: it would have no effect. */
 export function readRetrieval(flags: PosteriorFlags): RetrievalChoice {
-  const { goldenVariant, kMin, kMax, k, candidatePool, proxyResolution, presample, search } = flags;
-  const golden = { variant: goldenVariant, kMin, kMax, k, candidatePool, proxyResolution, presample, search };
+  const { goldenVariant, kMin, kMax, k, candidatePool, proxyResolution, presample, search, maxTailMass } = flags;
+  const golden = { variant: goldenVariant, kMin, kMax, k, candidatePool, proxyResolution, presample, search, maxTailMass };
   const given = Object.entries(golden).filter(([, value]) => value !== undefined);
   if (search === 'hnsw' && goldenVariant === 'released')
     throw argumentError('--search', 'auto or scan, since --golden-variant released chooses among random rows, which no index holds,', search);
   if (flags.tolerance !== undefined && flags.retrieval === 'golden') throw argumentError('--tolerance', '--retrieval exact', 'golden');
-  if (flags.retrieval === 'golden') return { kind: 'golden', ...Object.fromEntries(given) };
+  const { aggregator, blockRows } = flags;
+  if ((aggregator === 'wss') !== (blockRows !== undefined))
+    throw aggregator === 'wss'
+      ? argumentError('--block-rows', 'the rows of a block with --aggregator wss', blockRows)
+      : argumentError('--block-rows', '--aggregator wss', aggregator);
+  const aggregation = defined({ aggregator, blockRows });
+  if (flags.retrieval === 'golden') return { kind: 'golden', ...Object.fromEntries(given), ...aggregation };
   if (given.length > 0) {
     const name = given[0]?.[0] === 'variant' ? 'goldenVariant' : (given[0]?.[0] ?? '');
     throw argumentError(`--${name.replace(/[A-Z]/g, (c) => `-${c.toLowerCase()}`)}`, '--retrieval golden', 'exact');
   }
-  return { kind: 'exact', ...(flags.tolerance === undefined ? {} : { tolerance: flags.tolerance }) };
+  return { kind: 'exact', ...(flags.tolerance === undefined ? {} : { tolerance: flags.tolerance }), ...aggregation };
 }
 
 /** Leaves out what is undefined, as exact optional properties want it. */

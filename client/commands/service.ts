@@ -8,6 +8,7 @@ import { spawn } from 'node:child_process';
 import { Command } from 'commander';
 
 import { serviceProgram } from '../embedded-cluster.js';
+import { SERVICE_NODE_FLAGS } from '../service-node-flags.js';
 
 const FORWARDED_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
@@ -19,14 +20,14 @@ export function serviceCommand(service: 'coordinator' | 'shard-worker', descript
     .allowUnknownOption()
     .passThroughOptions()
     .action(async (args: string[]) => {
-      process.exitCode = await runProgram(serviceProgram(service), args);
+      process.exitCode = await runProgram(serviceProgram(service), args, SERVICE_NODE_FLAGS);
     });
 }
 
 /** Runs a program of ours to its end with our own streams and gives its exit status; a death by signal counts as 1. */
-export function runProgram(program: string, args: readonly string[]): Promise<number> {
+export function runProgram(program: string, args: readonly string[], nodeFlags: readonly string[] = []): Promise<number> {
   // In a process group of its own, else Ctrl-C would reach it twice and the second one means "at once"; the IPC channel ends it if we are killed.
-  const child = spawn(process.execPath, [program, ...args], { stdio: ['inherit', 'inherit', 'inherit', 'ipc'], detached: true });
+  const child = spawn(process.execPath, [...nodeFlags, program, ...args], { stdio: ['inherit', 'inherit', 'inherit', 'ipc'], detached: true });
   const forward = (signal: NodeJS.Signals): void => void child.kill(signal);
   for (const signal of FORWARDED_SIGNALS) process.on(signal, forward);
   return new Promise((resolve, reject) => {

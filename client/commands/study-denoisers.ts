@@ -10,10 +10,13 @@ import type { DataSetInfo } from '../golddiff-client.js';
 import { offeredDenoisers, type SettingsOf } from '../studies/fidelity.js';
 import { DENOISERS, type Denoiser } from '../vocabulary.js';
 import type { ClientSession } from '../with-client.js';
-import { clientFlag } from './flags.js';
+import { clientFlag, PATCHES } from './flags.js';
 
 /** In place of names: whatever the cluster answers. */
 export const OFFERED = 'offered';
+
+/** Hundreds of times the work of any other: only where it is named. */
+const TOO_SLOW_UNNAMED: Denoiser = 'patch-equivariant';
 
 export type DenoiserChoice = readonly Denoiser[] | typeof OFFERED;
 
@@ -36,13 +39,19 @@ export function addDenoiserFlags(command: Command): Command {
     .addOption(
       clientFlag(
         '--denoiser <LIST>',
-        `some of ${Object.keys(DENOISERS).join(', ')}, or ${OFFERED}: all that the cluster has`,
+        `some of ${Object.keys(DENOISERS).join(', ')}, or ${OFFERED}: all that the cluster has but patch-equivariant`,
         denoiserList,
         'optimal',
       ),
     )
     .addOption(clientFlag('--mask-threshold <SHARE>', 'pca: mask entries below this share of the largest are 0 (default .02)', real(0, 1, true)))
-    .addOption(clientFlag('--patch-size <PIXELS>', 'patch: pixels per side, odd (default by noise level, as published)', integer(1, PATCH_SIZE_MAX)));
+    .addOption(
+      clientFlag(
+        '--patch-size <PIXELS>',
+        'patch, patch-equivariant: pixels per side, odd (default by noise level, as published)',
+        integer(1, PATCH_SIZE_MAX),
+      ),
+    );
 }
 
 /** Throws ARGUMENT_INVALID for a setting of a denoiser that is not looked at. */
@@ -50,8 +59,11 @@ export function denoiserSettings({ denoiser, maskThreshold, patchSize }: Denoise
   const has = (name: Denoiser): boolean => denoiser === OFFERED || denoiser.includes(name);
   const shown = String(denoiser);
   if (maskThreshold !== undefined && !has('pca')) throw argumentError('--mask-threshold', 'pca among --denoiser', shown);
-  if (patchSize !== undefined && !has('patch')) throw argumentError('--patch-size', 'patch among --denoiser', shown);
-  return { ...(maskThreshold === undefined ? {} : { pca: { maskThreshold } }), ...(patchSize === undefined ? {} : { patch: { patchSize } }) };
+  if (patchSize !== undefined && !PATCHES.some(has)) throw argumentError('--patch-size', `${PATCHES.join(' or ')} among --denoiser`, shown);
+  return {
+    ...(maskThreshold === undefined ? {} : { pca: { maskThreshold } }),
+    ...(patchSize === undefined ? {} : Object.fromEntries(PATCHES.map((name) => [name, { patchSize }]))),
+  };
 }
 
 /** Throws ARGUMENT_INVALID, with the cluster's reason, for one that was named and that it does not serve. @param level one of the study's */
@@ -62,7 +74,14 @@ export async function chosenDenoisers(
   level: NoiseLevel,
 ): Promise<readonly Denoiser[]> {
   const served = { name: dataSet.name, values: dataSet.shape.reduce((product, n) => product * n, 1) };
-  if (choice === OFFERED) return offeredDenoisers(client, Object.keys(DENOISERS) as Denoiser[], level, served, signal);
+  if (choice === OFFERED)
+    return offeredDenoisers(
+      client,
+      (Object.keys(DENOISERS) as Denoiser[]).filter((name) => name !== TOO_SLOW_UNNAMED),
+      level,
+      served,
+      signal,
+    );
   return offeredDenoisers(client, choice, level, served, signal, (refusal) => {
     throw new GolddiffError('ARGUMENT_INVALID', refusal.message, { field: '--denoiser' }, { cause: refusal });
   });

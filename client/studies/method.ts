@@ -14,7 +14,7 @@ export interface Method {
 }
 
 export const METHOD_FORMS =
-  'exact[:tolerance=SHARE], or paper or released[:k=ROWS,k-min=ROWS,k-max=ROWS,pool=ROWS|all,proxy=PIXELS,search=scan|hnsw,presample=all]';
+  'exact[:tolerance=SHARE,wss=ROWS], or paper or released[:k=ROWS,k-min=ROWS,k-max=ROWS,pool=ROWS|all,proxy=PIXELS,search=scan|hnsw,presample=all,wss=ROWS]';
 
 /** A pool of `all` rows has no proxy error: the subset is the true nearest rows. */
 const SETTINGS: Readonly<Record<string, { field: keyof GoldenRetrieval; only?: 'paper' | 'released' }>> = {
@@ -25,6 +25,8 @@ const SETTINGS: Readonly<Record<string, { field: keyof GoldenRetrieval; only?: '
   proxy: { field: 'proxyResolution' },
   search: { field: 'search', only: 'paper' },
   presample: { field: 'presample', only: 'released' },
+  /** the mean over blocks of so many rows in place of one softmax */
+  wss: { field: 'blockRows' },
 };
 
 /** @param rows eligible rows, for `pool=all` @throws ARGUMENT_INVALID */
@@ -35,9 +37,14 @@ export function parseMethod(text: string, rows: number): Method {
   if (kind === 'exact') {
     let exact: ExactRetrieval = { kind: 'exact' };
     for (const [key, value] of given) {
+      const blockRows = /^\d+$/.test(value ?? '') ? Number(value) : NaN;
+      if (key === 'wss' && blockRows >= 1 && blockRows <= rows) {
+        exact = { ...exact, aggregator: 'wss', blockRows };
+        continue;
+      }
       const tolerance = value === undefined || value.trim() === '' ? NaN : Number(value);
       if (key !== 'tolerance' || !(tolerance >= 0 && tolerance <= 0.5))
-        throw refuse('exact or exact:tolerance=SHARE with a share from 0 to 0.5', text);
+        throw refuse(`exact, exact:tolerance=SHARE with a share from 0 to 0.5 or exact:wss=ROWS with at most ${rows} rows`, text);
       exact = { ...exact, tolerance };
     }
     return { name: text, retrieval: exact };
@@ -49,6 +56,7 @@ export function parseMethod(text: string, rows: number): Method {
     if (setting === undefined || (setting.only !== undefined && setting.only !== kind)) throw refuse(METHOD_FORMS, text);
     golden[setting.field] = valueOf(setting.field, value ?? '', rows) ?? fail(refuse(`${METHOD_FORMS} with at most ${rows} rows`, text));
   }
+  if (golden['blockRows'] !== undefined) golden['aggregator'] = 'wss';
   return { name: text, retrieval: golden as unknown as GoldenRetrieval };
 }
 

@@ -15,6 +15,8 @@ export interface DenoiserQuery {
   readonly temperature: number;
   /** a subset of the rows is scored */
   readonly golden: boolean;
+  /** rows are weighed by blocks (WSS) */
+  readonly blocks: boolean;
   readonly settings: DenoiserSettings__Output;
 }
 
@@ -47,6 +49,8 @@ export type DenoiserPlan =
 export type PrecisionPlan =
   /** G = H*W: the side x side pixels around each location, all channels */
   | { readonly kind: 'window'; readonly side: number }
+  /** G = H*W: patches of that side, all channels, from all locations of a row */
+  | { readonly kind: 'equivariant'; readonly side: number }
   /** G = D: the locality mask at this level */
   | { readonly kind: 'locality'; readonly ratio: number; readonly threshold: number };
 

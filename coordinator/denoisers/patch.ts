@@ -5,7 +5,7 @@
 
 import { argumentError } from '../../shared/errors.js';
 import { noiseShare } from '../../shared/math/noise-schedule.js';
-import { distinct, type Denoiser } from './denoiser.js';
+import { distinct, type Denoiser, type DenoiserQuery } from './denoiser.js';
 
 /** Published sizes at 20 steps from low to high noise: a U-Net on MNIST, a ResNet with zero padding on CIFAR-10. */
 const GREY = { pixels: 28, sizes: [3, 3, 3, 5, 5, 7, 7, 7, 9, 9, 9, 11, 13, 15, 17, 21, 23, 23, 25, 27] } as const;
@@ -15,17 +15,26 @@ const SCHEDULE_PERIOD = 2.016;
 
 export const patch: Denoiser = {
   settings: ['patchSize'],
-  plan({ manifest, alpha, sigma, settings }) {
-    const [channels, height, width] = manifest.shape;
-    const sideMax = 2 * Math.max(height, width);
-    const { patchSize } = settings;
-    if (patchSize !== 0 && (patchSize % 2 !== 1 || patchSize > sideMax))
-      throw argumentError('denoiser_settings.patch_size', `an odd number of pixels below ${sideMax}, or 0 for the published sizes`, patchSize);
-    const sides = [...sigma].map((s, b) => patchSize || patchSide(channels, Math.max(height, width), noiseShare({ alpha: alpha[b]!, sigma: s })));
-    const { kinds, of } = distinct(sides, (side) => side);
+  plan(query) {
+    const [, height, width] = query.manifest.shape;
+    const { kinds, of } = patchSides(query);
     return { route: 'groups', groups: height * width, precisions: kinds.map((side) => ({ kind: 'window' as const, side })), of };
   },
 };
+
+/**
+ * The different sides of a batch, and which of them each query has: the size asked for, or the published one of its level.
+ * @throws ARGUMENT_INVALID
+ */
+export function patchSides({ manifest, alpha, sigma, settings }: DenoiserQuery): { kinds: number[]; of: Uint32Array } {
+  const [channels, height, width] = manifest.shape;
+  const sideMax = 2 * Math.max(height, width);
+  const { patchSize } = settings;
+  if (patchSize !== 0 && (patchSize % 2 !== 1 || patchSize > sideMax))
+    throw argumentError('denoiser_settings.patch_size', `an odd number of pixels below ${sideMax}, or 0 for the published sizes`, patchSize);
+  const sides = [...sigma].map((s, b) => patchSize || patchSide(channels, Math.max(height, width), noiseShare({ alpha: alpha[b]!, sigma: s })));
+  return distinct(sides, (side) => side);
+}
 
 /**
  * The published size at a noise level: between two steps by linear interpolation to the nearest odd number, for images of another size in proportion. Pictures

@@ -7,6 +7,7 @@ export const wiener: Denoiser = {
   settings: [],
   plan(query) {
     if (query.golden) throw argumentError('retrieval.kind', 'EXACT_SCAN with WIENER, which has no rows to choose', 'GOLDEN');
+    if (query.blocks) throw argumentError('retrieval.aggregator', 'SOFTMAX with WIENER, which has no weights', 'WSS');
     if (query.temperature !== 1) throw argumentError('temperature', '1 with WIENER, which has no weights', query.temperature);
     return { route: 'gaussian', ratio: covarianceLevels(query).ratio };
   },

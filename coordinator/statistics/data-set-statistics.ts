@@ -3,7 +3,7 @@
 import type { Manifest } from '../../shared/dataset/manifest.js';
 import { SUPPORT_SETS_BYTES_MAX } from '../../shared/limits.js';
 import { covarianceOf, type Covariance } from '../../shared/math/moment-sums.js';
-import { decodeSupportSet, supportSetHash, supportSizes } from '../../shared/math/support-set.js';
+import { decodeSupportSet, supportSetHash, supportSizes, votesForItself } from '../../shared/math/support-set.js';
 import { Algebra } from './algebra.js';
 import { readCovarianceFile, writeCovarianceFile } from './covariance-file.js';
 import type { GaussianAnswer } from './gaussian-mean.js';
@@ -23,6 +23,8 @@ export interface LocalitySupports {
   readonly voters: Uint32Array;
   /** [D] 1 = the value is the same in every row */
   readonly constant: Uint8Array;
+  /** [D] 1 = the value is among its own voters */
+  readonly votesForItself: Uint8Array;
 }
 
 export interface StatisticsSettings extends GatherSettings {
@@ -50,12 +52,13 @@ export class DataSetStatistics {
       const startedMs = performance.now();
       const covariance = await this.covariance(-1, this.#stop.signal);
       const data = await this.#algebra.locality(covariance, ratio, threshold);
-      const voters = supportSizes(decodeSupportSet(data));
+      const set = decodeSupportSet(data);
+      const voters = supportSizes(set);
       const D = voters.length;
       const constant = Uint8Array.from({ length: D }, (_, p) => (covariance.covariance[p * D + p] === 0 ? 1 : 0));
       const density = voters.reduce((sum, n) => sum + n, 0) / D ** 2;
       this.settings.log.info({ ratio, threshold, density, ms: Math.round(performance.now() - startedMs) }, 'locality mask made');
-      return { sha256: supportSetHash(data), data, voters, constant };
+      return { sha256: supportSetHash(data), data, voters, constant, votesForItself: votesForItself(set) };
     });
   }
 

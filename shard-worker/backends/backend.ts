@@ -10,6 +10,7 @@
 import type { GroupedPartial } from '../../shared/math/grouped-partial.js';
 import type { MomentSums } from '../../shared/math/moment-sums.js';
 import type { PosteriorScalars } from '../../shared/math/partial-posterior.js';
+import type { PoolProofs } from '../../shared/math/pool-proof.js';
 import type { SupportSet } from '../../shared/math/support-set.js';
 
 export type BackendName = 'reference' | 'native' | 'cuda' | 'tfjs';
@@ -67,7 +68,10 @@ export interface StepPrecision {
 
 export type Precision =
   /** G = H*W: the side x side pixels around each location, all channels, cut off at the border; side is odd */
-  { readonly kind: 'window'; readonly side: number } | { readonly kind: 'supports'; readonly set: SupportSet };
+  | { readonly kind: 'window'; readonly side: number }
+  | { readonly kind: 'supports'; readonly set: SupportSet }
+  /** G = H*W: the patches of that side at all locations of a row, zero outside the image, each with a weight; never beside another kind */
+  | { readonly kind: 'equivariant'; readonly side: number };
 
 export interface GoldenQueries {
   /** pixels along H after pooling */
@@ -87,7 +91,18 @@ export interface Cut {
   /** [B] */
   readonly rowId: Uint32Array;
 }
-export type StageCuts = Partial<Record<ScreenStage, Cut>>;
+export interface StageCuts extends Partial<Record<ScreenStage, Cut>> {
+  /**
+   * [B], of scalars and sums only: a query with a share > 0 is not cut; of the rows that its candidate pool could hold, that share of all, those that could matter are
+   * scored, and scalars come with proofs. Only for a step that `provesPools`.
+   */
+  readonly poolShare?: Float64Array;
+}
+
+export interface PartitionScalars extends PosteriorScalars {
+  /** where shares of the pool were given */
+  readonly proofs?: PoolProofs;
+}
 
 /** Which keys a screen returns: around a share of the eligible rows, or by explicit ranks. */
 export type RankRequest =
@@ -140,8 +155,10 @@ export interface BackendStep {
    * a partition, before anything else is asked of it in this step; the lists are left alone from then on. A backend that lacks it is given no candidates.
    */
   restrict?(partition: number, candidates: CandidateLists): void;
+  /** cuts with a poolShare are understood */
+  readonly provesPools?: boolean;
   screen(partition: number, stage: ScreenStage, cuts: StageCuts, ranks: RankRequest): Promise<PartitionScreen>;
-  scalars(partition: number, cuts: StageCuts): Promise<PosteriorScalars>;
+  scalars(partition: number, cuts: StageCuts): Promise<PartitionScalars>;
   sums(partition: number, cuts: StageCuts, global: GlobalScalars, negligibleShare: number, histogram: boolean): Promise<PartitionSums>;
   /** Of a step with a precision: the rows that pass the cuts, scored group by group. */
   groups(partition: number, cuts: StageCuts): Promise<GroupedPartial>;

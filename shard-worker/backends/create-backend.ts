@@ -3,6 +3,7 @@
 import type { Logger } from '../../shared/log.js';
 import type { Backend } from './backend.js';
 import { chooseBackend, type BackendFacts, type BackendWish } from './choose-backend.js';
+import { EquivariantThreads } from './equivariant-threads.js';
 import { chooseIsa, type IsaWish } from './native/choose-isa.js';
 import { loadAddon, type LoadedAddon } from './native/load-addon.js';
 import { NativeBackend } from './native/native-backend.js';
@@ -30,7 +31,7 @@ export function createBackend(settings: BackendSettings): Backend {
   if (choice.degraded) log.warn(facts, 'backend chosen, a faster one is missing');
   else log.info(facts, 'backend chosen');
   if (isa !== undefined && native && 'addon' in native)
-    return new TypeScriptGroups(new NativeBackend({ addon: native.addon, isa, computeThreads, deviceMemoryBytes }), log);
+    return new EquivariantThreads(new TypeScriptGroups(new NativeBackend({ addon: native.addon, isa, computeThreads, deviceMemoryBytes }), log), log);
   return new ReferenceBackend({ computeThreads, deviceMemoryBytes });
 }
 

@@ -49,6 +49,15 @@ export function supportSizes({ groups, firstRun, runs }: SupportSet): Uint32Arra
   });
 }
 
+/** [D] 1 = value p votes for its own group, p mod G. */
+export function votesForItself({ rowValues, groups, firstRun, runs }: SupportSet): Uint8Array {
+  return Uint8Array.from({ length: rowValues }, (_, p) => {
+    const g = p % groups;
+    for (let r = firstRun[g]!; r < firstRun[g + 1]!; r++) if (runs[2 * r]! <= p && p < runs[2 * r + 1]!) return 1;
+    return 0;
+  });
+}
+
 /** As in proto SupportSet. */
 export function encodeSupportSet({ rowValues, groups, firstRun, runs }: SupportSet): Uint8Array<ArrayBuffer> {
   const words = new Uint32Array(HEADER_WORDS + firstRun.length + runs.length);

@@ -11,6 +11,7 @@ import { DRAIN_GRACE_MS, KEEPALIVE_TIME_MS, KEEPALIVE_TIMEOUT_MS } from '../limi
 import type { Logger } from '../log.js';
 import { bindCall, type CallScope } from './handlers.js';
 import { reflectionDefinition } from './proto-package.js';
+import { setReceiveWindow } from './receive-window.js';
 
 export interface GrpcServerSettings {
   /** host:port; port 0 takes any free one */
@@ -19,6 +20,8 @@ export interface GrpcServerSettings {
   readonly log: Logger;
   /** largest message either way; beyond it RESOURCE_EXHAUSTED */
   readonly messageBytesMax: number;
+  /** what a caller may send before it has to wait; HTTP/2's own 64 KiB where absent */
+  readonly windowBytes?: number;
   /** Called when a call of these services has ended; `method` is "Service/Method". */
   readonly onCallEnd?: (call: { readonly method: string; readonly code: GrpcStatus; readonly seconds: number }) => void;
 }
@@ -43,6 +46,7 @@ export async function startGrpcServer(settings: GrpcServerSettings): Promise<Grp
     'grpc.keepalive_time_ms': KEEPALIVE_TIME_MS,
     'grpc.keepalive_timeout_ms': KEEPALIVE_TIMEOUT_MS,
   });
+  if (settings.windowBytes !== undefined) setReceiveWindow(server, settings.windowBytes);
   const names = settings.services.map(({ service }) => serviceName(service));
   const health = new HealthImplementation();
   const setServing = (serving: boolean): void => {

@@ -1,6 +1,6 @@
 /** A shard worker that answers at once, as a process: the real service over InstantBackend, and the echo beside it. Arguments: folders of data sets. */
 
-import { INTERNAL_MESSAGE_BYTES_MAX } from '../../shared/limits.js';
+import { DATA_PLANE_WINDOW_BYTES, INTERNAL_MESSAGE_BYTES_MAX } from '../../shared/limits.js';
 import { openDataSet } from '../../shared/dataset/data-set.js';
 import { createMetrics } from '../../shared/metrics.js';
 import { runService } from '../../shared/process-lifecycle.js';
@@ -26,6 +26,7 @@ await runService(
       ],
       log,
       messageBytesMax: INTERNAL_MESSAGE_BYTES_MAX,
+      windowBytes: DATA_PLANE_WINDOW_BYTES,
     });
     return {
       ready: { address: server.address },

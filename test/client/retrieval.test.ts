@@ -47,7 +47,19 @@ test('sizes and counters go as they are', () => {
   );
 });
 
+test('an error budget travels with golden retrieval', () => {
+  assert.equal(encodeRetrieval({ kind: 'golden', maxTailMass: 0.01 }).maxTailMass, 0.01);
+  assert.equal(encodeRetrieval({ kind: 'golden' }).maxTailMass, 0);
+});
+
 test('a tolerance travels with exact retrieval', () => {
   assert.deepEqual(encodeRetrieval({ kind: 'exact', tolerance: 0.01 }), { kind: 'EXACT_SCAN', tolerance: 0.01 });
   assert.deepEqual(encodeRetrieval({ kind: 'exact' }), { kind: 'EXACT_SCAN' });
+});
+
+test('an aggregator and its blocks travel with either retrieval', () => {
+  assert.deepEqual(encodeRetrieval({ kind: 'exact', aggregator: 'wss', blockRows: 9 }), { kind: 'EXACT_SCAN', aggregator: 'WSS', blockRows: 9 });
+  const { aggregator, blockRows } = encodeRetrieval({ kind: 'golden', aggregator: 'softmax' });
+  assert.deepEqual([aggregator, blockRows], ['SOFTMAX', undefined]);
+  assert.throws(() => encodeRetrieval({ kind: 'golden', aggregator: 'mean' as 'wss' }), { message: /one of softmax, wss for retrieval.aggregator/ });
 });

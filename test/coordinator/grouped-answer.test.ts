@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { leftOut } from '../../coordinator/grouped-bound.js';
 import { formGroupedAnswer, type MergedGroups } from '../../coordinator/grouped-answer.js';
 import { coverageOf } from '../../coordinator/step-assignments.js';
 import type { StepPlan } from '../../coordinator/step-plan.js';
@@ -28,7 +29,16 @@ const plan: StepPlan = {
 /** Groups: of two voters, of one, of none, and a constant one. */
 const precision: ReadyPrecision = {
   groups: 4,
-  kinds: [{ message: {}, supports: undefined, voters: Uint32Array.of(2, 1, 0, 1), constant: Uint8Array.of(0, 0, 0, 1) }],
+  kinds: [
+    {
+      message: {},
+      supports: undefined,
+      voters: Uint32Array.of(2, 1, 0, 1),
+      constant: Uint8Array.of(0, 0, 0, 1),
+      votesForItself: Uint8Array.of(1, 1, 0, 1),
+      weightsPerRow: 1,
+    },
+  ],
   of: Uint32Array.of(0),
 };
 const timings = () => ({ totalMs: 0, queueMs: 0, scatterMs: 0, screenMs: 0, aggregateMs: 0, mergeMs: 0, workerComputeMs: 0 });
@@ -47,18 +57,33 @@ function mergedOf(rows: number): MergedGroups {
 const near = (got: number, want: number): void => assert.ok(Math.abs(got - want) < 1e-12, `${got} against ${want}`);
 
 test('means over groups with voters, the worst weight and bound, and constants in none of them', () => {
-  const answer = formGroupedAnswer(plan, precision, mergedOf(6), timings());
+  const bytes = { ...plan, manifest: { ...manifest, dtype: 'u8' as const } };
+  const answer = formGroupedAnswer(bytes, precision, mergedOf(6), timings());
   assert.deepEqual([...answer.x0hat], [0.5, -0.5, 0.5, 1]);
   near(answer.logZ[0]!, (-1 + Math.log(2) - 2 + Math.log(1.5)) / 2);
   const perVoter = Math.log(2 * Math.PI * SIGMA ** 2) / 2;
   near(answer.logEvidence[0]!, (-1 + Math.log(2) - 2 * perVoter - 2 + Math.log(1.5) - perVoter) / 2 - Math.log(10));
   near(answer.effectiveSupport[0]!, (4 / 1.25 + 1.5 ** 2 / 1.1) / 2);
   near(answer.maxWeight[0]!, 1 / 1.5);
-  // Four rows were not scored: 4 e^-4 / (2 + ..), 4 e^-1 / (1.5 + ..), and 4 / 10 where nothing votes.
-  near(answer.tailMassBound[0]!, Math.max((4 * Math.exp(-4)) / (2 + 4 * Math.exp(-4)), (4 * Math.exp(-1)) / (1.5 + 4 * Math.exp(-1)), 0.4));
-  assert.equal(answer.tailMassKind, 'HEURISTIC');
+  // Four rows were not scored, of a weight of 1 at most each; x is 0, so that little is proven at this noise, and the worst value is the second or the first.
+  const bounds = [
+    { logOutside: Math.log(4 / 2) + 1, mean: 0.5, votes: true },
+    { logOutside: Math.log(4 / 1.5) + 2, mean: -0.5, votes: true },
+    { logOutside: Math.log(4 / 6), mean: 0.5, votes: false },
+  ].map((value) => leftOut({ ...value, centre: 0, width: SIGMA }, { low: -1, high: 1 }));
+  near(answer.tailMassBound[0]!, Math.max(...bounds));
+  assert.equal(answer.tailMassKind, 'CERTIFIED');
   assert.deepEqual(answer.goldenRows, [6]);
   assert.equal(answer.massRows, undefined);
+});
+
+test('rows of any size are bounded by the share of their mass, a bound that more weights for each row raise', () => {
+  const floats = { ...plan, manifest: { ...manifest, dtype: 'f32' as const } };
+  const few = mergedOf(6);
+  few.partial.maxLogit.fill(0);
+  near(formGroupedAnswer(floats, precision, few, timings()).tailMassBound[0]!, 4 / (1.5 + 4));
+  const patches = { ...precision, kinds: [{ ...precision.kinds[0]!, weightsPerRow: 9 }] };
+  near(formGroupedAnswer(floats, patches, few, timings()).tailMassBound[0]!, 36 / (1.5 + 36));
 });
 
 test('with every row scored nothing is left out', () => {

@@ -46,6 +46,15 @@ test('what is out of range is refused with its field', () => {
     () => fields.checkRetrieval({ kind: 'GOLDEN', variant: 7 } as unknown as Retrieval__Output),
     () => fields.checkRetrieval({ kind: 'GOLDEN', search: 9 } as unknown as Retrieval__Output),
     () => fields.checkRetrieval({ kind: 'GOLDEN', variant: 'RELEASED', search: 'SEARCH_HNSW' } as unknown as Retrieval__Output),
+    () => fields.checkRetrieval({ kind: 'GOLDEN', maxTailMass: 1 } as unknown as Retrieval__Output),
+    () => fields.checkRetrieval({ kind: 'GOLDEN', maxTailMass: -0.1 } as unknown as Retrieval__Output),
+    () => fields.checkRetrieval({ kind: 'GOLDEN', maxTailMass: NaN } as unknown as Retrieval__Output),
+    () => fields.checkRetrieval({ kind: 'EXACT_SCAN', maxTailMass: 0.1 } as unknown as Retrieval__Output),
+    () => fields.checkRetrieval({ kind: 'EXACT_SCAN', aggregator: 5 } as unknown as Retrieval__Output),
+    () => fields.checkRetrieval({ kind: 'EXACT_SCAN', aggregator: 'WSS', blockRows: 0 } as unknown as Retrieval__Output),
+    () => fields.checkRetrieval({ kind: 'EXACT_SCAN', aggregator: 'SOFTMAX', blockRows: 3 } as unknown as Retrieval__Output),
+    () => fields.checkRetrieval({ kind: 'GOLDEN', aggregator: 'WSS', blockRows: 3, search: 'SEARCH_HNSW' } as unknown as Retrieval__Output),
+    () => fields.checkRetrieval({ kind: 'GOLDEN', aggregator: 'WSS', blockRows: 3, maxTailMass: 0.1 } as unknown as Retrieval__Output),
     () => fields.checkMagnitude('field', Float64Array.of(0, 0, 1e31, 0), 2),
   ]) {
     assert.throws(refused, { code: 'ARGUMENT_INVALID' });

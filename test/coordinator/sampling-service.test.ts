@@ -107,7 +107,7 @@ test('bad arguments of a run are refused before its first step', async (t) => {
     [{ initialNoise: encodeTensor(new Float32Array(D).fill(NaN), [1, D], 'F32') }, /initial_noise\[0\]/],
   ];
   for (const [request, message] of refusals) await assert.rejects(sample(request), { message });
-  await assert.rejects(sample({ count: 1, denoiser: 'PATCH_EQUIVARIANT' }), { code: 'UNSUPPORTED' });
+  await assert.rejects(sample({ count: 1, denoiser: 77 as never }), { code: 'ARGUMENT_INVALID' });
   await assert.rejects(sample({ count: 1, dataSet: 'other' }), { code: 'DATA_SET_UNKNOWN' });
 });
 

@@ -78,12 +78,7 @@ const REFUSALS: readonly { name: string; change: Partial<ScoreRequest>; code: Er
   { name: 'an unknown data set', change: { dataSet: 'unheard-of' }, code: 'DATA_SET_UNKNOWN', message: /"unheard-of"/ },
   { name: 'a label that nobody has', change: { labels: [1, 7] }, code: 'ARGUMENT_INVALID', message: /labels\[1\] but received 7/ },
   { name: 'as many labels as neither one nor B', change: { labels: [1, 0, 1] }, code: 'ARGUMENT_INVALID', message: /1 or 2 values for labels/ },
-  {
-    name: 'a denoiser that is not here yet',
-    change: { denoiser: 'PATCH_EQUIVARIANT' },
-    code: 'UNSUPPORTED',
-    message: /denoiser but received "PATCH_EQUIVARIANT"/,
-  },
+  { name: 'a denoiser of another release', change: { denoiser: 77 as never }, code: 'ARGUMENT_INVALID', message: /denoiser but received 77/ },
   { name: 'a temperature below 0', change: { temperature: -1 }, code: 'ARGUMENT_INVALID', message: /temperature/ },
   { name: 'a result of bytes', change: { resultDtype: 'U8' }, code: 'ARGUMENT_INVALID', message: /result_dtype/ },
   {

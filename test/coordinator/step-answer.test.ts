@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { formAnswer, type MergedStep } from '../../coordinator/step-answer.js';
-import { eligibleRows, type StepPlan } from '../../coordinator/step-plan.js';
+import { eligibleRows, type GoldenPlan, type StepPlan } from '../../coordinator/step-plan.js';
 import { randomDataSet } from './test-data.js';
 
 const { manifest } = randomDataSet({ rows: 30, partitions: 3, shape: [1, 1, 2] });
@@ -54,6 +54,22 @@ test('rows outside a golden subset are bounded by its last row', () => {
   const tail = 10 * Math.exp(-3 + 2);
   assert.equal(answer.tailMassKind, 'HEURISTIC');
   assert.ok(Math.abs(answer.tailMassBound[0]! - (0.01 + tail / (4 + tail))) < 1e-12);
+});
+
+test('rows that the pre-sample left out may be the nearest of all, however far the last row inside lies', () => {
+  // The pre-sample saw 20 of 30 rows, far away; the bound by the last row inside alone would be 1e-10.
+  const presample = Float64Array.of(20);
+  const released = { ...plan, golden: { presample } as unknown as GoldenPlan };
+  const far = merged({ lastDistance: Float64Array.of(40) }, { rows: 12, maxLogit: -50, mass: 1 });
+  assert.equal(formAnswer(released, far, timings()).tailMassBound[0], 1);
+  assert.equal(formAnswer(released, far, timings()).tailMassKind, 'HEURISTIC');
+  // On the spot: 10 rows unseen of a weight of 1 at most, and 8 that were seen and lie beyond the last.
+  const near = merged({ lastDistance: Float64Array.of(0.25) }, { rows: 12, maxLogit: 0, mass: 4 });
+  const tail = 10 + 8 * Math.exp(-0.5);
+  assert.ok(Math.abs(formAnswer(released, near, timings()).tailMassBound[0]! - tail / (4 + tail)) < 1e-12);
+  // With everything seen it is the last row alone that counts.
+  const seen = { ...plan, golden: { presample: Float64Array.of(30) } as unknown as GoldenPlan };
+  assert.ok(formAnswer(seen, far, timings()).tailMassBound[0]! < 1e-10);
 });
 
 test('rounding does not push the support out of its range', () => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Retrieval__Output } from '../../proto/generated/golddiff/v1/Retrieval.js';
-import { eligibleRows, planGolden, rowValues } from '../../coordinator/step-plan.js';
+import { allowedErrors, blocksOf, eligibleRows, planGolden, rowValues } from '../../coordinator/step-plan.js';
 import { randomDataSet } from './test-data.js';
 
 const { manifest } = randomDataSet({ rows: 100, partitions: 3, classes: 3, shape: [1, 4, 4] });
@@ -52,4 +52,20 @@ test('sizes that do not fit are refused with their field', () => {
       data: { field },
     });
   }
+});
+
+test('an error budget is in the plan, and a tiny one makes what is proven to be negligible smaller too', () => {
+  assert.deepEqual(allowedErrors(null), {});
+  assert.deepEqual(allowedErrors(golden({ maxTailMass: 0, tolerance: 0 })), {});
+  assert.deepEqual(allowedErrors(golden({ maxTailMass: 0.01, tolerance: 0 })), { maxTailMass: 0.01 });
+  assert.deepEqual(allowedErrors(golden({ maxTailMass: 1e-9, tolerance: 0 })), { maxTailMass: 1e-9, tolerance: 5e-10 });
+  assert.deepEqual(allowedErrors({ ...golden({ maxTailMass: 0 }), kind: 'EXACT_SCAN', tolerance: 0.1 }), { tolerance: 0.1 });
+});
+
+test('blocks of rows are a field of the plan where they are asked for, and keep the search to scans', () => {
+  const wss = golden({ aggregator: 'WSS', blockRows: 9, search: 'SEARCH_AUTO' });
+  const searchOf = (retrieval: Retrieval__Output) => planGolden(manifest, retrieval, counters, Float64Array.of(100), ...levels(0.5))?.search;
+  assert.deepEqual([searchOf(wss), searchOf({ ...wss, aggregator: 'SOFTMAX' })], ['SEARCH_SCAN', 'SEARCH_AUTO']);
+  assert.deepEqual(blocksOf(wss), { blockRows: 9 });
+  assert.deepEqual([blocksOf(null), blocksOf({ ...wss, aggregator: 'SOFTMAX' })], [{}, {}]);
 });

@@ -30,23 +30,35 @@ test('windows go by their side, and their voters are those in the picture', asyn
     );
     assert.ok(kind.constant.every((c) => c === 0));
     assert.equal(kind.supports, undefined);
+    assert.deepEqual([kind.votesForItself.length, kind.votesForItself.every((own) => own === 1), kind.weightsPerRow], [30, true, 1]);
   });
+});
+
+test('patches from everywhere have a weight for each location, and are compared beyond the border too', async () => {
+  const precisions = [{ kind: 'equivariant' as const, side: 3 }];
+  const ready = await makeReady(planOf({ route: 'groups', groups: 15, precisions, of: Uint32Array.of(0) }), noMask, signal);
+  const { message, supports, voters, constant, votesForItself, weightsPerRow } = ready!.kinds[0]!;
+  assert.deepEqual([message, supports, weightsPerRow], [{ equivariant: 3 }, undefined, 15]);
+  assert.ok(voters.length === 15 && voters.every((n) => n === 2 * 9));
+  assert.ok(constant.every((c) => c === 0) && votesForItself.length === 30 && votesForItself.every((own) => own === 1));
 });
 
 test('masks are asked for one after the other, and go by their hash', async () => {
   const asked: number[] = [];
+  const votesForItself = Uint8Array.from({ length: 30 }, (_, p) => p % 2);
   const source: PrecisionSource = {
     locality: async (ratio, threshold) => {
       asked.push(ratio);
       assert.equal(threshold, 0.02);
       await new Promise((resolve) => setImmediate(resolve));
       assert.equal(asked[asked.length - 1], ratio, 'the next is asked for when this one is there');
-      return { sha256: `hash ${ratio}`, data: new Uint8Array(3), voters: new Uint32Array(30), constant: new Uint8Array(30) };
+      return { sha256: `hash ${ratio}`, data: new Uint8Array(3), voters: new Uint32Array(30), constant: new Uint8Array(30), votesForItself };
     },
   };
   const precisions = [4, 2].map((ratio) => ({ kind: 'locality' as const, ratio, threshold: 0.02 }));
   const ready = await makeReady(planOf({ route: 'groups', groups: 30, precisions, of: Uint32Array.of(0, 1) }), source, signal);
   assert.deepEqual(asked, [4, 2]);
+  assert.deepEqual(ready?.kinds[1]?.votesForItself, votesForItself);
   assert.deepEqual(
     ready?.kinds.map(({ message, supports }) => [message.supports, supports?.sha256]),
     [

@@ -14,6 +14,7 @@ const answer = (): StepAnswer =>
     goldenRows: [5],
     effectiveSupport: [2],
     tailMassBound: [0],
+    tailMassKinds: ['EXACT'],
     tailMassKind: 'EXACT',
     timings: { totalMs: 3, queueMs: 0, scatterMs: 1, screenMs: 0, aggregateMs: 1, mergeMs: 1, workerComputeMs: 1 },
   }) as unknown as StepAnswer;

@@ -4,9 +4,11 @@ import type { StepResponse__Output } from '../../proto/generated/golddiff/v1/Ste
 import type { LinkedStep, StepBody } from '../../coordinator/worker-link.js';
 import { WorkerStep } from '../../coordinator/worker-step.js';
 import { DATA_PLANE_CHUNK_BYTES, HISTOGRAM_BINS } from '../../shared/limits.js';
+import { blockedLeaf, encodeBlocked } from '../../shared/math/blocked-partial.js';
+import { emptyGroupedPartial } from '../../shared/math/grouped-partial.js';
 import { emptyScalars } from '../../shared/math/partial-posterior.js';
 
-type Reply = Partial<Record<'screenPart' | 'screenDone' | 'scalars' | 'sumsPart' | 'sumsDone' | 'failure', unknown>>;
+type Reply = Partial<Record<'screenPart' | 'screenDone' | 'scalars' | 'sumsPart' | 'sumsDone' | 'groupsPart' | 'groupsDone' | 'failure', unknown>>;
 
 /** A step whose worker has said in advance what it will answer. */
 function step(replies: Reply[], partitions = [0, 1], batch = 1, dim = 2) {
@@ -118,4 +120,16 @@ test('a failure of the worker keeps its code, and an answer out of turn is a bro
   await assert.rejects(step([{ failure }]).worker.scalars([]), { code: 'EPOCH_STALE', message: 'moved' });
   await assert.rejects(step([{ failure: { ...failure, code: 'SURPRISE' } }]).worker.scalars([]), { code: 'INTERNAL', message: 'moved' });
   await assert.rejects(step([{ screenDone: { computeMs: 0 } }]).worker.scalars([]), { code: 'INTERNAL', message: /out of turn/ });
+});
+
+test('blocks come in pieces as groups do, and end the step', async () => {
+  const partial = emptyGroupedPartial(1, 1, 2);
+  partial.rows[0] = 3;
+  const leaf = blockedLeaf([{ block: 4, partial }]);
+  const data = Buffer.from(encodeBlocked(leaf));
+  const parts = [data.subarray(0, 9), data.subarray(9)].map((piece) => ({ groupsPart: { level: 1, index: 0, rows: [], data: piece } }));
+  const { worker, sent, ends } = step([...parts, { groupsDone: { computeMs: 2 } }]);
+  assert.deepEqual((await worker.blocks([], 1)).get('1:0'), leaf);
+  assert.deepEqual([sent[0]!.aggregate!.stage, sent[0]!.aggregate!.last, ends], ['BLOCKS', true, ['ended']]);
+  await assert.rejects(step([parts[0]!, { groupsDone: { computeMs: 0 } }]).worker.blocks([], 1), { code: 'INTERNAL', message: /end after 9/ });
 });

@@ -106,7 +106,9 @@ test('pools of one row and of nearly all rows, labels, auto and the released var
   assert.deepEqual((await score(100, 'hnsw', { kMin: 1, kMax: 1, k: 1, candidatePool: 1 })).goldenRows, new Array(BATCH).fill(1));
   assert.deepEqual((await score(100, 'hnsw', { candidatePool: ROWS - 1 })).goldenRows.length, BATCH);
   assert.deepEqual(valuesOf(await score(100, 'hnsw', {}, [3])), valuesOf(await score(100, 'scan', {}, [3])));
-  assert.deepEqual(valuesOf(await score(100, 'auto')), valuesOf(await score(100, 'scan')), 'auto scans partitions of this size');
+  const [chosen, scanned] = [await score(100, 'auto'), await score(100, 'scan')];
+  assert.deepEqual(chosen.goldenRows, scanned.goldenRows, 'auto scans partitions of this size, or proves what a scan would find');
+  chosen.x0hat.forEach((value, i) => assert.ok(Math.abs(value - scanned.x0hat[i]!) < X0HAT_TOLERANCE));
   assert.equal((await score(500, 'auto', { variant: 'released' })).goldenRows.length, BATCH);
   await assert.rejects(score(500, 'hnsw', { variant: 'released' }), { code: 'ARGUMENT_INVALID', message: /retrieval\.search/ });
 });

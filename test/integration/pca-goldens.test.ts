@@ -50,7 +50,7 @@ async function answers(
       });
       all.set(result.x0hat, step * size);
       assert.deepEqual(result.goldenRows, Array(golden.batch).fill(golden.kT[step]));
-      assert.equal(result.tailMassKind, 'heuristic');
+      assert.equal(result.tailMassKind, 'certified');
       const differences = Float64Array.from(result.x0hat, (value, i) => Math.abs(value - golden.x0hat[step * size + i]!));
       const mean = differences.reduce((sum, d) => sum + d, 0) / size;
       const worst = differences.reduce((a, b) => Math.max(a, b), 0);

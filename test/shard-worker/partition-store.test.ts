@@ -83,6 +83,17 @@ test('partitions are loaded a few at a time, verified, and held at their epoch',
   assert.throws(() => store.checkHeld('other', 3, [0]), code('DATA_SET_UNKNOWN'));
 });
 
+test('rows have their places in the data set, partition after partition, whatever is held', async () => {
+  const { store } = await storeOf(3);
+  const { present, spanOf } = store.dataSet('small');
+  assert.deepEqual(present.map(spanOf), [
+    { from: 0, to: 3 },
+    { from: 3, to: 6 },
+    { from: 6, to: 9 },
+  ]);
+  assert.throws(() => spanOf(9), /Invariant/);
+});
+
 test('the epoch before stays valid until the next, then its partitions go', async () => {
   const { backend, store, assign } = await storeOf(4);
   await assign(1, [0, 1]);

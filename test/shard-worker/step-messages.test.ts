@@ -24,6 +24,7 @@ const open: Parameters<typeof decodeOpen>[0] = {
   timeoutMs: 1000,
   search: 'SEARCH_UNSPECIFIED',
   tolerance: 0,
+  blockRows: 0,
   precisions: [],
   precisionOf: [],
   x: Buffer.alloc(0),
@@ -113,6 +114,7 @@ test('an aggregate asks for scalars or for sums, and each field that is wrong is
     mass: [2, 0],
     negligibleShare: 0.1,
     histogram: true,
+    poolShare: [],
     last: false,
   };
   assert.equal(decodeAggregate({ ...sums, stage: 'SCALARS' }, opening).stage, 'scalars');
@@ -161,4 +163,12 @@ test('a tolerance reaches the backend, 0 means its default, and one beyond half 
   assert.equal(decodeOpen(open, SHAPE, NOTHING_HELD).queries.massTolerance, undefined);
   for (const tolerance of [-1, 0.6, NaN])
     assert.throws(() => decodeOpen({ ...open, tolerance }, SHAPE, NOTHING_HELD), /Expected a share from 0 to 0\.5 for open\.tolerance but received/);
+});
+
+test('a step with blocks of rows is asked for blocks alone, one without for anything else', () => {
+  const aggregate = { stage: 'BLOCKS' as const, cuts: [], maxLogit: [], mass: [], negligibleShare: 0, histogram: false, poolShare: [], last: true };
+  const blocks = decodeOpen({ ...open, blockRows: 7 }, SHAPE, NOTHING_HELD);
+  assert.deepEqual([blocks.blockRows, decodeAggregate(aggregate, blocks)], [7, { stage: 'blocks', cuts: {} }]);
+  assert.throws(() => decodeAggregate({ ...aggregate, stage: 'SCALARS' }, blocks), refuses('aggregate.stage'));
+  assert.throws(() => decodeAggregate(aggregate, opening), refuses('aggregate.stage'));
 });

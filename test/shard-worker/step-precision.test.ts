@@ -40,6 +40,8 @@ test('what does not fit the rows, the batch or the other precisions is refused w
     [[{ window: 3 }], [0], 'open.precision_of'],
     [[{ window: 3 }], [0, 1], 'open.precision_of'],
     [[{ window: 4 }], [0, 0], 'open.precisions[0].window'],
+    [[{ equivariant: 4 }], [0, 0], 'open.precisions[0].equivariant'],
+    [[{ equivariant: 3 }, { window: 3 }], [0, 1], 'open.precisions'],
     [[{ window: 11 }], [0, 0], 'open.precisions[0].window'],
     [[{}], [0, 0], 'open.precisions[0].window'],
     [[{ supports: 'short' }], [0, 0], 'open.precisions[0].supports'],

@@ -6,7 +6,8 @@ import type { SumsPart } from '../../proto/generated/golddiff/v1/SumsPart.js';
 import { DATA_PLANE_CHUNK_BYTES } from '../../shared/limits.js';
 import { StepSession, type StepReply } from '../../shard-worker/step-session.js';
 import type { StepOpening } from '../../shard-worker/step-messages.js';
-import { mergeUp, nodeKey } from '../../shared/math/merge-tree.js';
+import { blockedMean, decodeBlocked, mergeBlocked, type BlockedPartial } from '../../shared/math/blocked-partial.js';
+import { mergeUp, nodeKey, rootLevel, type TreeNode } from '../../shared/math/merge-tree.js';
 import { mergeSums, mergeScalars, type PosteriorScalars, type PosteriorSums } from '../../shared/math/partial-posterior.js';
 import { generatePartition, generateQueries } from './backends/generated-partition.js';
 
@@ -17,10 +18,12 @@ const backend = new ReferenceBackend({ computeThreads: 2, deviceMemoryBytes: Inf
 after(() => backend.close());
 const partitions = PRESENT.map((partition) => generatePartition({ partition, rows: 40, shape: SHAPE, dtype: 'u8', seed: partition + 1 }));
 await Promise.all(partitions.map((partition) => backend.load(partition)));
+/** 40 rows each, in order. */
+const spanOf = (partition: number) => ({ from: 40 * PRESENT.indexOf(partition), to: 40 * PRESENT.indexOf(partition) + 40 });
 const queries = generateQueries(partitions[0]!, { batch: 3, seed: 7, alpha: 1, sigma: [0.2, 2, 30], proxyResolution: 3 });
 const request = (body: Partial<StepRequest__Output>): StepRequest__Output => ({ stepId: 1, open: null, ...body });
 const SCALARS = request({
-  aggregate: { stage: 'SCALARS', cuts: [], maxLogit: [], mass: [], negligibleShare: 0, histogram: false, last: false },
+  aggregate: { stage: 'SCALARS', cuts: [], maxLogit: [], mass: [], negligibleShare: 0, histogram: false, poolShare: [], last: false },
   body: 'aggregate',
 });
 
@@ -31,7 +34,7 @@ interface Running {
   readonly next: (kind: keyof StepReply) => Promise<StepReply>;
 }
 
-function start(held: readonly number[], wish: { timeoutMs?: number; x?: boolean } = {}): Running {
+function start(held: readonly number[], wish: { timeoutMs?: number; x?: boolean; blockRows?: number } = {}): Running {
   const opening: StepOpening = {
     partitions: held,
     xDtype: 'F64',
@@ -39,6 +42,7 @@ function start(held: readonly number[], wish: { timeoutMs?: number; x?: boolean 
     rowValues: D,
     timeoutMs: wish.timeoutMs ?? 60_000,
     search: 'auto',
+    blockRows: wish.blockRows ?? 0,
     queries,
   };
   const replies: StepReply[] = [];
@@ -46,6 +50,7 @@ function start(held: readonly number[], wish: { timeoutMs?: number; x?: boolean 
   const session = new StepSession({
     opening,
     present: PRESENT,
+    spanOf,
     backend,
     shape: SHAPE,
     send: async (reply) => void replies.push(reply),
@@ -92,6 +97,7 @@ async function rootOf(placement: readonly (readonly number[])[]): Promise<{ scal
       mass: [...global.mass],
       negligibleShare: 2 ** -40,
       histogram: true,
+      poolShare: [],
       last: true,
     };
     worker.session.handle(request({ aggregate, body: 'aggregate' }));
@@ -161,15 +167,24 @@ test('sums of more than a chunk come as parts before the one that is done, small
   const three = generateQueries(wide, { batch: 3, seed: 7, alpha: 1, sigma: [2, 3, 30] });
   const replies: StepReply[] = [];
   const session = new StepSession({
-    opening: { partitions: [9], xDtype: 'F64', batch: 3, rowValues: values, timeoutMs: 60_000, queries: three, search: 'scan' },
+    opening: { partitions: [9], xDtype: 'F64', batch: 3, rowValues: values, timeoutMs: 60_000, queries: three, search: 'scan', blockRows: 0 },
     present: [9],
+    spanOf,
     shape,
     backend,
     send: async (reply) => void replies.push(reply),
     onEnd: () => {},
   });
   session.begin(Buffer.from(three.x.slice().buffer));
-  const aggregate = { stage: 'SUMS' as const, cuts: [], maxLogit: [0, 0, 0], mass: [1e-300, 1e-300, 1e-300], negligibleShare: 0, histogram: false };
+  const aggregate = {
+    stage: 'SUMS' as const,
+    cuts: [],
+    maxLogit: [0, 0, 0],
+    mass: [1e-300, 1e-300, 1e-300],
+    negligibleShare: 0,
+    histogram: false,
+    poolShare: [],
+  };
   session.handle(request({ aggregate: { ...aggregate, last: true }, body: 'aggregate' }));
   while (!replies.some((reply) => reply.sumsDone ?? reply.failure)) await new Promise((resolve) => setTimeout(resolve, 1));
   const lengths = (parts: readonly (SumsPart | null | undefined)[]): number[] => parts.map((part) => (part!.data as Buffer).length);
@@ -226,4 +241,38 @@ test('closing under a request counts as cancelled and sends nothing more', async
   await new Promise((resolve) => setTimeout(resolve, 20));
   assert.deepEqual(ended, [{ outcome: 'cancelled', code: undefined }]);
   assert.deepEqual(replies, []);
+});
+
+const BLOCKS = request({
+  aggregate: { stage: 'BLOCKS', cuts: [], maxLogit: [], mass: [], negligibleShare: 0, histogram: false, poolShare: [], last: true },
+  body: 'aggregate',
+});
+
+test('blocks of rows: the root is bit-identical for every placement, though blocks lie across partitions', async () => {
+  const roots = [];
+  for (const placement of [[PRESENT], [[0], [1], [2], [4], [5]], [[0, 4], [1, 5], [2]]]) {
+    const nodes = new Map<string, BlockedPartial>();
+    for (const held of placement) {
+      const worker = start(held, { blockRows: 33 });
+      worker.session.handle(BLOCKS);
+      await worker.next('groupsDone');
+      for (const part of worker.replies.flatMap((reply) => reply.groupsPart ?? []))
+        nodes.set(nodeKey(part as TreeNode), decodeBlocked(3, 1, D, Uint8Array.from(part.data as Buffer)));
+    }
+    roots.push(mergeUp(nodes, { level: rootLevel(PRESENT), index: 0 }, mergeBlocked)!);
+  }
+  // 200 rows in blocks of 33 are 7.
+  assert.deepEqual([...blockedMean(roots[0]!).blocks], [7, 7, 7]);
+  for (const root of roots.slice(1)) assert.deepStrictEqual(root, roots[0]);
+});
+
+test('a step that is closed among its blocks ends them, and asks for no more', async () => {
+  const { session, ended, replies } = start([0, 1], { blockRows: 1 });
+  session.handle(BLOCKS);
+  await new Promise((resolve) => setImmediate(resolve));
+  session.close();
+  assert.deepEqual(ended, [{ outcome: 'cancelled', code: undefined }]);
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  assert.ok(replies.every((reply) => !reply.groupsDone));
+  assert.equal(backend.stepStateBytes, 0);
 });

@@ -44,6 +44,7 @@ const OPEN: Body = {
     timeoutMs: 10_000,
     search: 'SEARCH_UNSPECIFIED',
     tolerance: 0,
+    blockRows: 0,
     precisions: [],
     precisionOf: [],
     x: Buffer.alloc(0),
@@ -51,11 +52,11 @@ const OPEN: Body = {
 };
 const X: Body = { xChunk: { data: Buffer.alloc(8) }, body: 'xChunk' };
 const SCALARS: Body = {
-  aggregate: { stage: 'SCALARS', cuts: [], maxLogit: [], mass: [], negligibleShare: 0, histogram: false, last: false },
+  aggregate: { stage: 'SCALARS', cuts: [], maxLogit: [], mass: [], negligibleShare: 0, histogram: false, poolShare: [], last: false },
   body: 'aggregate',
 };
 const SUMS: Body = {
-  aggregate: { stage: 'SUMS', cuts: [], maxLogit: [0], mass: [1], negligibleShare: 0, histogram: false, last: false },
+  aggregate: { stage: 'SUMS', cuts: [], maxLogit: [0], mass: [1], negligibleShare: 0, histogram: false, poolShare: [], last: false },
   body: 'aggregate',
 };
 const CLOSE: Body = { close: {}, body: 'close' };

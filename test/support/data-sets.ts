@@ -46,7 +46,7 @@ export async function importPlain(rows: PlainRows, partitions: number, name = 'p
   const [c, h, w] = rows.shape;
   const count = rows.pixels.length / (c * h * w);
   await writeNpy(path.join(dir, 'rows.npy'), rows.pixels, [count, c, h, w]);
-  const labelled = Array.from(rows.labels).every((label) => label >= 0);
+  const labelled = rows.labels.length === count && Array.from(rows.labels).every((label) => label >= 0);
   if (labelled) await writeNpy(path.join(dir, 'labels.npy'), Uint8Array.from(rows.labels), [count]);
   const out = path.join(dir, name);
   const source = `npy:${path.join(dir, 'rows.npy')}${labelled ? `,${path.join(dir, 'labels.npy')}` : ''}`;

@@ -12,10 +12,6 @@ export interface GroupedAnswer {
   /** [G] rows */
   readonly effectiveSupport: Float64Array;
   readonly maxWeight: Float64Array;
-  /** [G] the least weight, relative to the largest */
-  readonly leastShare: Float64Array;
-  /** [G] sum of weights, relative to the largest */
-  readonly mass: Float64Array;
 }
 
 const valueOf = (pixel: number): number => pixel / 127.5 - 1;
@@ -110,8 +106,6 @@ export function groupedPosterior(rows: PlainRows, query: PlainQuery, voters: rea
     logZ: new Float64Array(G),
     effectiveSupport: new Float64Array(G),
     maxWeight: new Float64Array(G),
-    leastShare: new Float64Array(G),
-    mass: new Float64Array(G),
   };
   for (let g = 0; g < G; g++) {
     const logits = ids.map((id) => {
@@ -125,8 +119,6 @@ export function groupedPosterior(rows: PlainRows, query: PlainQuery, voters: rea
     answer.logZ[g] = m + Math.log(mass);
     answer.effectiveSupport[g] = mass ** 2 / weights.reduce((a, w) => a + w * w, 0);
     answer.maxWeight[g] = 1 / mass;
-    answer.mass[g] = mass;
-    answer.leastShare[g] = weights.reduce((a, b) => Math.min(a, b), 1);
     for (let p = g; p < D; p += G) answer.x0hat[p] = ids.reduce((sum, id, i) => sum + weights[i]! * valueOf(rows.pixels[id * D + p]!), 0) / mass;
   }
   return answer;

@@ -1,6 +1,6 @@
 /**
  * A service process for tests of what starts services: `node small-service.js BEHAVIOUR`.
- * ready | dies (before it is ready) | refuses (says why) | hangs (never ready) | stubborn (ready, ignores SIGTERM) | fragile (ready, dies after 100 ms)
+ * ready | dies (before it is ready) | refuses (says why) | hangs (never ready) | flags (ready at the address that its first flag of Node is) | stubborn (ready, ignores SIGTERM) | fragile (ready, dies after 100 ms)
  */
 
 import { GolddiffError } from '../../shared/errors.js';
@@ -20,7 +20,7 @@ if (behaviour !== 'hangs') {
       if (behaviour === 'stubborn') process.removeAllListeners('SIGTERM').on('SIGTERM', () => {});
       if (behaviour === 'refuses') throw new GolddiffError('ADDRESS_IN_USE', 'Expected a free port but another process listens there');
       return Promise.resolve({
-        ready: { address: '127.0.0.1:7', metricsAddress: '127.0.0.1:8' },
+        ready: { address: behaviour === 'flags' ? (process.execArgv[0] ?? 'none') : '127.0.0.1:7', metricsAddress: '127.0.0.1:8' },
         stop: () => {
           clearInterval(alive);
           return Promise.resolve();

@@ -8,6 +8,8 @@
  * collected.
  */
 
+import type { PoolProofs } from '../../../shared/math/pool-proof.js';
+
 /** Instruction sets, best first. */
 export const ISAS = ['avx512', 'avx2', 'neon', 'scalar'] as const;
 export type Isa = (typeof ISAS)[number];
@@ -64,7 +66,8 @@ export interface NativeQueries {
 
 export const NATIVE_STAGE = { presample: 0, proxy: 1, full: 2 } as const;
 /** By stage; undefined = no cut there. */
-export type NativeCuts = readonly [NativeCut | undefined, NativeCut | undefined, NativeCut | undefined];
+/** By stage, then the share of the pool [B], which only scalars and sums look at. */
+export type NativeCuts = readonly [NativeCut | undefined, NativeCut | undefined, NativeCut | undefined, Float64Array | undefined];
 export interface NativeCut {
   /** [B] */
   readonly key: Float64Array;
@@ -88,6 +91,8 @@ export interface NativeScalars {
   readonly mass: Float64Array;
   readonly massSq: Float64Array;
   readonly rows: Float64Array;
+  /** where shares of the pool were given */
+  readonly proofs?: PoolProofs;
 }
 
 export interface NativeSums {

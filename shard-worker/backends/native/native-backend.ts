@@ -6,7 +6,6 @@
 import { GolddiffError, invariant } from '../../../shared/errors.js';
 import { HISTOGRAM_BINS, MASS_TOLERANCE_DEFAULT, SKIPPED_SHARE_QUANTUM, WORKER_STEP_STATE_BYTES_MAX } from '../../../shared/limits.js';
 import type { MomentSums } from '../../../shared/math/moment-sums.js';
-import type { PosteriorScalars } from '../../../shared/math/partial-posterior.js';
 import { proxyGeometry } from '../../../shared/math/proxy.js';
 import type {
   BackendStep,
@@ -15,6 +14,7 @@ import type {
   GlobalScalars,
   PartitionRef,
   PartitionRows,
+  PartitionScalars,
   PartitionScreen,
   PartitionSums,
   RankRequest,
@@ -158,6 +158,7 @@ export class NativeBackend implements RowBackend {
 }
 
 class OpenStep implements Omit<BackendStep, 'groups'> {
+  readonly provesPools = true;
   readonly #pending = new Set<(error: GolddiffError) => void>();
   /** of partitions that nothing has been asked of yet */
   readonly #candidates = new Map<number, CandidateLists>();
@@ -188,7 +189,7 @@ class OpenStep implements Omit<BackendStep, 'groups'> {
     return this.#run(partition, (step, native) => this.addon.screen(step, native, NATIVE_STAGE[stage], nativeCuts, fraction, windows));
   }
 
-  async scalars(partition: number, cuts: StageCuts): Promise<PosteriorScalars> {
+  async scalars(partition: number, cuts: StageCuts): Promise<PartitionScalars> {
     const nativeCuts = cutsOf(cuts, this.queries);
     return this.#run(partition, (step, native) => this.addon.scalars(step, native, nativeCuts));
   }
@@ -283,5 +284,6 @@ function cutsOf(cuts: StageCuts, { batch, golden }: StepQueries): NativeCuts {
     invariant(cut === undefined || (cut.key.length === batch && cut.rowId.length === batch), 'a cut has one entry for each query');
     return cut;
   };
-  return [checked(cuts.presample), checked(cuts.proxy), checked(cuts.full)];
+  invariant(cuts.poolShare === undefined || (golden !== undefined && cuts.poolShare.length === batch), 'a share of the pool is given for each query');
+  return [checked(cuts.presample), checked(cuts.proxy), checked(cuts.full), cuts.poolShare];
 }

@@ -6,12 +6,14 @@ import { proxyGeometry } from '../../../shared/math/proxy.js';
 const NORM_BYTES = 16;
 /** Read behind the last row (GD_DOT_SLACK). */
 const SLACK_BYTES = 64;
+/** One double for each row. */
+const RESIDUAL_BYTES = 8;
 /** One double for each value. */
 const MEAN_BYTES = 8;
 
 /**
  * Norms, the mean row, and proxies at the resolution that is used where none is asked for. Proxies of 8-bit rows are exact block sums in planes of 8 bits with norms of
- * their own: two planes where f^2 * 255 fits in 16 bits, else three; and the same rounded to one plane. Float rows have no norms, and float proxies.
+ * their own: two planes where f^2 * 255 fits in 16 bits, else three; and the same rounded to one plane; and what pooling leaves, one norm a row. Float rows have no norms, and float proxies.
  */
 export function expectedExtraBytes(eightBit: boolean, rows: number, shape: readonly [number, number, number]): number {
   const dim = shape[0] * shape[1] * shape[2];
@@ -20,5 +22,7 @@ export function expectedExtraBytes(eightBit: boolean, rows: number, shape: reado
   const copiedRows = Math.min(rows, Math.ceil(SLACK_BYTES / dim));
   const full = rows * NORM_BYTES + dim * MEAN_BYTES + copiedRows * dim + SLACK_BYTES;
   const planes = factor <= 16 ? 2 : 3;
-  return factor === 1 ? full : full + 2 * (rows * NORM_BYTES + values * MEAN_BYTES) + (planes + 1) * (rows * values + SLACK_BYTES);
+  return factor === 1
+    ? full
+    : full + 2 * (rows * NORM_BYTES + values * MEAN_BYTES) + rows * RESIDUAL_BYTES + (planes + 1) * (rows * values + SLACK_BYTES);
 }

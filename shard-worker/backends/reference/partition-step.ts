@@ -23,6 +23,7 @@ import type {
   StageCuts,
   StepQueries,
 } from '../backend.js';
+import { equivariantPosterior } from './equivariant-posterior.js';
 import { groupedPosterior } from './grouped-posterior.js';
 import { rankedKeys } from './ranked-keys.js';
 import type { ResidentPartition } from './resident-partition.js';
@@ -118,10 +119,17 @@ export class PartitionStep {
   groups(cuts: StageCuts): GroupedPartial {
     const { x, alpha, precision } = this.#queries;
     invariant(precision !== undefined, 'groups are of a step with a precision');
-    const kinds = precision.kinds.map((kind) => weightGroupsOf(kind, this.#partition.shape));
+    const { full, shape } = this.#partition;
+    const sides = precision.kinds.flatMap((kind) => (kind.kind === 'equivariant' ? [kind.side] : []));
+    if (sides.length > 0) {
+      invariant(sides.length === precision.kinds.length, 'patches from everywhere are a kind of their own');
+      const everywhere = { x, alpha, divisors: this.#divisors, sides: this.#all.map((b) => sides[precision.of[b]!]!) };
+      return equivariantPosterior(full, everywhere, this.#after(cuts).lists, shape, this.#checkpoint);
+    }
+    const kinds = precision.kinds.flatMap((kind) => (kind.kind === 'equivariant' ? [] : [weightGroupsOf(kind, shape)]));
     const groups = this.#all.map((b) => kinds[precision.of[b]!]!);
     const queries = { x, alpha, divisors: this.#divisors, groups };
-    return groupedPosterior(this.#partition.full, queries, this.#after(cuts).lists, precision.groups, this.#checkpoint);
+    return groupedPosterior(full, queries, this.#after(cuts).lists, precision.groups, this.#checkpoint);
   }
 
   free(): void {

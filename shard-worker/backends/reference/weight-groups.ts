@@ -14,7 +14,7 @@ export interface WeightGroups {
   sum(squares: Float64Array, distances: Float64Array): void;
 }
 
-export function weightGroupsOf(precision: Precision, shape: readonly [number, number, number]): WeightGroups {
+export function weightGroupsOf(precision: Exclude<Precision, { kind: 'equivariant' }>, shape: readonly [number, number, number]): WeightGroups {
   return precision.kind === 'window' ? windowGroups(shape, precision.side) : supportGroups(precision.set);
 }
 

@@ -260,35 +260,53 @@ Napi::Value restrict_step(const Napi::CallbackInfo &info) {
   return info.Env().Undefined();
 }
 
+/* What follows the cuts: [B] or nothing. */
+std::vector<double> pool_share_of(const Napi::Value &cuts, const Target &target) {
+  const Napi::Value value = cuts.As<Napi::Array>()[3u];
+  auto share = given(value) ? doubles(value) : std::vector<double>();
+  if (!share.empty() && share.size() != target.step->batch()) throw Napi::Error::New(value.Env(), "Expected one share of the pool for each query");
+  return share;
+}
+
+Napi::Object proofs_object(Napi::Env env, const std::vector<PoolProof> &proofs) {
+  std::vector<uint32_t> eligible, relevant, rank;
+  std::vector<double> relevant_key, unseen_key, least, most;
+  for (const auto &proof : proofs) {
+    eligible.push_back(proof.eligible);
+    relevant.push_back(proof.relevant);
+    relevant_key.push_back(proof.relevant_key);
+    unseen_key.push_back(proof.unseen_key);
+    rank.insert(rank.end(), proof.rank.begin(), proof.rank.end());
+    least.insert(least.end(), proof.least.begin(), proof.least.end());
+    most.insert(most.end(), proof.most.begin(), proof.most.end());
+  }
+  Napi::Object out = Napi::Object::New(env);
+  out["eligible"] = uint32s(env, eligible);
+  out["relevant"] = uint32s(env, relevant);
+  out["relevantKey"] = float64s(env, relevant_key);
+  out["unseenKey"] = float64s(env, unseen_key);
+  out["rank"] = uint32s(env, rank);
+  out["least"] = float64s(env, least);
+  out["most"] = float64s(env, most);
+  return out;
+}
+
 Napi::Value scalars(const Napi::CallbackInfo &info) {
   const Target target(info);
   auto call = target.call(info);
   auto reply = std::make_shared<Scalars>();
-  call->work = [reply, step = target.step.get(), partition = target.partition, cuts = cuts_of(info[2])] {
-    *reply = step->scalars(*partition, cuts);
+  auto proofs = std::make_shared<std::vector<PoolProof>>();
+  call->work = [reply, proofs, step = target.step.get(), partition = target.partition, cuts = cuts_of(info[2]), share = pool_share_of(info[2], target)] {
+    *reply = step->scalars(*partition, cuts, share);
+    if (!share.empty()) *proofs = step->proofs(*partition);
   };
-  call->answer = [reply](Napi::Env env) {
+  call->answer = [reply, proofs](Napi::Env env) {
     Napi::Object out = Napi::Object::New(env);
     out["maxLogit"] = float64s(env, reply->max_logit);
     out["mass"] = float64s(env, reply->mass);
     out["massSq"] = float64s(env, reply->mass_sq);
     out["rows"] = float64s(env, reply->rows);
-    return out;
-  };
-  return start(info.Env(), target.engine, std::move(call));
-}
-
-Napi::Value relevant(const Napi::CallbackInfo &info) {
-  const Target target(info);
-  auto call = target.call(info);
-  auto reply = std::make_shared<std::vector<PoolProof>>();
-  call->work = [reply, step = target.step.get(), partition = target.partition, share = doubles(info[2])] { *reply = step->relevant(*partition, share); };
-  call->answer = [reply](Napi::Env env) {
-    std::vector<uint32_t> a; std::vector<double> k;
-    for (auto &p : *reply) { a.push_back(p.relevant); a.push_back(p.eligible); for (auto r : p.rank) a.push_back(r); k.push_back(p.relevant_key); k.push_back(p.unseen_key); for (auto v : p.least) k.push_back(v); for (auto v : p.most) k.push_back(v); }
-    Napi::Object out = Napi::Object::New(env);
-    out["counts"] = uint32s(env, a);
-    out["keys"] = float64s(env, k);
+    if (!proofs->empty()) out["proofs"] = proofs_object(env, *proofs);
     return out;
   };
   return start(info.Env(), target.engine, std::move(call));
@@ -304,8 +322,8 @@ Napi::Value sums(const Napi::CallbackInfo &info) {
   const bool histogram = info[6].ToBoolean();
   auto call = target.call(info);
   auto reply = std::make_shared<SumsReply>();
-  call->work = [reply, step = target.step.get(), partition = target.partition, cuts = cuts_of(info[2]), max_logit, mass, negligible_share,
-                histogram] { *reply = step->sums(*partition, cuts, max_logit, mass, negligible_share, histogram); };
+  call->work = [reply, step = target.step.get(), partition = target.partition, cuts = cuts_of(info[2]), share = pool_share_of(info[2], target), max_logit, mass,
+                negligible_share, histogram] { *reply = step->sums(*partition, cuts, share, max_logit, mass, negligible_share, histogram); };
   call->answer = [reply, histogram](Napi::Env env) {
     Napi::Object out = Napi::Object::New(env);
     out["queries"] = uint32s(env, reply->queries);
@@ -368,7 +386,6 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("closeStep", Napi::Function::New(env, guarded<close_step>));
   exports.Set("restrict", Napi::Function::New(env, guarded<restrict_step>));
   exports.Set("screen", Napi::Function::New(env, guarded<screen>));
-  exports.Set("relevant", Napi::Function::New(env, guarded<relevant>));
   exports.Set("scalars", Napi::Function::New(env, guarded<scalars>));
   exports.Set("sums", Napi::Function::New(env, guarded<sums>));
   exports.Set("covariance", Napi::Function::New(env, guarded<covariance>));

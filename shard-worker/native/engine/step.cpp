@@ -27,11 +27,17 @@ void Step::restrict(Partition &partition, std::vector<Candidates> candidates) {
   own.candidates = std::move(candidates);
 }
 
-Scalars Step::scalars(Partition &partition, const Cuts &cuts) {
+Scalars Step::scalars(Partition &partition, const Cuts &cuts, const std::vector<double> &pool_share) {
   Part &own = part(partition);
   std::lock_guard<std::mutex> lock(own.mutex);
   check();
-  return scalars_of(own, partition, cuts);
+  return scalars_of(own, partition, cuts, pool_share);
+}
+
+std::vector<PoolProof> Step::proofs(Partition &partition) {
+  Part &own = part(partition);
+  std::lock_guard<std::mutex> lock(own.mutex);
+  return own.proofs;
 }
 
 }  // namespace golddiff

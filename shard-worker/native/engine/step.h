@@ -44,12 +44,12 @@ struct Scalars {
 };
 
 /*
- * What tells whether the cuts of a golden step leave out nothing that matters: see Step::relevant. Keys are proxy distances; all of one query and one partition.
+ * What tells whether the cuts of a golden step leave out nothing that matters: see Step::scalars. Keys are proxy distances; all of one query and one partition.
  */
 struct PoolProof {
   static constexpr size_t POINTS = 9;
   uint32_t eligible = 0;
-  /* rows that could matter, and the largest key that one of them can have; -inf = none */
+  /* rows that could matter (largest uint32: nobody knows), and the largest key that one of them can have; -inf = none */
   uint32_t relevant = 0;
   double relevant_key = 0;
   /* rows that were not looked at have keys above this */
@@ -91,9 +91,15 @@ class Step {
   void restrict(Partition &partition, std::vector<Candidates> candidates);
   /* `fraction` [B], or else `windows`. */
   ScreenReply screen(Partition &partition, Stage stage, const Cuts &cuts, const std::vector<double> *fraction, const std::vector<RankWindow> &windows);
-  Scalars scalars(Partition &partition, const Cuts &cuts);
-  std::vector<PoolProof> relevant(Partition &partition, const std::vector<double> &share);
-  SumsReply sums(Partition &partition, const Cuts &cuts, const std::vector<double> &max_logit, const std::vector<double> &mass, double negligible_share,
+  Scalars scalars(Partition &partition, const Cuts &cuts) { return scalars(partition, cuts, {}); }
+  /*
+   * `pool_share` [B] or empty: a query with a share > 0 is not cut; of the rows that its pool could hold, that share of all, the ones that could matter are scored,
+   * and proof() tells whether that is all there is to it.
+   */
+  Scalars scalars(Partition &partition, const Cuts &cuts, const std::vector<double> &pool_share);
+  /* [B], after scalars: of the queries with a share. Rows that are not pooled pixels are never looked at, and prove nothing. */
+  std::vector<PoolProof> proofs(Partition &partition);
+  SumsReply sums(Partition &partition, const Cuts &cuts, const std::vector<double> &pool_share, const std::vector<double> &max_logit, const std::vector<double> &mass, double negligible_share,
                  bool histogram);
   void close() { closed_ = true; }
   size_t batch() const { return queries_.batch; }
@@ -106,6 +112,8 @@ class Step {
     size_t size(size_t n) const { return all ? n : list.size(); }
     uint32_t at(size_t i) const { return all ? static_cast<uint32_t>(i) : list[i]; }
   };
+  /* What distances are for: to leave out most rows, to rank rows beside a cut, or to weigh them. */
+  enum Purpose { SIEVING, RANKING, WEIGHING };
   /*
    * Keys of a query's rows, off from those that count: products with fewer limbs, or with proxies of fewer bits. What lies near a cut is computed again, see
    * refined().
@@ -113,6 +121,7 @@ class Step {
   struct Keys {
     Doubles values;
     KeyError error;
+    Purpose purpose = RANKING;
     /* of the products; 0 = no products */
     size_t limbs = 0;
     bool empty() const { return values.empty(); }
@@ -122,8 +131,6 @@ class Step {
     std::shared_ptr<const PackedQueries> packed;
     gd_distance_terms terms;
   };
-  /* What distances are for: to leave out most rows, to rank rows beside a cut, or to weigh them. */
-  enum Purpose { SIEVING, RANKING, WEIGHING };
   struct Selection {
     std::vector<Rows> rows;
     /* by stage, then by query; empty = not computed (or no rows) */
@@ -155,8 +162,8 @@ class Step {
     std::vector<Selection> chain; /* after 0, 1, .. of the cuts that are present */
     Cuts cuts;
     std::vector<Scored> scored;
-    std::vector<Scored> relevant;
     std::vector<PoolProof> proofs;
+    std::vector<double> pool_share;
     Scalars scalars;
     bool has_scalars = false;
   };
@@ -164,6 +171,7 @@ class Step {
   Part &part(Partition &partition);
   void check() const;
   Selection &after(Part &part, Partition &partition, const Cuts &cuts);
+  /* Distances of full rows are made anew for another purpose, so that what was asked before changes nothing; proxies only rank, and look again where it matters. */
   void ensure_keys(Partition &partition, Selection &selection, Stage stage, const std::vector<size_t> &wanted, Purpose purpose = RANKING);
   /* The keys that count, of rows by their place among a query's. */
   Doubles exact_keys(Partition &partition, const Selection &from, Stage stage, size_t b, const StepVector<uint32_t> &places);
@@ -192,7 +200,9 @@ class Step {
   StepVector<uint32_t> look_again(Partition &partition, size_t b, const Keys &keys, const Rows &rows, Doubles &distance);
   void score_exact(Partition &partition, const std::vector<size_t> &wanted, std::vector<Scored> &scored);
   void score(Part &part, Partition &partition, const Cuts &cuts);
-  const Scalars &scalars_of(Part &part, Partition &partition, const Cuts &cuts);
+  /* The rows that could matter, of queries with a share of the pool. */
+  void score_relevant(Part &part, Partition &partition, const std::vector<size_t> &wanted);
+  const Scalars &scalars_of(Part &part, Partition &partition, const Cuts &cuts, const std::vector<double> &pool_share);
 
   Queries queries_;
   StepSettings settings_;

@@ -119,6 +119,7 @@ std::vector<Step::Keys> Step::distances(Partition &partition, const RowSet &set,
   if (products)
     partition.pool().parallel(wanted.size(), [&](size_t k) {
       const size_t b = wanted[k];
+      out[k].purpose = purpose;
       out[k].limbs = limbs_for(purpose, partition, full, b);
       out[k].error.absolute = distance_error(partition, *pixels, b, out[k].limbs) + distance_error(partition, *set.pixels, b, LIMBS_MAX);
       out[k].error.root = pixels == set.pixels.get() ? 0 : queries_.alpha[b] * set.coarse_distance;

@@ -14,6 +14,7 @@ namespace golddiff {
 
 namespace {
 constexpr double INF = std::numeric_limits<double>::infinity();
+constexpr uint32_t UNPROVEN = std::numeric_limits<uint32_t>::max();
 /* Rows nearest by proxy that are looked at first, for a bound on the least distance: about so many. */
 constexpr size_t FIRST_ROWS = 64;
 /* Where a partition counts its keys, relative to the rank that its share of the pool ends at: those of partitions with like rows scatter by a sigma. */
@@ -23,22 +24,23 @@ constexpr double LOGIT_ERROR_NATS_MAX = 1e-3;
 constexpr double ROUNDING = 64 * 1.1102230246251565e-16;
 }  // namespace
 
-std::vector<PoolProof> Step::relevant(Partition &partition, const std::vector<double> &share) {
-  Part &own = part(partition);
-  std::lock_guard<std::mutex> lock(own.mutex);
-  check();
+void Step::score_relevant(Part &part, Partition &partition, const std::vector<size_t> &asked) {
   const size_t B = queries_.batch, n = partition.n();
-  own.relevant.clear();
-  own.relevant.resize(B);
-  own.proofs.assign(B, {});
-  Selection &root = after(own, partition, {});
+  part.proofs.assign(asked.empty() ? 0 : B, {});
+  if (asked.empty()) return;
   const RowSet &proxies = set_of(partition, PROXY), &full = partition.full();
+  /* A bound on distances by what pooling leaves is known for pixels only. */
+  const bool provable = full.pixels && full.pixels->has_products() && &proxies != &full;
+  Selection &root = part.chain.front();
+  const std::vector<double> &share = part.pool_share;
   std::vector<size_t> wanted;
-  for (size_t b = 0; b < B; b++) {
-    own.proofs[b].eligible = static_cast<uint32_t>(root.rows[b].size(n));
-    own.proofs[b].relevant_key = -INF;
-    own.proofs[b].unseen_key = INF;
-    if (share[b] > 0 && own.proofs[b].eligible > 0) wanted.push_back(b);
+  for (size_t b : asked) {
+    part.proofs[b].eligible = static_cast<uint32_t>(root.rows[b].size(n));
+    part.proofs[b].relevant_key = -INF;
+    part.proofs[b].unseen_key = INF;
+    if (part.proofs[b].eligible == 0) continue;
+    if (provable) wanted.push_back(b);
+    else part.proofs[b].relevant = UNPROVEN;
   }
   ensure_keys(partition, root, PROXY, wanted, SIEVING);
 
@@ -51,28 +53,19 @@ std::vector<PoolProof> Step::relevant(Partition &partition, const std::vector<do
     const size_t b = wanted[k];
     const Keys &keys = root.keys[PROXY][b];
     const Rows &from = root.rows[b];
-    PoolProof &proof = own.proofs[b];
+    PoolProof &proof = part.proofs[b];
     const size_t count = keys.values.size();
-    const RankWindow window = rank_window(static_cast<uint32_t>(b), share[b], count);
     const KeyCounts counts(kernels, keys.values);
-    double highest = INF;
-    if (window.first_rank + window.count < count) {
-      std::array<size_t, PoolProof::POINTS> ranks{};
-      const double expected = share[b] * static_cast<double>(count), sigma = std::sqrt(expected * (1 - share[b]));
-      for (size_t j = 0; j < ranks.size(); j++) ranks[j] = static_cast<size_t>(std::clamp(expected + SIGMAS[j] * sigma, 0.0, static_cast<double>(count)));
-      for (size_t j = 0; j < ranks.size(); j++) {
-        const auto [rows_below, bound] = counts.of_at_least(ranks[j]);
-        proof.rank[j] = bound == INF ? proof.eligible : rows_below;
-        proof.least[j] = keys.error.least(bound * (1 - KeyCounts::ROUNDING));
-        proof.most[j] = keys.error.most(bound * (1 + KeyCounts::ROUNDING));
-      }
-      highest = keys.error.most(proof.most.back());
-      proof.unseen_key = keys.error.least(highest);
-    } else {
-      proof.rank.fill(static_cast<uint32_t>(count));
-      proof.least.fill(INF);
-      proof.most.fill(INF);
+    const double expected = share[b] * static_cast<double>(count), sigma = std::sqrt(expected * std::max(0.0, 1 - share[b]));
+    for (size_t j = 0; j < PoolProof::POINTS; j++) {
+      const double rank = std::clamp(expected + SIGMAS[j] * sigma, 0.0, static_cast<double>(count));
+      const auto [rows_below, bound] = counts.of_at_least(static_cast<size_t>(rank));
+      proof.rank[j] = bound == INF ? proof.eligible : rows_below;
+      proof.least[j] = keys.error.least(bound * (1 - KeyCounts::ROUNDING));
+      proof.most[j] = keys.error.most(bound * (1 + KeyCounts::ROUNDING));
     }
+    const double highest = keys.error.most(proof.most.back());
+    proof.unseen_key = keys.error.least(highest);
     /* x and y in what pooling keeps and what it leaves: |x - a y|^2 >= f^2 |pool(x) - a pool(y)|^2 + (|left(x)| - a |left(y)|)^2 */
     const double a = queries_.alpha[b], square = queries_.values(b, 0, partition.shape()).square;
     const double pooled = queries_.values(b, settings_.factor, partition.shape()).square;
@@ -111,8 +104,8 @@ std::vector<PoolProof> Step::relevant(Partition &partition, const std::vector<do
   partition.pool().parallel(wanted.size(), [&](size_t k) {
     check();
     const size_t b = wanted[k];
-    Scored &scored = own.relevant[b];
-    PoolProof &proof = own.proofs[b];
+    Scored &scored = part.scored[b];
+    PoolProof &proof = part.proofs[b];
     if (found[k].values.empty()) return;
     const StepVector<uint32_t> near = look_again(partition, b, found[k], rows[b], found[k].values);
     scored.rows.all = false;
@@ -133,7 +126,6 @@ std::vector<PoolProof> Step::relevant(Partition &partition, const std::vector<do
     scored.rows_total = scored.distance.size();
     scored.tail = static_cast<double>(proof.eligible - proof.relevant) * settings_.tolerance / static_cast<double>(n);
   });
-  return own.proofs;
 }
 
 }  // namespace golddiff

@@ -129,11 +129,16 @@ void Step::score(Part &part, Partition &partition, const Cuts &cuts) {
   part.scored.resize(queries_.batch);
   /* By the query's own rows alone, whatever its neighbours ask for and whatever has been computed before. */
   const bool products = n > 0 && partition.full().pixels != nullptr && partition.full().pixels->has_products();
-  std::vector<size_t> everything, some;
-  for (size_t b = 0; b < queries_.batch; b++) (products && selection.rows[b].all ? everything : some).push_back(b);
+  std::vector<size_t> everything, some, shares;
+  for (size_t b = 0; b < queries_.batch; b++)
+    (!part.pool_share.empty() && part.pool_share[b] > 0 ? shares : products && selection.rows[b].all ? everything : some).push_back(b);
+  score_relevant(part, partition, shares);
   if (!everything.empty()) score_exact(partition, everything, part.scored);
   if (some.empty()) return;
-  ensure_keys(partition, selection, FULL, some, WEIGHING);
+  std::vector<size_t> ranked, weighed;
+  for (size_t b : some) (cuts[FULL].present() && cuts[FULL].key[b] != INF ? ranked : weighed).push_back(b);
+  ensure_keys(partition, selection, FULL, ranked, RANKING);
+  ensure_keys(partition, selection, FULL, weighed, WEIGHING);
   partition.pool().parallel(some.size(), [&](size_t k) {
     check();
     const size_t b = some[k];
@@ -176,9 +181,10 @@ StepVector<uint32_t> Step::look_again(Partition &partition, size_t b, const Keys
   return places;
 }
 
-const Scalars &Step::scalars_of(Part &part, Partition &partition, const Cuts &cuts) {
+const Scalars &Step::scalars_of(Part &part, Partition &partition, const Cuts &cuts, const std::vector<double> &pool_share) {
   after(part, partition, cuts);
-  if (part.has_scalars) return part.scalars;
+  if (part.has_scalars && part.pool_share == pool_share) return part.scalars;
+  part.pool_share = pool_share;
   score(part, partition, cuts);
   const size_t B = queries_.batch;
   Scalars &out = part.scalars;

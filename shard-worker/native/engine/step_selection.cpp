@@ -18,7 +18,7 @@ void Step::ensure_keys(Partition &partition, Selection &selection, Stage stage, 
   keys.resize(queries_.batch);
   std::vector<size_t> missing;
   for (size_t b : wanted)
-    if (keys[b].empty() && selection.rows[b].size(partition.n()) > 0) missing.push_back(b);
+    if ((keys[b].empty() || (stage == FULL && keys[b].purpose != purpose)) && selection.rows[b].size(partition.n()) > 0) missing.push_back(b);
   if (missing.empty()) return;
   if (stage == PRESAMPLE) {
     partition.pool().parallel(missing.size(), [&](size_t k) {
@@ -131,12 +131,13 @@ Step::Selection &Step::after(Part &part, Partition &partition, const Cuts &cuts)
       to.all = false;
       to.list.resize(places.size());
       for (size_t i = 0; i < places.size(); i++) to.list[i] = from.at(places[i]);
-      /* Keys of this stage and those before are not asked for again. */
-      for (int s = stage + 1; s < 3; s++) {
+      /* Keys by which nothing is chosen or weighed any more are not kept. */
+      for (int s = std::min(stage + 1, static_cast<int>(FULL)); s < 3; s++) {
         if (wide.keys[s].empty() || wide.keys[s][b].empty()) continue;
         const Keys &had = wide.keys[s][b];
         Keys &kept = narrow.keys[s][b];
         kept.error = had.error;
+        kept.purpose = had.purpose;
         kept.limbs = had.limbs;
         kept.values.resize(places.size());
         for (size_t i = 0; i < places.size(); i++) kept.values[i] = had.values[places[i]];

@@ -19,12 +19,12 @@ constexpr double HISTOGRAM_BINS_PER_NAT = 32;
 double rescale(double from, double to) { return from == -INF ? 0 : std::exp(from - to); }
 }  // namespace
 
-SumsReply Step::sums(Partition &partition, const Cuts &cuts, const std::vector<double> &max_logit, const std::vector<double> &mass,
-                     double negligible_share, bool histogram) {
+SumsReply Step::sums(Partition &partition, const Cuts &cuts, const std::vector<double> &pool_share, const std::vector<double> &max_logit,
+                     const std::vector<double> &mass, double negligible_share, bool histogram) {
   Part &own = part(partition);
   std::lock_guard<std::mutex> lock(own.mutex);
   check();
-  const Scalars &scalars = scalars_of(own, partition, cuts);
+  const Scalars &scalars = scalars_of(own, partition, cuts, pool_share);
   const size_t B = queries_.batch, D = partition.shape().dim();
   SumsReply reply;
   reply.skipped_share.assign(B, 0);

@@ -46,7 +46,7 @@ void statistics_of_rows(const gd_kernels *kernels, ThreadPool &pool, const Data 
   const auto partition = data.partition(kernels, pool);
   Step step(copy_of(queries), settings);
   const auto scalars = step.scalars(*partition, {});
-  const auto sums = step.sums(*partition, {}, scalars.max_logit, scalars.mass, 0x1p-40, true);
+  const auto sums = step.sums(*partition, {}, {}, scalars.max_logit, scalars.mass, 0x1p-40, true);
   for (size_t b = 0; b < batch; b++) {
     double max = -INFINITY, mass = 0;
     size_t rows = 0;

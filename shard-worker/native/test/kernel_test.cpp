@@ -16,6 +16,7 @@ using golddiff_test::Random;
 namespace golddiff_test {
 void engine_tests(const gd_kernels *kernels);
 void memory_tests(const gd_kernels *kernels);
+void relevance_tests(const gd_kernels *kernels);
 }
 
 namespace {
@@ -355,6 +356,7 @@ int main() {
     products_of_matrices(k);
     golddiff_test::engine_tests(k);
     golddiff_test::memory_tests(k);
+    golddiff_test::relevance_tests(k);
   }
   std::printf("%ld checks, %ld failed\n", golddiff_test::checks, golddiff_test::failures);
   return golddiff_test::failures == 0 && golddiff_test::checks > 0 ? 0 : 1;

@@ -60,14 +60,14 @@ Answer answer(Step &step, Partition &partition) {
   cuts[golddiff::PROXY].key.assign(BATCH, 30);
   cuts[golddiff::PROXY].row_id.assign(BATCH, 0);
   found.scalars = step.scalars(partition, cuts);
-  found.sums = step.sums(partition, cuts, found.scalars.max_logit, found.scalars.mass, 0x1p-40, false);
+  found.sums = step.sums(partition, cuts, {}, found.scalars.max_logit, found.scalars.mass, 0x1p-40, false);
   return found;
 }
 
 Answer exact_answer(Step &step, Partition &partition) {
   Answer found;
   found.scalars = step.scalars(partition, {});
-  found.sums = step.sums(partition, {}, found.scalars.max_logit, found.scalars.mass, 0x1p-40, true);
+  found.sums = step.sums(partition, {}, {}, found.scalars.max_logit, found.scalars.mass, 0x1p-40, true);
   return found;
 }
 

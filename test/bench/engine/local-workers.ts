@@ -1,5 +1,6 @@
 /** What it costs to spread a step over four worker processes of one machine, against one worker and against the backend in one process. */
 
+import { threadsOfEach } from '../../../client/threads-of-each.js';
 import { digits, importedOnce, queriesAt } from './bench-data.js';
 import { capped, interleave, loadInto, repeatsOf, type BenchContext, type Entrant } from './bench-context.js';
 import { ClusterSteps, type ClusterReply } from './cluster-steps.js';
@@ -13,6 +14,8 @@ const LEVELS = [900, 500, 100];
 const WORKERS = 4;
 /** As many as the most workers: each holds one, and one process holds the same four. */
 const PARTITIONS = 4;
+/** Untimed steps of each before the first level: V8 compiles what runs a few times in a step only after some dozens of steps. */
+const WARM_UP_MS = 3_000;
 
 type Reply = (ExactReply | ClusterReply) & { readonly coordinatorMs?: number[] };
 
@@ -28,13 +31,25 @@ export async function benchLocalWorkers(context: BenchContext): Promise<Section>
   const clusters: { name: string; steps: ClusterSteps }[] = [];
   try {
     for (const shards of [1, WORKERS]) {
-      const computeThreads = Math.max(1, Math.floor(flags.threads / shards));
+      const computeThreads = threadsOfEach(shards, flags.threads);
       const steps = await ClusterSteps.start({ dataDir, shards, computeThreads, backend: flags.backend });
       clusters.push({
         name: `${shards} ${shards === 1 ? 'worker' : 'workers'} of ${computeThreads} ${computeThreads === 1 ? 'thread' : 'threads'}`,
         steps,
       });
     }
+    const usual = await queriesAt(folder, set, LEVELS.at(-1)!);
+    const warmUp = { repeats: Number.MAX_SAFE_INTEGER, budgetMs: WARM_UP_MS };
+    await contestants.engine.request({
+      op: 'exact',
+      set: 'bench',
+      queries: usual.file,
+      batch: BATCH,
+      alpha: usual.alpha,
+      sigma: usual.sigma,
+      ...warmUp,
+    });
+    for (const { steps } of clusters) await steps.steps(usual, BATCH, warmUp);
     for (const t of LEVELS) {
       const query = await queriesAt(folder, set, t);
       const request = { op: 'exact', set: 'bench', queries: query.file, batch: BATCH, alpha: query.alpha, sigma: query.sigma, ...repeatsOf(flags) };

@@ -39,6 +39,7 @@ test('the golden flags of the design are read as they are written', () => {
   });
   assert.deepEqual(readRetrieval(parse('--retrieval', 'golden')), { kind: 'golden' });
   assert.deepEqual(readRetrieval(parse('--retrieval', 'golden', '--search', 'hnsw')), { kind: 'golden', search: 'hnsw' });
+  assert.deepEqual(readRetrieval(parse('--retrieval', 'golden', '--max-tail-mass', '.01')), { kind: 'golden', maxTailMass: 0.01 });
   assert.deepEqual(readRetrieval(parse()), { kind: 'exact' });
 });
 
@@ -46,6 +47,9 @@ test('a flag that would have no effect is refused', () => {
   assert.throws(() => readRetrieval(parse('--k-min', '5')), { message: 'Expected --retrieval golden for --k-min but received "exact"' });
   assert.throws(() => readRetrieval(parse('--golden-variant', 'paper')), {
     message: 'Expected --retrieval golden for --golden-variant but received "exact"',
+  });
+  assert.throws(() => readRetrieval(parse('--max-tail-mass', '.1')), {
+    message: 'Expected --retrieval golden for --max-tail-mass but received "exact"',
   });
   assert.throws(() => readRetrieval(parse('--search', 'scan')), { message: 'Expected --retrieval golden for --search but received "exact"' });
   assert.throws(() => readRetrieval(parse('--retrieval', 'golden', '--golden-variant', 'released', '--search', 'hnsw')), {
@@ -63,6 +67,8 @@ test('bad values are refused with what was expected', () => {
     [['--batch-rows', '257'], 'Expected a whole number from 1 to 256 for --batch-rows but received "257"'],
     [['--temperature', '0'], 'Expected a number above 0 for --temperature but received "0"'],
     [['--endpoint', 'here'], 'Expected HOST:PORT for --endpoint but received "here"'],
+    [['--max-tail-mass', '0'], 'Expected a number above 0 to 1 for --max-tail-mass but received "0"'],
+    [['--max-tail-mass', '1'], 'Expected a share below 1 for --max-tail-mass but received "1"'],
     [['--labels', '1,x'], 'Expected a class or a list of classes such as 0,1,2 (-1 = all rows) for --labels but received "1,x"'],
   ];
   for (const [args, message] of refusals) assert.throws(() => parse(...args), { message });
@@ -83,6 +89,14 @@ test('settings of a denoiser go with that denoiser only', () => {
     message: 'Expected --denoiser pca for --mask-threshold but received "optimal"',
   });
   assert.throws(() => readDenoiserSettings(parse('--patch-size', '7', '--denoiser', 'pca')), {
-    message: 'Expected --denoiser patch for --patch-size but received "pca"',
+    message: 'Expected --denoiser patch or patch-equivariant for --patch-size but received "pca"',
   });
+});
+
+test('wss comes with the rows of its blocks, and they with it', () => {
+  assert.deepEqual(readRetrieval(parse('--aggregator', 'wss', '--block-rows', '128')), { kind: 'exact', aggregator: 'wss', blockRows: 128 });
+  const golden = readRetrieval(parse('--retrieval', 'golden', '--aggregator', 'wss', '--block-rows', '5'));
+  assert.deepEqual(golden, { kind: 'golden', aggregator: 'wss', blockRows: 5 });
+  assert.throws(() => readRetrieval(parse('--aggregator', 'wss')), { message: /rows of a block .* for --block-rows/ });
+  assert.throws(() => readRetrieval(parse('--block-rows', '5')), { message: /--aggregator wss for --block-rows/ });
 });

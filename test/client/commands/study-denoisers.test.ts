@@ -21,6 +21,10 @@ test('those that are offered are found by asking, and one that is not is refused
   const dataSet = await client.datasets.get();
   const level = { alpha: 0.6, sigma: 0.8 };
   assert.deepEqual(await chosenDenoisers('offered', session, dataSet, level), ['optimal']);
+  assert.ok(
+    server.scoreRequests.every(({ denoiser }) => denoiser !== 'PATCH_EQUIVARIANT'),
+    'the slow one is only looked at by name',
+  );
   assert.deepEqual(await chosenDenoisers(['optimal'], session, dataSet, level), ['optimal']);
   await assert.rejects(chosenDenoisers(['optimal', 'wiener'], session, dataSet, level), {
     code: 'ARGUMENT_INVALID',
@@ -37,6 +41,7 @@ test('settings belong to their denoisers', () => {
   assert.deepEqual(denoiserSettings({ denoiser: 'offered', maskThreshold: 0.1, patchSize: 5 }), {
     pca: { maskThreshold: 0.1 },
     patch: { patchSize: 5 },
+    'patch-equivariant': { patchSize: 5 },
   });
   assert.deepEqual(denoiserSettings({ denoiser: ['optimal'] }), {});
   assert.throws(() => denoiserSettings({ denoiser: ['patch'], maskThreshold: 0.1 }), { code: 'ARGUMENT_INVALID' });

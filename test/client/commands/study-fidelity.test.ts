@@ -44,8 +44,11 @@ test('bad arguments are refused with one sentence, before anything is measured',
     [['--denoiser', 'optimal,optimal'], /each once/],
     [['--denoiser', 'pca'], /^Expected OPTIMAL for denoiser but received "PCA"$/],
     [['--mask-threshold', '.1'], /^Expected pca among --denoiser for --mask-threshold but received "optimal"$/],
-    [['--patch-size', '3', '--denoiser', 'optimal,pca'], /^Expected patch among --denoiser for --patch-size but received "optimal,pca"$/],
-    [['--method', 'golden'], /^Expected exact\[:tolerance=SHARE\], or paper or released.* for --method but received "golden"$/],
+    [
+      ['--patch-size', '3', '--denoiser', 'optimal,pca'],
+      /^Expected patch or patch-equivariant among --denoiser for --patch-size but received "optimal,pca"$/,
+    ],
+    [['--method', 'golden'], /^Expected exact\[:tolerance=SHARE,wss=ROWS\], or paper or released.* for --method but received "golden"$/],
     [['--method', 'paper:k=101'], /with at most 100 rows for --method/],
     [['--method', 'paper', '--method', 'paper'], /^Expected each method once for --method but received "paper"$/],
   ] as const)

@@ -14,6 +14,7 @@ export function queryOf(
     sigma: Float64Array.from(sigma),
     temperature: 1,
     golden: false,
+    blocks: false,
     settings: { maskThreshold: 0, patchSize: 0 },
     ...rest,
   };

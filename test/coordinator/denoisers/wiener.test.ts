@@ -10,7 +10,8 @@ test('levels become ratios', () => {
   });
 });
 
-test('a golden subset and a temperature are refused: it has neither rows nor weights', () => {
+test('a golden subset, blocks of rows and a temperature are refused: it has neither rows nor weights', () => {
   assert.throws(() => wiener.plan(queryOf([0.5], { golden: true })), { code: 'ARGUMENT_INVALID', message: /retrieval.kind/ });
+  assert.throws(() => wiener.plan(queryOf([0.5], { blocks: true })), { code: 'ARGUMENT_INVALID', message: /retrieval.aggregator/ });
   assert.throws(() => wiener.plan(queryOf([0.5], { temperature: 2 })), { code: 'ARGUMENT_INVALID', message: /temperature/ });
 });

@@ -8,7 +8,7 @@ import { WorkerLinks } from '../../../coordinator/worker-links.js';
 import { COVARIANCE_FILE } from '../../../shared/dataset/manifest-validation.js';
 import type { Manifest } from '../../../shared/dataset/manifest.js';
 import { createLogger } from '../../../shared/log.js';
-import { encodeSupportSet, supportSetHash, supportSizes } from '../../../shared/math/support-set.js';
+import { encodeSupportSet, supportSetHash, supportSizes, votesForItself } from '../../../shared/math/support-set.js';
 import { writeSmallDataSet } from '../../shared/dataset/small-data-set.js';
 import { WorkerUnderTest } from '../../shard-worker/worker-under-test.js';
 import { plainCovariance, wienerMean } from '../../support/grouped-oracle.js';
@@ -98,6 +98,7 @@ test('masks are made once for each level and threshold, and say who votes and wh
   const mask = localityMask(covariance, 0.3, 0.02);
   assert.equal(supports.sha256, supportSetHash(encodeSupportSet(mask)));
   assert.deepEqual(supports.voters, supportSizes(mask));
+  assert.deepEqual(supports.votesForItself, votesForItself(mask));
   assert.deepEqual(
     [...supports.constant],
     Array.from({ length: D }, (_, p) => (p === 7 ? 1 : 0)),

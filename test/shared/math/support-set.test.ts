@@ -8,6 +8,7 @@ import {
   supportSetBytes,
   supportSetHash,
   supportSizes,
+  votesForItself,
   type SupportSet,
 } from '../../../shared/math/support-set.js';
 
@@ -33,6 +34,8 @@ test('runs say exactly who votes, and survive the wire', () => {
       const back = decodeSupportSet(encoded);
       assert.deepEqual(votesOf(back), mask);
       assert.ok(back.runs.buffer instanceof SharedArrayBuffer);
+      const own = back.rowValues % back.groups === 0 ? [...votesForItself(back)] : [];
+      own.forEach((vote, p) => assert.equal(vote === 1, mask[p % mask.length]![p]));
       assert.deepEqual(
         [...supportSizes(back)],
         mask.map((row) => row.filter(Boolean).length),
