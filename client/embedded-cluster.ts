@@ -1,14 +1,16 @@
 /**
- * A whole cluster on this machine: one coordinator and some shard workers, each a process of its own over loopback gRPC, as they would run apart.
+ * A whole cluster on this machine: one coordinator, or several over NATS, and some shard workers, each a process of its own over loopback gRPC, as they would run apart.
  */
 
+import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 import { argumentError } from '../shared/errors.js';
-import { EMBEDDED_READY_TIMEOUT_MS, EMBEDDED_SHARDS_MAX, EMBEDDED_STOP_TIMEOUT_MS } from '../shared/limits.js';
+import { EMBEDDED_COORDINATORS_MAX, EMBEDDED_READY_TIMEOUT_MS, EMBEDDED_SHARDS_MAX, EMBEDDED_STOP_TIMEOUT_MS } from '../shared/limits.js';
 import type { LogLevel } from '../shared/log.js';
+import { startLocalNats, type LocalNats } from './local-nats.js';
 import { ServiceProcess } from './service-process.js';
 import { threadsOfEach } from './threads-of-each.js';
 
@@ -19,6 +21,10 @@ export interface EmbeddedClusterOptions {
   readonly shards?: number;
   /** workers that hold each partition, 1 .. shards; default 1 */
   readonly replicas?: number;
+  /** membership, placement and jobs over NATS; default: in the one coordinator's memory */
+  readonly nats?: EmbeddedNats;
+  /** coordinators, 1 .. 16; more than one needs nats. Default 1 */
+  readonly coordinators?: number;
   /** compute threads of each worker; default: the cores divided among the workers, and two where there are two */
   readonly computeThreads?: number;
   /** default 'auto' */
@@ -41,13 +47,27 @@ export interface EmbeddedClusterOptions {
   readonly signal?: AbortSignal;
 }
 
+export interface EmbeddedNats {
+  /** nats://host:port; absent = a server of the cluster's own */
+  readonly servers?: readonly string[];
+  /** what the own server keeps; absent = a temporary folder that goes with it */
+  readonly store?: string;
+  /** see --cluster-name; default golddiff */
+  readonly clusterName?: string;
+}
+
 export interface EmbeddedCluster {
-  /** host:port of the coordinator's public API */
+  /** host:port of the first coordinator's public API */
   readonly endpoint: string;
+  /** of every coordinator */
+  readonly endpoints: readonly string[];
+  /** where NATS answers, if it is used */
+  readonly natsServers: readonly string[] | undefined;
   /** name to host:port, where metrics were asked for */
   readonly metricsEndpoints: ReadonlyMap<string, string>;
   readonly workers: readonly { readonly name: string; readonly address: string; readonly pid: number }[];
   readonly coordinatorPid: number;
+  readonly coordinatorPids: readonly number[];
   /** one sentence for each process that died by itself, oldest first */
   readonly deaths: readonly string[];
   /** Ends the coordinator, then the workers; what has not ended within the bound is killed. May be called again. */
@@ -69,6 +89,13 @@ export async function startEmbeddedCluster(options: EmbeddedClusterOptions): Pro
   const replicas = options.replicas ?? 1;
   if (!Number.isInteger(replicas) || replicas < 1 || replicas > shards)
     throw argumentError('replicas', `a whole number from 1 to ${shards}`, replicas);
+  const coordinators = options.coordinators ?? 1;
+  if (!Number.isInteger(coordinators) || coordinators < 1 || coordinators > (options.nats === undefined ? 1 : EMBEDDED_COORDINATORS_MAX))
+    throw argumentError(
+      'coordinators',
+      options.nats === undefined ? '1, or NATS for more' : `a whole number from 1 to ${EMBEDDED_COORDINATORS_MAX}`,
+      coordinators,
+    );
   if (!existsSync(path.join(options.dataDir, 'manifest.json')))
     throw argumentError('data', 'a folder with manifest.json, made by golddiff dataset import,', options.dataDir);
 
@@ -76,6 +103,7 @@ export async function startEmbeddedCluster(options: EmbeddedClusterOptions): Pro
   const common = ['--data', options.dataDir, '--metrics-listen', options.metrics ? '127.0.0.1:0' : 'off', '--log-level', options.logLevel ?? 'warn'];
   const deaths: string[] = [];
   const processes: ServiceProcess[] = [];
+  let nats: LocalNats | undefined;
   let stopping = false;
 
   const startOne = async (
@@ -93,24 +121,33 @@ export async function startEmbeddedCluster(options: EmbeddedClusterOptions): Pro
       ...(options.onLogLine === undefined ? {} : { onLogLine: options.onLogLine }),
     });
     processes.push(started);
-    void started.exited.then((sentence) => {
-      if (stopping) return;
-      deaths.push(sentence);
-      options.onDeath?.(sentence);
-    });
+    void started.exited.then(told);
     return started;
+  };
+  const told = (sentence: string): void => {
+    if (stopping) return;
+    deaths.push(sentence);
+    options.onDeath?.(sentence);
   };
 
   const stop = async (): Promise<void> => {
     stopping = true;
     // The coordinator first: it finishes what it has under way, for which it needs the workers.
-    await Promise.all(processes.filter((p) => p.name === 'coordinator').map((p) => p.stop(EMBEDDED_STOP_TIMEOUT_MS)));
+    await Promise.all(processes.filter((p) => p.name.startsWith('coordinator')).map((p) => p.stop(EMBEDDED_STOP_TIMEOUT_MS)));
     await Promise.all(processes.map((p) => p.stop(EMBEDDED_STOP_TIMEOUT_MS)));
+    await nats?.stop();
   };
 
   const failed = new AbortController();
   const signal = options.signal === undefined ? failed.signal : AbortSignal.any([failed.signal, options.signal]);
   try {
+    if (options.nats !== undefined && options.nats.servers === undefined) {
+      nats = await startLocalNats(options.nats.store, signal);
+      void nats.exited.then(told);
+    }
+    const natsServers = options.nats?.servers ?? (nats && [nats.address]);
+    if (natsServers !== undefined) common.push('--nats', natsServers.join(','));
+    if (options.nats?.clusterName !== undefined) common.push('--cluster-name', options.nats.clusterName);
     const workerArgs = ['--listen', '127.0.0.1:0', '--backend', options.backend ?? 'auto', '--compute-threads', String(threads)];
     if (options.deviceMemoryBytes !== undefined) workerArgs.push('--device-memory', String(options.deviceMemoryBytes));
     const starts = Array.from({ length: shards }, (_, i) =>
@@ -122,15 +159,25 @@ export async function startEmbeddedCluster(options: EmbeddedClusterOptions): Pro
       await Promise.allSettled(starts);
       throw error;
     });
-    const addresses = workers.map((w) => w.address).join(',');
-    const coordinatorArgs = ['--listen', options.listen ?? '127.0.0.1:0', '--workers', addresses, '--replicas', String(replicas)];
-    const coordinator = await startOne('coordinator', 'coordinator', coordinatorArgs, signal);
-    const metrics = [coordinator, ...workers].flatMap((p) => (p.metricsAddress === undefined ? [] : [[p.name, p.metricsAddress] as const]));
+    const who = natsServers === undefined ? ['--workers', workers.map((w) => w.address).join(',')] : ['--expected-workers', String(shards)];
+    const serving = await Promise.all(
+      Array.from({ length: coordinators }, (_, i) => {
+        const listen = i === 0 ? (options.listen ?? '127.0.0.1:0') : '127.0.0.1:0';
+        const name = coordinators === 1 ? 'coordinator' : `coordinator ${i}`;
+        const id = natsServers === undefined ? [] : ['--coordinator-id', `coordinator-${i}-${randomUUID().slice(0, 8)}`];
+        return startOne(name, 'coordinator', ['--listen', listen, ...who, ...id, '--replicas', String(replicas)], signal);
+      }),
+    );
+    const [coordinator] = serving as [ServiceProcess, ...ServiceProcess[]];
+    const metrics = [...serving, ...workers].flatMap((p) => (p.metricsAddress === undefined ? [] : [[p.name, p.metricsAddress] as const]));
     return {
       endpoint: coordinator.address,
+      endpoints: serving.map((c) => c.address),
+      natsServers,
       metricsEndpoints: new Map(metrics),
       workers: workers.map(({ name, address, pid }) => ({ name, address, pid })),
       coordinatorPid: coordinator.pid,
+      coordinatorPids: serving.map((c) => c.pid),
       deaths,
       stop,
     };

@@ -13,8 +13,11 @@
 import { credentials, makeGenericClientConstructor, type Client } from '@grpc/grpc-js';
 import { service as healthService } from 'grpc-health-check';
 
+import type { ClusterServiceClient } from '../proto/generated/golddiff/v1/ClusterService.js';
+import type { ClusterStatus__Output } from '../proto/generated/golddiff/v1/ClusterStatus.js';
 import type { Dataset__Output } from '../proto/generated/golddiff/v1/Dataset.js';
 import type { DatasetServiceClient } from '../proto/generated/golddiff/v1/DatasetService.js';
+import type { JobServiceClient } from '../proto/generated/golddiff/v1/JobService.js';
 import type { ListDatasetsResponse__Output } from '../proto/generated/golddiff/v1/ListDatasetsResponse.js';
 import type { SamplingServiceClient } from '../proto/generated/golddiff/v1/SamplingService.js';
 import type { ScoreServiceClient } from '../proto/generated/golddiff/v1/ScoreService.js';
@@ -23,6 +26,7 @@ import { PAGE_SIZE_MAX, PUBLIC_MESSAGE_BYTES_MAX } from '../shared/limits.js';
 import { channelOptions } from '../shared/rpc/channel.js';
 import { protoPackage } from '../shared/rpc/proto-package.js';
 import { metadataOf, optionsOf, serverStreamCall, unaryCall, type CallControl } from './calls.js';
+import { JobCalls } from './job-calls.js';
 import { decodeSampleEvent, encodeSampleRequest, type SampleEvent, type SampleInput } from './sample-call.js';
 import { decodeScoreResponse, encodeScoreRequest, type ScoreInput, type ScoreResult } from './score-call.js';
 import { ScoreStream } from './score-stream.js';
@@ -31,6 +35,7 @@ export type { CallControl } from './calls.js';
 export type { ExactRetrieval, GoldenRetrieval, RetrievalChoice } from './retrieval.js';
 export type { SampleEvent, SampleInput } from './sample-call.js';
 export type { ScoreInput, ScoreResult } from './score-call.js';
+export type { JobCalls, JobInfo, JobResult, JobState } from './job-calls.js';
 export type { ScoreStream } from './score-stream.js';
 
 export interface ConnectOptions {
@@ -43,6 +48,15 @@ export interface ConnectOptions {
 /** What is served under one name: shape [C, H, W], rows N, partitions and who holds them. */
 export type DataSetInfo = Dataset__Output;
 export type HealthStatus = 'UNKNOWN' | 'SERVING' | 'NOT_SERVING' | 'SERVICE_UNKNOWN';
+
+export type ClusterInfo = ClusterStatus__Output;
+
+export interface ClusterCalls {
+  /** Workers, who holds what, who leads. */
+  status(control?: CallControl): Promise<ClusterInfo>;
+  /** Has a worker's partitions moved to others; it is empty when its partitionsPlaced is 0. `undo` gives it work again. NOT_FOUND where it is not there. */
+  drain(workerId: string, undo?: boolean, control?: CallControl): Promise<ClusterInfo>;
+}
 
 export interface DataSetCalls {
   /** Every data set that is served. */
@@ -61,10 +75,14 @@ const HealthClient = makeGenericClientConstructor(healthService, 'grpc.health.v1
 export class GolddiffClient {
   readonly endpoint: string;
   readonly datasets: DataSetCalls;
+  readonly cluster: ClusterCalls;
+  readonly jobs: JobCalls;
   readonly #timeoutMs: number | undefined;
   readonly #scores: ScoreServiceClient;
   readonly #sampling: SamplingServiceClient;
   readonly #dataSets: DatasetServiceClient;
+  readonly #cluster: ClusterServiceClient;
+  readonly #jobs: JobServiceClient;
   readonly #health: Client;
 
   /** Made by connect(). */
@@ -78,8 +96,16 @@ export class GolddiffClient {
     this.#scores = new protoPackage.ScoreService(endpoint, plain, channel);
     this.#sampling = new protoPackage.SamplingService(endpoint, plain, channel);
     this.#dataSets = new protoPackage.DatasetService(endpoint, plain, channel);
+    this.#cluster = new protoPackage.ClusterService(endpoint, plain, channel);
+    this.#jobs = new protoPackage.JobService(endpoint, plain, channel);
     this.#health = new HealthClient(endpoint, plain, channel);
     this.datasets = { list: (control) => this.#listDataSets(control), get: (name, control) => this.#getDataSet(name, control) };
+    this.jobs = new JobCalls(this.#jobs, (control) => this.#bounded(control));
+    this.cluster = {
+      status: (control = {}) => unaryCall(this.#bounded(control), (metadata, options, done) => this.#cluster.status({}, metadata, options, done)),
+      drain: (workerId, undo = false, control = {}) =>
+        unaryCall(this.#bounded(control), (metadata, options, done) => this.#cluster.drain({ workerId, undo }, metadata, options, done)),
+    };
   }
 
   /** Denoises one batch. x must not change until the answer is there. */
@@ -127,6 +153,8 @@ export class GolddiffClient {
     this.#scores.close();
     this.#sampling.close();
     this.#dataSets.close();
+    this.#cluster.close();
+    this.#jobs.close();
     this.#health.close();
   }
 

@@ -7,6 +7,7 @@ import { benchCommand } from './commands/bench.js';
 import { clusterCommand } from './commands/cluster.js';
 import { datasetCommand } from './commands/dataset.js';
 import { denoiseCommand } from './commands/denoise.js';
+import { jobsCommand } from './commands/jobs.js';
 import { sampleCommand } from './commands/sample.js';
 import { serviceCommand } from './commands/service.js';
 import { studyCommand } from './commands/study.js';
@@ -22,6 +23,7 @@ const program = new Command('golddiff')
   .addCommand(serviceCommand('shard-worker', 'run one shard worker of a cluster'))
   .addCommand(sampleCommand())
   .addCommand(denoiseCommand())
+  .addCommand(jobsCommand())
   .addCommand(studyCommand())
   .addCommand(benchCommand());
 

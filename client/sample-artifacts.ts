@@ -8,7 +8,7 @@ import { writeNpy } from '../shared/dataset/npy.js';
 import { makeFolder, writeFileAtomically } from './atomic-file.js';
 import type { SampleRun } from './collect-samples.js';
 import type { DataSetInfo } from './golddiff-client.js';
-import { imageGridPng } from './pictures/image-grid.js';
+import { imageGridPng } from '../shared/pictures/image-grid.js';
 import { trajectoryPng, type TrajectoryColumn } from './pictures/trajectory-picture.js';
 import type { SampleInput } from './sample-call.js';
 import { versions } from './versions.js';

@@ -2,6 +2,7 @@
 
 import type { ControlPlane, PlacementDocument, WorkerStatus } from '../shared/control-plane/control-plane.js';
 import type { Manifest } from '../shared/dataset/manifest.js';
+import { WORKERS_SETTLE_MS } from '../shared/limits.js';
 import { coverageOf, type ClusterView } from './step-assignments.js';
 import type { StepCoverage } from './step-answer.js';
 
@@ -38,6 +39,10 @@ export class ClusterState implements ClusterView {
     return [...this.#workers.values()];
   }
 
+  worker(workerId: string): WorkerStatus | undefined {
+    return this.#workers.get(workerId);
+  }
+
   addressOf(workerId: string): string | undefined {
     return this.#workers.get(workerId)?.address;
   }
@@ -66,6 +71,15 @@ export class ClusterState implements ClusterView {
       this.#waiters.add(done);
       signal.addEventListener('abort', done);
     });
+  }
+
+  /** Resolves when live workers hold the whole data set, as another coordinator has placed it. Where they do not, after the time that workers get to settle. */
+  async settled(): Promise<void> {
+    const never = new AbortController().signal;
+    while (this.#document === undefined) await this.changed(WORKERS_SETTLE_MS, never);
+    const endMs = performance.now() + WORKERS_SETTLE_MS;
+    for (let leftMs = WORKERS_SETTLE_MS; leftMs > 0 && this.coverage().fraction < 1; leftMs = endMs - performance.now())
+      await this.changed(leftMs, never);
   }
 
   suspect(workerId: string): void {

@@ -1,15 +1,30 @@
 /** Flags of the coordinator; each is an environment variable too (GOLDDIFF_<FLAG>). */
 
+import { hostname } from 'node:os';
+import process from 'node:process';
 import { Command, type Option } from 'commander';
 import { commonFlags, flag, hostPortList, integer, text } from '../shared/config.js';
-import { COORDINATOR_QUEUE_MAX, COORDINATOR_STEPS_MAX, DRAIN_TIMEOUT_MS, PLACEMENT_WAIT_MS } from '../shared/limits.js';
+import { natsFlags, type NatsFlags } from '../shared/control-plane/nats/flags.js';
+import { argumentError } from '../shared/errors.js';
+import {
+  COORDINATOR_QUEUE_MAX,
+  COORDINATOR_STEPS_MAX,
+  DRAIN_TIMEOUT_MS,
+  PARTITIONS_MAX,
+  PLACEMENT_WAIT_MS,
+  WORKERS_SETTLE_MS,
+} from '../shared/limits.js';
 import type { LogLevel } from '../shared/log.js';
 
-export interface CoordinatorConfig {
+export interface CoordinatorConfig extends NatsFlags {
   /** folder of the data set */
   readonly data: string;
-  /** host:port of each worker */
-  readonly workers: readonly string[];
+  /** host:port of each worker; absent = they come by NATS */
+  readonly workers?: readonly string[];
+  /** workers to wait for before the first placement; with a list of workers it is their number */
+  readonly expectedWorkers?: number;
+  /** name of this coordinator among those of the cluster */
+  readonly coordinatorId: string;
   /** replicas of each partition */
   readonly replicas: number;
   /** host:port of the public services */
@@ -28,7 +43,21 @@ export function coordinatorFlags(): Option[] {
     flag({ name, placeholder: 'INT', description, parser: integer(low, high), fallback: String(fallback) });
   return [
     flag({ name: 'data', placeholder: 'DIR', description: 'folder of the data set, as imported', parser: text, mandatory: true }),
-    flag({ name: 'workers', placeholder: 'H:P,H:P', description: 'addresses of the shard workers', parser: hostPortList, mandatory: true }),
+    flag({ name: 'workers', placeholder: 'H:P,H:P', description: 'addresses of the shard workers', parser: hostPortList }),
+    ...natsFlags(),
+    flag({
+      name: 'expected-workers',
+      placeholder: 'INT',
+      description: `with --nats: the first placement waits ${WORKERS_SETTLE_MS / 1000} s for so many (default 1)`,
+      parser: integer(1, PARTITIONS_MAX),
+    }),
+    flag({
+      name: 'coordinator-id',
+      placeholder: 'ID',
+      description: 'name of this coordinator in the cluster',
+      parser: text,
+      fallback: `${hostname()}-${process.pid}`,
+    }),
     count('replicas', 'workers that hold each partition', 1, 16, 1),
     commonFlags.listen('127.0.0.1:50051'),
     commonFlags.metricsListen('127.0.0.1:9464'),
@@ -44,5 +73,9 @@ export function coordinatorFlags(): Option[] {
 export function coordinatorCommand(run: (config: CoordinatorConfig) => Promise<void>): Command {
   const command = new Command('coordinator').description('Serves scores and samples over shard workers.');
   for (const option of coordinatorFlags()) command.addOption(option);
-  return command.action((options: CoordinatorConfig) => run(options));
+  return command.action((options: CoordinatorConfig) => {
+    if ((options.workers === undefined) === (options.nats === undefined))
+      throw argumentError('the workers', 'either --workers H:P,H:P or --nats URL', options.nats === undefined ? 'neither' : 'both');
+    return run(options);
+  });
 }

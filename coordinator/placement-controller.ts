@@ -28,6 +28,8 @@ export interface PlacementControllerSettings {
 }
 
 /** Errors of Assign that the same worker will give again. */
+type Refusal = 'room' | 'other';
+
 const REFUSALS: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'DATA_SET_MISMATCH',
   'DATA_SET_UNKNOWN',
@@ -41,11 +43,12 @@ export class PlacementController {
   /** Resolves when the first placement is in effect and nothing is left to try. */
   readonly settled: Promise<void>;
   #onSettled: () => void = () => {};
-  /** "instance partition" of loads that failed */
-  readonly #refused = new Set<string>();
+  /** "instance partition" of loads that failed; for want of room, only until somebody comes or goes */
+  readonly #refused = new Map<string, Refusal>();
   /** instance of each worker at its last Assign */
   readonly #assigned = new Map<string, string>();
   #known = '';
+  #placedOnce = false;
   #running = false;
   #again = false;
   #stopped = false;
@@ -61,9 +64,10 @@ export class PlacementController {
     this.#startedMs = performance.now();
     this.#unwatch = this.settings.controlPlane.membership.watch((workers) => {
       // Most changes are of open steps and memory; only who is there matters here.
-      const known = workers.map((w) => `${w.workerId} ${w.instanceId} ${w.address} ${w.draining}`).join('\n');
+      const known = workers.map((w) => `${w.workerId} ${w.instanceId} ${w.address} ${w.draining} ${w.deviceMemoryBytes}`).join('\n');
       if (known === this.#known) return;
       this.#known = known;
+      for (const [key, why] of this.#refused) if (why === 'room') this.#refused.delete(key);
       this.settings.links.keepOnly(new Set(workers.map((w) => w.workerId)));
       this.#wake();
     });
@@ -106,31 +110,41 @@ export class PlacementController {
     const members = await controlPlane.membership.list();
     const workers = members.filter((w) => !w.draining);
     const current = await controlPlane.placements.get(manifest.name);
-    if (workers.length === 0 || (current === undefined && this.#isEarly(workers.length))) {
+    const cold = !this.#placedOnce && !workers.some((w) => holdsAny(w, current));
+    if (workers.length === 0 || (cold && this.#isEarly(workers.length))) {
       this.#wakeLater(PROBE_INTERVAL_MS);
       return;
     }
     const instances = new Map(workers.map((w) => [w.workerId, w.instanceId]));
     const ids = manifest.partitions.map((p) => p.id);
+    const bytes = new Map(manifest.partitions.map((p) => [p.id, p.bytes]));
     const target = computePlacement({
       partitions: ids,
       workers: [...instances.keys()],
       replicas,
       ...(current === undefined ? {} : { previous: current.partitions }),
       refused: (partition, id) => this.#refused.has(`${instances.get(id)} ${partition}`),
+      bytes: (partition) => bytes.get(partition)!,
+      // Reference backends of tests say 0: not limited.
+      budgetBytes: (id) => workers.find((w) => w.workerId === id)!.deviceMemoryBytes || Infinity,
     });
-    const restarted = workers.some((w) => this.#assigned.get(w.workerId) !== w.instanceId && target.some((p) => p.replicas.includes(w.workerId)));
+    // One that was asked by this controller, or says itself that it holds all that it should, as after a change of the leader.
+    const restarted = workers.some((w) => this.#assigned.get(w.workerId) !== w.instanceId && !holdsAll(w, current, partitionsOf(target, w.workerId)));
     if (current !== undefined && !restarted && samePlacement(current.partitions, target)) {
       this.#onSettled();
       return;
     }
     const epoch = 1 + Math.max(current?.epoch ?? 0, ...members.flatMap((w) => w.held.filter((h) => h.dataSet === manifest.name).map((h) => h.epoch)));
     const loaded = new Map<string, ReadonlySet<number>>();
-    await Promise.all(workers.map(async (w) => loaded.set(w.workerId, await this.#assign(w, epoch, partitionsOf(target, w.workerId)))));
+    const inEffectEpoch = current?.epoch ?? 0;
+    await Promise.all(
+      workers.map(async (w) => loaded.set(w.workerId, await this.#assign(w, { epoch, inEffectEpoch, partitions: partitionsOf(target, w.workerId) }))),
+    );
     if (this.#stopped) return;
     const partitions = target.map((p) => ({ partition: p.partition, replicas: p.replicas.filter((id) => loaded.get(id)?.has(p.partition)) }));
     const document: PlacementDocument = { dataSet: manifest.name, contentHash: manifest.contentHash, epoch, partitions };
     const won = await controlPlane.placements.compareAndSet(document, current?.epoch ?? 0);
+    this.#placedOnce ||= won;
     const missing = partitions.filter((p) => p.replicas.length === 0).map((p) => p.partition);
     if (won) log.info({ epoch, workers: workers.length, partitions: partitions.length - missing.length, missing }, 'placement in effect');
     if (missing.length > 0) log.error({ epoch, missing }, 'some partitions could not be loaded and are not served');
@@ -143,11 +157,12 @@ export class PlacementController {
   }
 
   /** Partitions that the worker holds now, of those that it should. */
-  async #assign(worker: WorkerStatus, epoch: number, partitions: readonly number[]): Promise<ReadonlySet<number>> {
+  async #assign(worker: WorkerStatus, wanted: { epoch: number; inEffectEpoch: number; partitions: number[] }): Promise<ReadonlySet<number>> {
     const { manifest, links, log } = this.settings;
-    const request = { dataSet: manifest.name, contentHash: manifest.contentHash, epoch, partitions: [...partitions] };
+    const { epoch, partitions } = wanted;
+    const request = { dataSet: manifest.name, contentHash: manifest.contentHash, ...wanted };
     const refuse = (partition: number, why: string): void => {
-      this.#refused.add(`${worker.instanceId} ${partition}`);
+      this.#refused.set(`${worker.instanceId} ${partition}`, why.startsWith('LIMIT_EXCEEDED') ? 'room' : 'other');
       log.error({ workerId: worker.workerId, partition }, `a partition was not loaded: ${why}`);
     };
     try {
@@ -159,11 +174,25 @@ export class PlacementController {
     } catch (thrown) {
       const error = asGolddiffError(thrown);
       log.warn({ workerId: worker.workerId, epoch, code: error.code }, `Assign failed: ${error.message}`);
-      if (REFUSALS.has(error.code)) partitions.forEach((p) => refuse(p, error.message));
+      if (REFUSALS.has(error.code)) partitions.forEach((p) => refuse(p, `${error.code}: ${error.message}`));
       else await new Promise((resolve) => setTimeout(resolve, PROBE_INTERVAL_MS));
       return new Set();
     }
   }
+}
+
+function heldOf(worker: WorkerStatus, document: PlacementDocument | undefined): number[] {
+  const here = worker.held.filter((h) => h.dataSet === document?.dataSet && h.epoch === document.epoch && h.failure === undefined);
+  return here.map((h) => h.partition);
+}
+
+function holdsAny(worker: WorkerStatus, document: PlacementDocument | undefined): boolean {
+  return heldOf(worker, document).length > 0;
+}
+
+function holdsAll(worker: WorkerStatus, document: PlacementDocument | undefined, partitions: readonly number[]): boolean {
+  const held = new Set(heldOf(worker, document));
+  return partitions.every((p) => held.has(p));
 }
 
 function partitionsOf(placement: readonly PlacedPartition[], workerId: string): number[] {

@@ -5,7 +5,8 @@
  * rendezvous hashing (each pair of block and worker has a score; the highest win) under quotas: with L = blocks * R / workers, every worker holds
  * floor(L) or ceil(L) blocks. Plain rendezvous hashing leaves some of eight workers with nothing to do at sixteen blocks; the quota does not.
  *
- * What was before stays where it is as far as the quotas allow: moving a partition means loading it again.
+ * What was before stays where it is as far as the quotas allow: moving a partition means loading it again. No worker gets more bytes than its budget; where
+ * budgets bind, balance yields to them, blocks are cut smaller, and what fits nowhere is missing rather than loaded over somebody's budget.
  */
 
 import { createHash } from 'node:crypto';
@@ -28,6 +29,10 @@ export interface PlacementInput {
   readonly previous?: readonly PlacedPartition[];
   /** true where the worker has failed to load the partition */
   readonly refused?: (partition: number, workerId: string) => boolean;
+  /** device memory that a partition takes; absent = none is counted */
+  readonly bytes?: (partition: number) => number;
+  /** device memory of a worker; Infinity = not limited */
+  readonly budgetBytes?: (workerId: string) => number;
 }
 
 /** Blocks per worker that the block size aims at: enough to balance, few enough to merge well. */
@@ -41,13 +46,14 @@ export function computePlacement(input: PlacementInput): PlacedPartition[] {
   const replicas = Math.min(input.replicas, workers.length);
   const previous = new Map(input.previous?.map((p) => [p.partition, p.replicas]));
   const size = Math.min(blockSize(input.partitions.length, workers.length), previousBlockSize(input.partitions, previous));
-  const blocks = blocksOf(input.partitions, size).map((partitions): Block => {
-    const able = workers.filter((w) => !partitions.some((p) => input.refused?.(p, w)));
-    const score = new Map(able.map((w) => [w, rendezvousScore(partitions[0]!, w)]));
-    const held = able.filter((w) => partitions.some((p) => previous.get(p)?.includes(w)));
-    return { partitions, able: able.sort((a, b) => score.get(b)! - score.get(a)!), held, holders: [] };
-  });
-  deal(blocks, workers, replicas);
+  const budgets = new Map(workers.map((w) => [w, input.budgetBytes?.(w) ?? Infinity]));
+  let blocks = blocksFor(input, workers, previous, size);
+  deal(blocks, workers, replicas, budgets);
+  // A block that fits nowhere whole may fit in halves.
+  for (let half = size / 2; half >= 1 && blocks.some((b) => b.holders.length < Math.min(replicas, b.able.length)); half /= 2) {
+    blocks = blocksFor(input, workers, previous, half);
+    deal(blocks, workers, replicas, budgets);
+  }
   return blocks.flatMap((block) => {
     const order = (w: string): number => {
       const before = previous.get(block.partitions[0]!)?.indexOf(w) ?? -1;
@@ -60,6 +66,7 @@ export function computePlacement(input: PlacementInput): PlacedPartition[] {
 
 interface Block {
   readonly partitions: readonly number[];
+  readonly bytes: number;
   /** workers that can hold it, best score first */
   readonly able: readonly string[];
   /** of those, the ones that hold some of it now */
@@ -67,8 +74,18 @@ interface Block {
   holders: string[];
 }
 
+function blocksFor(input: PlacementInput, workers: readonly string[], previous: ReadonlyMap<number, readonly string[]>, size: number): Block[] {
+  return blocksOf(input.partitions, size).map((partitions): Block => {
+    const able = workers.filter((w) => !partitions.some((p) => input.refused?.(p, w)));
+    const score = new Map(able.map((w) => [w, rendezvousScore(partitions[0]!, w)]));
+    const held = able.filter((w) => partitions.some((p) => previous.get(p)?.includes(w)));
+    const bytes = partitions.reduce((sum, p) => sum + (input.bytes?.(p) ?? 0), 0);
+    return { partitions, bytes, able: able.sort((a, b) => score.get(b)! - score.get(a)!), held, holders: [] };
+  });
+}
+
 /** Fills `holders` of every block under the quotas of the file header. */
-function deal(blocks: readonly Block[], workers: readonly string[], replicas: number): void {
+function deal(blocks: readonly Block[], workers: readonly string[], replicas: number, budgetBytes: ReadonlyMap<string, number>): void {
   const total = blocks.reduce((sum, b) => sum + Math.min(replicas, b.able.length), 0);
   const floor = Math.floor(total / workers.length);
   const load = new Map(workers.map((w) => [w, 0]));
@@ -76,47 +93,75 @@ function deal(blocks: readonly Block[], workers: readonly string[], replicas: nu
   // Those that hold most keep the extra block: fewer moves.
   const richest = [...workers].sort((a, b) => heldBlocks(b) - heldBlocks(a));
   const quota = new Map(richest.map((w, i) => [w, floor + (i < total % workers.length ? 1 : 0)]));
-  const room = (w: string): boolean => load.get(w)! < quota.get(w)!;
-  const give = (block: Block, w: string): void => {
-    block.holders.push(w);
-    load.set(w, load.get(w)! + 1);
+  const used = new Map(workers.map((w) => [w, 0]));
+  const dealing: Dealing = {
+    blocks,
+    load,
+    room: (w) => load.get(w)! < quota.get(w)!,
+    fits: (block, w, freedBytes = 0) => used.get(w)! - freedBytes + block.bytes <= budgetBytes.get(w)!,
+    take: (block, w) => {
+      block.holders.push(w);
+      load.set(w, load.get(w)! + 1);
+      used.set(w, used.get(w)! + block.bytes);
+    },
+    leave: (block, w) => {
+      block.holders = block.holders.filter((holder) => holder !== w);
+      load.set(w, load.get(w)! - 1);
+      used.set(w, used.get(w)! - block.bytes);
+    },
   };
+  const { room, fits, take } = dealing;
   for (const block of blocks) {
-    for (const w of block.able) if (block.held.includes(w) && block.holders.length < replicas && room(w)) give(block, w);
+    for (const w of block.able) if (block.held.includes(w) && block.holders.length < replicas && room(w) && fits(block, w)) take(block, w);
   }
   for (const block of blocks) {
     const wanted = Math.min(replicas, block.able.length);
     while (block.holders.length < wanted) {
-      const taker = block.able.find((w) => room(w) && !block.holders.includes(w));
-      if (taker !== undefined) give(block, taker);
-      else if (!exchange(block, blocks, room, load)) give(block, leastLoaded(block, load));
+      const taker = block.able.find((w) => room(w) && fits(block, w) && !block.holders.includes(w));
+      if (taker !== undefined) take(block, taker);
+      else if (!exchange(block, dealing)) {
+        const last = leastLoaded(block, dealing);
+        if (last === undefined) break;
+        take(block, last);
+      }
     }
   }
 }
 
+/** What has been dealt so far. */
+interface Dealing {
+  readonly blocks: readonly Block[];
+  /** blocks of each worker */
+  readonly load: ReadonlyMap<string, number>;
+  /** below its quota of blocks */
+  readonly room: (w: string) => boolean;
+  /** within its budget of bytes, `freedBytes` of which it would give up */
+  readonly fits: (block: Block, w: string, freedBytes?: number) => boolean;
+  readonly take: (block: Block, w: string) => void;
+  readonly leave: (block: Block, w: string) => void;
+}
+
 /** A worker with room cannot take this block: it takes a replica of another block instead, whose holder takes this one. */
-function exchange(block: Block, blocks: readonly Block[], room: (w: string) => boolean, load: Map<string, number>): boolean {
+function exchange(block: Block, { blocks, room, fits, take, leave }: Dealing): boolean {
   for (const other of blocks) {
     if (other === block) continue;
     for (const giver of other.holders) {
-      if (block.holders.includes(giver) || !block.able.includes(giver)) continue;
-      const taker = other.able.find((w) => room(w) && !other.holders.includes(w));
+      if (block.holders.includes(giver) || !block.able.includes(giver) || !fits(block, giver, other.bytes)) continue;
+      const taker = other.able.find((w) => room(w) && fits(other, w) && !other.holders.includes(w));
       if (taker === undefined) continue;
-      other.holders = other.holders.map((w) => (w === giver ? taker : w));
-      block.holders.push(giver);
-      load.set(taker, load.get(taker)! + 1);
+      leave(other, giver);
+      take(other, taker);
+      take(block, giver);
       return true;
     }
   }
   return false;
 }
 
-/** Refusals may leave no exchange; then balance yields to coverage. */
-function leastLoaded(block: Block, load: Map<string, number>): string {
-  const free = block.able.filter((w) => !block.holders.includes(w));
-  const best = free.reduce((a, b) => (load.get(b)! < load.get(a)! ? b : a));
-  load.set(best, load.get(best)! + 1);
-  return best;
+/** Refusals and budgets may leave no exchange; then balance yields to coverage. */
+function leastLoaded(block: Block, { load, fits }: Dealing): string | undefined {
+  const free = block.able.filter((w) => !block.holders.includes(w) && fits(block, w));
+  return free.length === 0 ? undefined : free.reduce((a, b) => (load.get(b)! < load.get(a)! ? b : a));
 }
 
 /** Largest power of two that leaves each worker about four blocks, at least 1. */

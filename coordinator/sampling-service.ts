@@ -26,7 +26,27 @@ export function samplingService(manifest: Manifest, scheduler: StepScheduler): S
   };
 }
 
-/** One call of Sample. */
+/** Where a run stands between two steps: images before `from` are done, and x of the batch from there stands at place `step` of the path. */
+export interface RunState {
+  readonly from: number;
+  readonly step: number;
+  /** score evaluations of this batch so far */
+  readonly evaluation: number;
+  /** [B, D] */
+  readonly x: Float64Array;
+}
+
+/** For runs that are kept. */
+export interface RunKeeping {
+  /** Where to go on. */
+  readonly start?: RunState;
+  /** Called after every step but the last of a batch; the run waits, and x is its own. */
+  keep(state: RunState): Promise<void>;
+  /** Takes the images [B, D] of a batch that is done, which then are not sent. */
+  done(from: number, images: Float64Array): Promise<void>;
+}
+
+/** One call of Sample, or one job. */
 export class SampleRun {
   readonly #started = performance.now();
   readonly #dim: number;
@@ -44,6 +64,7 @@ export class SampleRun {
     private readonly scheduler: Pick<StepScheduler, 'run'>,
     private readonly call: StepCall,
     private readonly write: Write<SampleEvent>,
+    private readonly keeping?: RunKeeping,
   ) {
     this.#dim = rowValues(plan.manifest);
     this.#evaluationsTotal = plan.entry.evaluations(plan.steps) * plan.count;
@@ -51,9 +72,14 @@ export class SampleRun {
 
   async run(): Promise<void> {
     const { count, batchRows, steps } = this.plan;
-    for (let from = 0; from < count; from += batchRows) {
+    const { start } = this.keeping ?? {};
+    if (start !== undefined)
+      this.#evaluationsDone = this.plan.entry.evaluations(steps) * start.from + start.evaluation * Math.min(batchRows, count - start.from);
+    for (let from = start?.from ?? 0; from < count; from += batchRows) {
       const batch = Math.min(batchRows, count - from);
-      await this.#sendImages(from, await this.#sampleBatch(from, batch));
+      const images = await this.#sampleBatch(from, batch);
+      if (this.keeping) await this.keeping.done(from, images);
+      else await this.#sendImages(from, images);
     }
     const summary = {
       count,
@@ -70,13 +96,17 @@ export class SampleRun {
 
   #sampleBatch(from: number, batch: number): Promise<Float64Array> {
     const { plan } = this;
-    let evaluation = 0;
+    const start = this.keeping?.start?.from === from ? this.keeping.start : undefined;
+    let evaluation = start?.evaluation ?? 0;
+    const x = start?.x.slice() ?? firstNoise(plan, from, batch);
     this.#shownStep = -1;
     return plan.entry.sampler({
       path: plan.path,
       batch,
       dim: this.#dim,
-      x: firstNoise(plan, from, batch),
+      x,
+      start: start?.step ?? 0,
+      afterStep: async (step) => this.keeping?.keep({ from, step, evaluation, x }),
       eta: plan.eta,
       normals: (out, b, transition) => fillNormals(out, plan.seed, plan.firstSample + from + b, transition),
       denoise: async (x, level, step) => {

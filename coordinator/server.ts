@@ -1,6 +1,7 @@
 /** A coordinator in this process: everything wired, from the list of workers to the public services. Stopped in reverse. */
 
 import { createInProcessControlPlane } from '../shared/control-plane/in-process.js';
+import { openControlPlane } from '../shared/control-plane/nats/flags.js';
 import { openDataSet } from '../shared/dataset/data-set.js';
 import { PUBLIC_MESSAGE_BYTES_MAX, PUBLIC_WINDOW_BYTES } from '../shared/limits.js';
 import type { Logger } from '../shared/log.js';
@@ -10,6 +11,7 @@ import type { RunningService } from '../shared/process-lifecycle.js';
 import { startGrpcServer } from '../shared/rpc/grpc-server.js';
 import { protoPackage } from '../shared/rpc/proto-package.js';
 import { AdmissionQueue } from './admission-queue.js';
+import { clusterService } from './cluster-service.js';
 import { ClusterState } from './cluster-state.js';
 import type { CoordinatorConfig } from './config.js';
 import { observeCluster, observeCall } from './coordinator-metrics.js';
@@ -17,6 +19,10 @@ import { datasetService } from './dataset-service.js';
 import { PlacementController } from './placement-controller.js';
 import { samplingService } from './sampling-service.js';
 import { scoreService } from './score-service.js';
+import { JobRunner } from './jobs/job-runner.js';
+import { jobService } from './jobs/job-service.js';
+import { LeaderRole } from './leader-role.js';
+import { SuspectCheck } from './suspect-check.js';
 import { DataSetStatistics } from './statistics/data-set-statistics.js';
 import { StepRunner } from './step-runner.js';
 import { StepScheduler } from './step-scheduler.js';
@@ -30,23 +36,26 @@ import { WorkerProber } from './worker-prober.js';
 export async function startCoordinator(config: CoordinatorConfig, log: Logger): Promise<RunningService> {
   const { manifest, dir } = await openDataSet(config.data);
   const metrics = createMetrics('coordinator');
-  const controlPlane = createInProcessControlPlane();
+  const controlPlane =
+    config.nats === undefined ? createInProcessControlPlane() : await openControlPlane({ ...config, nats: config.nats }, log, true);
+  const { membership, leadership } = controlPlane;
   const links = new WorkerLinks();
-  const prober = new WorkerProber({ addresses: config.workers, membership: controlPlane.membership, log });
-  const cluster = new ClusterState(controlPlane, manifest, (workerId) => prober.suspect(workerId));
-  const controller = new PlacementController({
-    manifest,
-    controlPlane,
-    links,
-    replicas: config.replicas,
-    expectedWorkers: config.workers.length,
-    log,
-  });
+  const cluster: ClusterState = new ClusterState(controlPlane, manifest, (workerId) => watch.suspect(workerId));
+  // A list of workers is asked from here; others send their heartbeats themselves.
+  const watch =
+    config.workers === undefined
+      ? new SuspectCheck({ membership, workerOf: (id) => cluster.worker(id), log })
+      : new WorkerProber({ addresses: config.workers, membership, log });
+  const expectedWorkers = config.expectedWorkers ?? config.workers?.length ?? 1;
+  const makeController = (): PlacementController =>
+    new PlacementController({ manifest, controlPlane, links, replicas: config.replicas, expectedWorkers, log });
+  const leader = new LeaderRole({ leadership, candidate: config.coordinatorId, makeController, log });
   const queue = new AdmissionQueue({ runningMax: config.stepsMax, waitingMax: config.queueMax });
   const countBytes = (direction: 'sent' | 'received', bytes: number): void => metrics.dataPlaneBytes.inc({ direction }, bytes);
   const statistics = new DataSetStatistics({ manifest, dir, cluster, links, log, placementWaitMs: config.placementWaitMs });
   const runner = new StepRunner({ cluster, links, statistics, log, placementWaitMs: config.placementWaitMs, countBytes });
   const scheduler = new StepScheduler(runner, queue, metrics);
+  const jobRunner = new JobRunner({ controlPlane, manifest, scheduler, log });
   observeCluster(metrics, cluster, queue);
 
   let serving = false;
@@ -56,6 +65,11 @@ export async function startCoordinator(config: CoordinatorConfig, log: Logger): 
       { service: protoPackage.ScoreService.service, implementation: scoreService(manifest, scheduler) },
       { service: protoPackage.SamplingService.service, implementation: samplingService(manifest, scheduler) },
       { service: protoPackage.DatasetService.service, implementation: datasetService(cluster) },
+      { service: protoPackage.JobService.service, implementation: jobService(controlPlane, manifest) },
+      {
+        service: protoPackage.ClusterService.service,
+        implementation: clusterService({ cluster, controlPlane, queue, coordinator: config.coordinatorId, replicas: config.replicas }),
+      },
     ],
     log,
     messageBytesMax: PUBLIC_MESSAGE_BYTES_MAX,
@@ -71,10 +85,11 @@ export async function startCoordinator(config: CoordinatorConfig, log: Logger): 
   );
 
   await cluster.start();
-  controller.start();
-  prober.start();
-  await controller.settled;
+  leader.start();
+  if (watch instanceof WorkerProber) watch.start();
+  await Promise.race([leader.settled, cluster.settled()]);
   server.setServing((serving = true));
+  jobRunner.start();
   const coverage = cluster.coverage();
   if (coverage.fraction < 1)
     log.error({ missing: coverage.missingPartitions, coverage: coverage.fraction }, 'ready, but a part of the data set is not served');
@@ -83,9 +98,10 @@ export async function startCoordinator(config: CoordinatorConfig, log: Logger): 
     ready: { address: server.address, metricsAddress: endpoint?.address },
     stop: async () => {
       serving = false;
+      await jobRunner.stop();
       await server.drain(config.drainTimeoutMs);
-      controller.stop();
-      prober.stop();
+      await leader.stop();
+      watch.stop();
       cluster.stop();
       links.close();
       await statistics.close();

@@ -12,6 +12,7 @@ const PROGRAMS = [
     present: () => ok('/usr/bin/python3', ['-c', 'import grpc, google.protobuf, numpy']),
   },
   { name: 'protoc', packages: ['protobuf-compiler'], present: () => ok('protoc', ['--version']) },
+  { name: 'nats-server', packages: ['nats-server'], present: () => ok('nats-server', ['--version']) },
   {
     name: 'Fashion-MNIST',
     packages: ['dataset-fashion-mnist'],

@@ -1,11 +1,21 @@
 /** The shard worker process: reads its flags, wires the parts, serves until it is told to stop. */
 
+import { randomUUID } from 'node:crypto';
 import { availableParallelism, hostname, totalmem } from 'node:os';
 import { Command } from 'commander';
-import { bytes, commonFlags, flag, integer, oneOf, runCommandLine, text } from '../shared/config.js';
+import { bytes, commonFlags, flag, hostPort, integer, oneOf, runCommandLine, text } from '../shared/config.js';
+import type { WorkerStatus } from '../shared/control-plane/control-plane.js';
+import { natsFlags, openControlPlane, type NatsFlags } from '../shared/control-plane/nats/flags.js';
 import { openDataSet } from '../shared/dataset/data-set.js';
 import { GolddiffError } from '../shared/errors.js';
-import { DATA_PLANE_WINDOW_BYTES, DEVICE_MEMORY_SHARE, DRAIN_TIMEOUT_MS, INTERNAL_MESSAGE_BYTES_MAX } from '../shared/limits.js';
+import {
+  DATA_PLANE_WINDOW_BYTES,
+  DEVICE_MEMORY_SHARE,
+  DRAIN_TIMEOUT_MS,
+  INTERNAL_MESSAGE_BYTES_MAX,
+  WORKER_STEP_STATE_BYTES_MAX,
+  WORKER_STEPS_MAX,
+} from '../shared/limits.js';
 import type { LogLevel, Logger } from '../shared/log.js';
 import { startMetricsEndpoint } from '../shared/metrics-endpoint.js';
 import { createMetrics } from '../shared/metrics.js';
@@ -18,9 +28,12 @@ import { ISA_WISHES, type IsaWish } from './backends/native/choose-isa.js';
 import { CandidateIndexes } from './candidates/candidate-indexes.js';
 import { CandidateSearch } from './candidates/candidate-search.js';
 import { PartitionStore } from './partition-store.js';
+import { Registration } from './registration.js';
 import { createShardService } from './shard-service.js';
+import { StepAdmission } from './step-admission.js';
 
-interface WorkerFlags {
+interface WorkerFlags extends NatsFlags {
+  readonly advertise?: string;
   readonly data: string[];
   readonly listen: string;
   readonly workerId: string;
@@ -30,6 +43,7 @@ interface WorkerFlags {
   readonly deviceMemory: number;
   readonly metricsListen: string;
   readonly logLevel: LogLevel;
+  readonly drainTimeoutMs: number;
 }
 
 const COMPUTE_THREADS_MAX = 256;
@@ -61,6 +75,10 @@ async function start(flags: WorkerFlags, log: Logger): Promise<RunningService> {
     onSearch: (method, reason, queries) => metrics.proxySearches.inc({ method, reason }, queries),
     onRecall: (recall) => metrics.indexRecall.observe(recall),
   });
+  const instanceId = randomUUID();
+  const admission = new StepAdmission(WORKER_STEPS_MAX, WORKER_STEP_STATE_BYTES_MAX);
+  const controlPlane = flags.nats === undefined ? undefined : await openControlPlane({ ...flags, nats: flags.nats }, log, false);
+  let registration: Registration | undefined;
   const store = new PartitionStore({
     dataSets,
     backend,
@@ -71,12 +89,22 @@ async function start(flags: WorkerFlags, log: Logger): Promise<RunningService> {
       metrics.partitionsHeld.set(held.filter((state) => state.failure === undefined).length);
       metrics.partitionsFailed.set(held.filter((state) => state.failure !== undefined).length);
       metrics.residentBytes.set(backend.residentBytes);
+      void registration?.changed();
     },
   });
   let serving = true;
   const endpoint = await startMetricsEndpoint({ listen: flags.metricsListen, registry: metrics.registry, healthy: () => serving });
   try {
-    const implementation = createShardService({ workerId: flags.workerId, store, backend, candidates, deviceMemoryBytes, metrics });
+    const implementation = createShardService({
+      workerId: flags.workerId,
+      instanceId,
+      admission,
+      store,
+      backend,
+      candidates,
+      deviceMemoryBytes,
+      metrics,
+    });
     const services = [{ service: protoPackage.ShardService.service, implementation }];
     const server = await startGrpcServer({
       listen: flags.listen,
@@ -85,23 +113,54 @@ async function start(flags: WorkerFlags, log: Logger): Promise<RunningService> {
       messageBytesMax: INTERNAL_MESSAGE_BYTES_MAX,
       windowBytes: DATA_PLANE_WINDOW_BYTES,
     });
+    if (controlPlane !== undefined) {
+      const status = (): WorkerStatus => ({
+        workerId: flags.workerId,
+        instanceId,
+        address: flags.advertise ?? reachable(server.address),
+        backend: backend.name,
+        deviceMemoryBytes: Math.min(deviceMemoryBytes, Number.MAX_SAFE_INTEGER),
+        deviceMemoryUsedBytes: backend.residentBytes,
+        openSteps: admission.openSteps,
+        draining: false,
+        held: store.held().map(({ dataSet, partition, sha256, epoch, failure }) => ({
+          dataSet,
+          partition,
+          sha256,
+          epoch,
+          ...(failure === undefined ? {} : { failure }),
+        })),
+      });
+      registration = new Registration({ controlPlane, status, dataSets: names, log });
+      await registration.start();
+    }
     return {
       ready: { address: server.address, metricsAddress: endpoint?.address },
       stop: async () => {
         serving = false;
+        if (registration !== undefined && !(await registration.drain(flags.drainTimeoutMs)))
+          log.warn('this worker goes while partitions are placed on it');
         store.close();
-        await server.drain(DRAIN_TIMEOUT_MS);
+        await server.drain(flags.drainTimeoutMs);
+        await registration?.leave();
+        await controlPlane?.close();
         await endpoint?.close();
         await indexes.close();
         await backend.close();
       },
     };
   } catch (thrown) {
+    await controlPlane?.close();
     await endpoint?.close();
     await indexes.close();
     await backend.close();
     throw thrown;
   }
+}
+
+/** What listens on every address is reached by the name of its machine. */
+function reachable(address: string): string {
+  return address.replace(/^(0\.0\.0\.0|\[::\]):/, `${hostname()}:`);
 }
 
 /** Memory that this process may use: the machine's, or less where a control group says so. */
@@ -164,11 +223,30 @@ const program = new Command('shard-worker')
       fallback: String(Math.floor(memoryBytes() * DEVICE_MEMORY_SHARE)),
     }),
   )
+  .addOption(
+    flag({
+      name: 'advertise',
+      placeholder: 'HOST:PORT',
+      description: 'with --nats: address that coordinators reach this worker at (default: that of --listen, or the name of the machine)',
+      parser: hostPort,
+    }),
+  )
+  .addOption(
+    flag({
+      name: 'drain-timeout-ms',
+      placeholder: 'INT',
+      description: 'when told to stop: time for the partitions to move to others (with --nats), and again for the steps under way',
+      parser: integer(0, 3_600_000),
+      fallback: String(DRAIN_TIMEOUT_MS),
+    }),
+  )
   .addOption(commonFlags.metricsListen('off'))
   .addOption(commonFlags.logLevel())
   .action(async (flags: WorkerFlags) => {
     await runService((log) => start(flags, log), { component: 'shard-worker', logLevel: flags.logLevel });
   });
+
+for (const option of natsFlags()) program.addOption(option);
 
 const status = await runCommandLine(program, process.argv.slice(2));
 if (status !== 0) process.exit(status);

@@ -1,6 +1,7 @@
 /**
- * Which partitions this worker holds, at which placement epochs. The newest epoch and the one before it are valid, so that steps that began before an
- * Assign end well; a partition that neither names is let go.
+ * Which partitions this worker holds, at which placement epochs. Two are valid: the newest, and the one that was in effect when it was assigned (the one
+ * before, where that is not said), so that steps go on until it takes effect and those under way end well. A partition that neither names is let go. Several
+ * Assigns may come before one takes effect, where a planner lost a race or died: none of them ends the one in effect.
  */
 
 import { GolddiffError, invariant } from '../shared/errors.js';
@@ -28,6 +29,8 @@ export interface Assignment {
   readonly contentHash: string;
   readonly epoch: number;
   readonly partitions: readonly number[];
+  /** the epoch that steps go by now; 0 or absent = not said */
+  readonly inEffectEpoch?: number;
 }
 
 export interface PartitionStoreSettings {
@@ -162,15 +165,16 @@ export class PartitionStore {
     throw new GolddiffError('DATA_SET_UNKNOWN', `Expected one of the data sets ${[...this.#served.keys()].join(', ')} but received ${name}`);
   }
 
-  async #assign(served: Served, { epoch, partitions }: Assignment): Promise<HeldState[]> {
+  async #assign(served: Served, { epoch, partitions, inEffectEpoch }: Assignment): Promise<HeldState[]> {
     const { current } = served;
     if (current !== undefined && epoch < current.epoch) {
       throw new GolddiffError('EPOCH_STALE', `Expected an epoch of at least ${current.epoch} but received ${epoch}`);
     }
     const again = current?.epoch === epoch;
     const wanted = new Set(again ? [...current.partitions, ...partitions] : partitions);
-    // What only the epoch before the current one names goes first, to make room.
-    await this.#dropOthers(served, [wanted, current?.partitions, again ? served.previous?.partitions : undefined]);
+    const kept = again || (served.previous !== undefined && served.previous.epoch === inEffectEpoch) ? served.previous : current;
+    // What neither epoch names goes first, to make room.
+    await this.#dropOthers(served, [wanted, kept?.partitions]);
 
     const missing = [...wanted].filter((id) => {
       const state = served.states.get(id);
@@ -186,7 +190,7 @@ export class PartitionStore {
       const state = served.states.get(id);
       if (state) served.states.set(id, { ...state, epoch });
     }
-    if (!again) served.previous = current;
+    served.previous = kept;
     served.current = { epoch, partitions: wanted };
     this.#settings.onChange?.(this.held());
     return partitions.map((id) => served.states.get(id)!);

@@ -27,15 +27,19 @@ export interface ShardServiceSettings {
   readonly deviceMemoryBytes: number;
   readonly metrics: WorkerMetrics;
   readonly stepsMax?: number;
+  /** default: one of its own for stepsMax */
+  readonly admission?: StepAdmission;
+  /** new at every start of the process; default: made here */
+  readonly instanceId?: string;
   /** default: an empty one of the usual size */
   readonly supports?: SupportStore;
 }
 
 export function createShardService(settings: ShardServiceSettings): ShardServiceHandlers {
   const { workerId, store, backend, candidates, deviceMemoryBytes, metrics } = settings;
-  const instanceId = randomUUID();
   const supports = settings.supports ?? new SupportStore();
-  const admission = new StepAdmission(settings.stepsMax ?? WORKER_STEPS_MAX, WORKER_STEP_STATE_BYTES_MAX);
+  const instanceId = settings.instanceId ?? randomUUID();
+  const admission = settings.admission ?? new StepAdmission(settings.stepsMax ?? WORKER_STEPS_MAX, WORKER_STEP_STATE_BYTES_MAX);
   const describe = (draining: boolean): DescribeResponse => ({
     workerId,
     instanceId,

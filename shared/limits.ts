@@ -116,6 +116,8 @@ export const LEASE_SWEEP_INTERVAL_MS = 250;
 export const CHILD_LOG_LINES_KEPT = 5;
 /** Workers of an embedded cluster: it is one machine, and each is a process of some 60 MB before any data. */
 export const EMBEDDED_SHARDS_MAX = 64;
+/** Coordinators of an embedded cluster: they share one machine, and each is a process. */
+export const EMBEDDED_COORDINATORS_MAX = 16;
 /** From the start of a process to its readiness: a worker of an embedded cluster reads nothing, its coordinator waits while gigabytes are verified. */
 export const EMBEDDED_READY_TIMEOUT_MS = 120_000;
 /** An embedded cluster serves only its own command, so there is nothing to wait for when that ends. */
@@ -179,3 +181,60 @@ export const PATCH_SIZE_MAX = 4_095;
 export const EQUIVARIANT_LOCATIONS_MAX = 4_096;
 /** Partitions of one step with groups that a worker has under way for each compute thread: the next is ready when one is done, and few partials wait. */
 export const GROUPS_PER_THREAD = 2;
+
+/** A first connection to NATS: beyond that the process ends and says so, and who started it may start it again. */
+export const NATS_CONNECT_TIMEOUT_MS = 10_000;
+/** One exchange with NATS: an election of its own after the loss of a server takes about two seconds. */
+export const NATS_REQUEST_TIMEOUT_MS = 3_000;
+/** Between two tries to reach a NATS server: a lease survives several. */
+export const NATS_RECONNECT_MS = 250;
+export const NATS_RECONNECT_JITTER_MS = 100;
+/** Between two marks of a watch, see control-plane/nats/bucket-watch.ts: a deaf watch is noticed soon, at the cost of one small write a second. */
+export const NATS_MARK_INTERVAL_MS = 1_000;
+/** A mark that was taken and is not heard within this: the watch is deaf. On a healthy server it takes milliseconds. */
+export const NATS_DEAF_MS = 1_500;
+/** Documents up to this size stay readable JSON in NATS; larger ones are compressed, since a message has 1 MiB at most. */
+export const NATS_PLAIN_BYTES_MAX = 64 * 1024;
+/** A leader that has not renewed for so long is followed by another. */
+export const LEADER_LEASE_MS = 3_000;
+/** A request above this travels beside the queue's message, whose size NATS limits. */
+export const JOB_INLINE_BYTES_MAX = 128 * 1024;
+/** How long a look for work waits for some; NATS takes no less than a second. */
+export const JOB_TAKE_WAIT_MS = 1_000;
+/** The queue tells a second message for the same job from the first for so long; afterwards the record does. */
+export const JOB_DUPLICATES_MS = 600_000;
+/** Records of jobs are kept at least so long after their last change. */
+export const JOB_RECORD_KEPT_MS = 14 * 24 * 3_600_000;
+/** Dead letters kept, the newest. */
+export const DEAD_LETTERS_MAX = 1_000;
+/** Longest life of an artifact that expires. */
+export const ARTIFACT_KEPT_MS_MAX = 15 * 24 * 3_600_000;
+/** Between two looks for artifacts that have expired: a result lives hours at least. */
+export const ARTIFACT_SWEEP_INTERVAL_MS = 60_000;
+/** Reads of an artifact that is being replaced. */
+export const ARTIFACT_READS_MAX = 4;
+/** A job whose coordinator is silent for so long is given to another. Renewed three times as often; an outage of NATS of some seconds costs nobody a job. */
+export const JOB_LEASE_MS = 10_000;
+/** Times that a job is taken up, releases of coordinators that stop in order included, before it is given up as one that ends its takers. */
+export const JOB_DELIVERIES_MAX = 20;
+/** Jobs that a coordinator works on at once: more would only share the same workers. */
+export const JOB_RUNS_MAX = 1;
+/** A checkpoint every so many steps, or as soon as this much work would be lost. */
+export const JOB_CHECKPOINT_STEPS = 5;
+export const JOB_CHECKPOINT_MS = 1_000;
+/** Progress goes into the job's record at most so often. */
+export const JOB_PROGRESS_MS = 500;
+/** Results can be fetched for so long after the end of their job. */
+export const JOB_RESULT_KEPT_MS = 24 * 3_600_000;
+/** Images of a job: they are put together in memory. */
+export const JOB_RESULT_BYTES_MAX = 512 * 1024 * 1024;
+/** Images in the picture of a result; more tiles make no picture. */
+export const JOB_GRID_IMAGES_MAX = 256;
+/** A job whose steps cannot run now, since partitions are missing or the queue is full, tries again after this. */
+export const JOB_AGAIN_MS = 1_000;
+/** A watch looks for itself so often whether it has missed something. */
+export const JOB_WATCH_LOOK_MS = 2_000;
+/** Idempotency keys are copied to records: short. */
+export const JOB_KEY_CHARS_MAX = 128;
+/** A call that one coordinator could not answer is made on another after this. */
+export const ANY_COORDINATOR_AGAIN_MS = 250;

@@ -28,6 +28,7 @@ const UNTESTED: Record<string, string> = {
   'coordinator/main.ts': 'wires and stops; test/integration starts it as a process',
   'shard-worker/main.ts': 'wires and stops; test/integration starts it as a process',
   'client/main-job.ts': 'the settings of the main job; test/client/demonstration runs the job on a small source',
+  'client/nats-server-main.ts': 'entry of a process; local-nats.test.ts starts it',
   'client/main.ts': 'wires the commands; test/client/cli starts it as a process',
 };
 

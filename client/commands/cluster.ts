@@ -3,15 +3,21 @@
 import { Command } from 'commander';
 
 import { hostPort, integer, logLevel, text } from '../../shared/config.js';
-import { GolddiffError } from '../../shared/errors.js';
-import { EMBEDDED_SHARDS_MAX } from '../../shared/limits.js';
+import { clusterName, natsServers } from '../../shared/control-plane/nats/flags.js';
+import { argumentError, GolddiffError } from '../../shared/errors.js';
+import { EMBEDDED_COORDINATORS_MAX, EMBEDDED_SHARDS_MAX } from '../../shared/limits.js';
 import type { LogLevel } from '../../shared/log.js';
 import { EMBEDDED_SHARDS_DEFAULT, startEmbeddedCluster } from '../embedded-cluster.js';
 import { listenForInterrupts } from '../interrupts.js';
-import { clientFlag } from './flags.js';
+import { drainCommand, statusCommand } from './cluster-operations.js';
+import { clientFlag, defined } from './flags.js';
 
 interface ClusterFlags {
-  readonly data: string;
+  readonly data?: string;
+  readonly nats?: readonly string[] | true;
+  readonly natsStore?: string;
+  readonly clusterName?: string;
+  readonly coordinators: number;
   readonly shards: number;
   readonly replicas: number;
   readonly listen: string;
@@ -24,19 +30,35 @@ const LISTEN_DEFAULT = '127.0.0.1:50051';
 
 export function clusterCommand(): Command {
   return new Command('cluster')
+    .enablePositionalOptions()
     .description('run a whole cluster on this machine in the foreground and print its endpoints; Ctrl-C ends it')
-    .addOption(clientFlag('--data <DIR>', 'data set to serve', text).makeOptionMandatory())
+    .addOption(clientFlag('--data <DIR>', 'data set to serve', text))
     .addOption(clientFlag('--shards <S>', 'shard workers', integer(1, EMBEDDED_SHARDS_MAX), String(EMBEDDED_SHARDS_DEFAULT)))
     .addOption(clientFlag('--replicas <R>', 'workers that hold each partition', integer(1, EMBEDDED_SHARDS_MAX), '1'))
+    .addOption(clientFlag('--nats [URL,URL]', 'membership, placement and jobs over NATS; without a URL a nats-server is started', natsServers))
+    .addOption(clientFlag('--nats-store <DIR>', 'what the nats-server that is started keeps (default: a temporary folder)', text))
+    .addOption(clientFlag('--cluster-name <NAME>', 'with --nats: clusters of different names share servers without meeting', clusterName))
+    .addOption(clientFlag('--coordinators <C>', 'coordinators; more than one needs --nats', integer(1, EMBEDDED_COORDINATORS_MAX), '1'))
     .addOption(clientFlag('--listen <HOST:PORT>', 'address of the coordinator; port 0 takes a free one', hostPort, LISTEN_DEFAULT))
     .addOption(clientFlag('--compute-threads <N>', 'threads of each worker (default: the cores divided among them, at least 2)', integer(1, 1024)))
     .addOption(clientFlag('--log-level <LEVEL>', 'of all processes, to stderr', logLevel, 'warn'))
     .option('--json', 'print the endpoints as one line of JSON')
+    .addCommand(statusCommand())
+    .addCommand(drainCommand())
     .action(async (flags: ClusterFlags) => run(flags));
 }
 
 async function run(flags: ClusterFlags): Promise<void> {
+  if (flags.data === undefined) throw argumentError('--data', 'the folder of a data set', 'nothing');
+  if (flags.nats === undefined && (flags.natsStore ?? flags.clusterName) !== undefined)
+    throw argumentError(flags.natsStore === undefined ? '--cluster-name' : '--nats-store', '--nats', 'none');
+  if (flags.natsStore !== undefined && flags.nats !== true) throw argumentError('--nats-store', '--nats without a URL', 'one');
+  const nats =
+    flags.nats === undefined
+      ? undefined
+      : defined({ servers: flags.nats === true ? undefined : flags.nats, store: flags.natsStore, clusterName: flags.clusterName });
   const interrupts = listenForInterrupts();
+  let coordinatorsLeft = flags.coordinators;
   let coordinatorDied: (sentence: string) => void = () => {};
   const lost = new Promise<string>((resolve) => (coordinatorDied = resolve));
   try {
@@ -47,21 +69,26 @@ async function run(flags: ClusterFlags): Promise<void> {
       listen: flags.listen,
       logLevel: flags.logLevel,
       metrics: true,
+      coordinators: flags.coordinators,
+      ...(nats === undefined ? {} : { nats }),
       signal: interrupts.signal,
       ...(flags.computeThreads === undefined ? {} : { computeThreads: flags.computeThreads }),
       onLogLine: (line) => void process.stderr.write(`${line}\n`),
       // Without one worker the cluster still says, request by request, what it lacks; without its coordinator it is none.
       onDeath: (sentence) => {
         process.stderr.write(`${sentence}\n`);
-        if (sentence.startsWith('The coordinator')) coordinatorDied(sentence);
+        if (sentence.startsWith('The coordinator') && --coordinatorsLeft === 0) coordinatorDied(sentence);
       },
     });
     try {
       const metrics = Object.fromEntries(cluster.metricsEndpoints);
-      if (flags.json) process.stdout.write(`${JSON.stringify({ endpoint: cluster.endpoint, metrics })}\n`);
+      if (flags.json)
+        process.stdout.write(`${JSON.stringify({ endpoint: cluster.endpoint, endpoints: cluster.endpoints, nats: cluster.natsServers, metrics })}\n`);
       else {
         const lines = Object.entries(metrics).map(([name, address]) => `metrics   http://${address}/metrics  (${name})`);
-        process.stdout.write(`${[`endpoint  ${cluster.endpoint}`, ...lines].join('\n')}\n`);
+        process.stdout.write(
+          `${[...cluster.endpoints.map((e) => `endpoint  ${e}`), ...(cluster.natsServers ?? []).map((n) => `nats      ${n}`), ...lines].join('\n')}\n`,
+        );
       }
       const interrupted = new Promise<undefined>((resolve) => {
         interrupts.signal.addEventListener('abort', () => resolve(undefined), { once: true });

@@ -27,7 +27,7 @@ import {
   type PosteriorFlags,
   type TargetFlags,
 } from './flags.js';
-import { readQueries } from './sample.js';
+import { readQueries } from './sample-flags.js';
 
 interface DenoiseFlags extends TargetFlags, PosteriorFlags {
   readonly input: string;

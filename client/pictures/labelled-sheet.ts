@@ -1,7 +1,7 @@
 /** Images in rows and columns that have names: rows on the left, columns on top. */
 
 import { invariant } from '../../shared/errors.js';
-import { defaultScale, drawGrid, encodePng, type ImageBatch } from './image-grid.js';
+import { defaultScale, drawGrid, encodePng, type ImageBatch } from '../../shared/pictures/image-grid.js';
 import { FONT_FAMILY, svgText, svgToPng } from './svg-to-png.js';
 
 export interface SheetRow {

@@ -3,7 +3,7 @@
  */
 
 import { invariant } from '../../shared/errors.js';
-import { defaultScale, drawGrid, encodePng, type ImageBatch } from './image-grid.js';
+import { defaultScale, drawGrid, encodePng, type ImageBatch } from '../../shared/pictures/image-grid.js';
 import { FONT_FAMILY, svgText, svgToPng } from './svg-to-png.js';
 
 /** x0hat of the first images of a run after one step. */

@@ -15,7 +15,7 @@ export const ddim: Sampler = async (run) => {
   checkRun(run);
   const { path, batch, dim, x } = run;
   const z = new Float64Array(dim);
-  for (let step = 0; ; step++) {
+  for (let step = run.start ?? 0; ; step++) {
     const level = path[step]!;
     const x0 = await run.denoise(x, level, step);
     const next = path[step + 1];
@@ -32,6 +32,7 @@ export const ddim: Sampler = async (run) => {
         x[from + p] = next.alpha * mean + towards * ((x[from + p]! - a * mean) / s) + (fresh > 0 ? fresh * z[p]! : 0);
       }
     }
+    await run.afterStep?.(step + 1);
   }
 };
 

@@ -11,7 +11,7 @@ import { checkRun, type Sampler } from './sampler.js';
 export const edmEuler: Sampler = async (run) => {
   checkRun(run);
   const { path, x } = run;
-  for (let step = 0; ; step++) {
+  for (let step = run.start ?? 0; ; step++) {
     const level = path[step]!;
     const x0 = await run.denoise(x, level, step);
     const next = path[step + 1];
@@ -21,5 +21,6 @@ export const edmEuler: Sampler = async (run) => {
       const mean = x0[i]!;
       x[i] = next.alpha * (mean + ratio * (x[i]! / level.alpha - mean));
     }
+    await run.afterStep?.(step + 1);
   }
 };

@@ -11,7 +11,7 @@ export const edmHeun: Sampler = async (run) => {
   const { path, x } = run;
   const slope = new Float64Array(x.length);
   const scaled = new Float64Array(x.length);
-  for (let step = 0; ; step++) {
+  for (let step = run.start ?? 0; ; step++) {
     const level = path[step]!;
     const x0 = await run.denoise(x, level, step);
     const next = path[step + 1];
@@ -29,5 +29,6 @@ export const edmHeun: Sampler = async (run) => {
       const slopeNext = (x[i]! / next.alpha - x0Next[i]!) / sigmaNext;
       x[i] = next.alpha * (scaled[i]! + (width * (slope[i]! + slopeNext)) / 2);
     }
+    await run.afterStep?.(step + 1);
   }
 };

@@ -26,6 +26,10 @@ export interface SamplerRun {
   readonly dim: number;
   /** [B, D], the first x at the scale of path[0]; the sampler owns it from here on */
   readonly x: Float64Array;
+  /** place in the path where x stands; default 0. A run that goes on from (start, x) of another ends as that one, to the bit */
+  readonly start?: number;
+  /** Called with the next place when x has been moved there; the sampler waits. */
+  afterStep?(next: number): Promise<void>;
   /** weight of fresh noise in DDIM, 0 .. 1 */
   readonly eta: number;
   /**
@@ -42,5 +46,6 @@ export type Sampler = (run: SamplerRun) => Promise<Float64Array>;
 
 export function checkRun(run: SamplerRun): void {
   invariant(run.path.length > 0, 'a path has a level');
+  invariant((run.start ?? 0) < run.path.length, 'a run starts on its path');
   invariant(run.x.length === run.batch * run.dim, 'x is [B, D]');
 }

@@ -1,6 +1,6 @@
 /**
  * What agrees and remembers: membership, placement, jobs, artifacts. Two implementations keep this contract: in-process.ts for the embedded
- * cluster and static worker lists, and NATS for a real one; test/shared/control-plane/contract runs the same tests on both.
+ * cluster and static worker lists, and nats/control-plane.ts for a real one; test/shared/control-plane/contract.ts runs the same tests on both.
  *
  * Times are from the holder's own monotonic clock: a lease ends when nothing has been heard for leaseMs, whatever the sender's clock says.
  */
@@ -34,9 +34,11 @@ export interface Membership {
   heartbeat(status: WorkerStatus): Promise<void>;
   /** Ends the lease now: a worker that says goodbye or was seen to die. Unknown ids are ignored. */
   remove(workerId: string): Promise<void>;
+  /** Has a worker emptied, or no longer: it counts as draining whatever it says itself, until the order is taken back, also after a start anew. */
+  drain(workerId: string, on: boolean): Promise<void>;
   /** Workers with a live lease, by id. */
   list(): Promise<readonly WorkerStatus[]>;
-  /** Called after every change of the list, until the returned function is called. */
+  /** Called after every change of the list, and maybe once for how it is, until the returned function is called. */
   watch(onChange: (workers: readonly WorkerStatus[]) => void): () => void;
 }
 
@@ -53,7 +55,16 @@ export interface Placements {
   get(dataSet: string): Promise<PlacementDocument | undefined>;
   /** Writes the document if the stored epoch is still `expectedEpoch` (0 = none stored); the document's epoch must be larger. False = lost the race. */
   compareAndSet(document: PlacementDocument, expectedEpoch: number): Promise<boolean>;
+  /** Called after every change, and maybe once for the document that is there. */
   watch(dataSet: string, onChange: (document: PlacementDocument) => void): () => void;
+}
+
+/** One process at a time plans placements. A leader that was stopped may act once more before it notices: its writes must be compare-and-set. */
+export interface Leadership {
+  /** Runs for leader under a name of its own until the returned function is called, which also gives the lead up. Told of every change, not of a start without lead. */
+  campaign(candidate: string, onChange: (leading: boolean) => void): () => Promise<void>;
+  /** The candidate that leads, as far as it is known. */
+  leader(): Promise<string | undefined>;
 }
 
 /** A unit of work that outlives any process. The payload is opaque here. */
@@ -65,6 +76,8 @@ export interface JobRecord {
   readonly progress: Uint8Array | undefined;
   readonly failure: string | undefined;
   readonly submittedUnixMs: number;
+  /** of the last change */
+  readonly changedUnixMs: number;
   /** grows by one at every change */
   readonly revision: number;
 }
@@ -86,7 +99,7 @@ export interface Jobs {
   get(jobId: string): Promise<JobRecord | undefined>;
   /** Newest first; `after` is a job id of the previous page. */
   list(limit: number, after?: string): Promise<readonly JobRecord[]>;
-  /** The oldest job that waits, or undefined if none does. A job delivered deliveriesMax times fails instead. */
+  /** The oldest job that waits, or undefined if none does; may wait a second for one. A job delivered deliveriesMax times fails instead. */
   take(leaseMs: number, deliveriesMax: number): Promise<JobLease | undefined>;
   cancel(jobId: string): Promise<JobRecord | undefined>;
   watch(jobId: string, onChange: (job: JobRecord) => void): () => void;
@@ -104,6 +117,7 @@ export interface ControlPlane {
   readonly kind: 'in-process' | 'nats';
   readonly membership: Membership;
   readonly placements: Placements;
+  readonly leadership: Leadership;
   readonly jobs: Jobs;
   readonly artifacts: Artifacts;
   close(): Promise<void>;

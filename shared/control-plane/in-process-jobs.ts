@@ -37,6 +37,7 @@ export class InProcessJobs implements Jobs {
       progress: undefined,
       failure: undefined,
       submittedUnixMs: Date.now(),
+      changedUnixMs: Date.now(),
       revision: 1,
     };
     this.#jobs.set(jobId, { record, number: this.#submitted++, delivery: undefined, leaseEndsMs: 0 });
@@ -126,7 +127,7 @@ export class InProcessJobs implements Jobs {
   }
 
   #change(held: Held, change: Partial<JobRecord>): void {
-    held.record = { ...held.record, ...change, revision: held.record.revision + 1 };
+    held.record = { ...held.record, ...change, changedUnixMs: Date.now(), revision: held.record.revision + 1 };
     this.#watchers.tell(held.record.jobId, held.record);
   }
 }

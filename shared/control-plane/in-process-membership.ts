@@ -5,6 +5,7 @@ import { Watchers } from './watchers.js';
 const ALL = '';
 
 export class InProcessMembership implements Membership {
+  readonly #drained = new Set<string>();
   readonly #workers = new Map<string, { status: WorkerStatus; endsMs: number }>();
   readonly #watchers = new Watchers<readonly WorkerStatus[]>();
   readonly #leaseMs: number;
@@ -25,6 +26,13 @@ export class InProcessMembership implements Membership {
 
   async remove(workerId: string): Promise<void> {
     if (this.#workers.delete(workerId)) this.#tell();
+  }
+
+  async drain(workerId: string, on: boolean): Promise<void> {
+    if (on === this.#drained.has(workerId)) return;
+    if (on) this.#drained.add(workerId);
+    else this.#drained.delete(workerId);
+    this.#tell();
   }
 
   async list(): Promise<readonly WorkerStatus[]> {
@@ -53,7 +61,9 @@ export class InProcessMembership implements Membership {
   }
 
   #live(): readonly WorkerStatus[] {
-    return [...this.#workers.values()].map(({ status }) => status).sort((a, b) => (a.workerId < b.workerId ? -1 : 1));
+    return [...this.#workers.values()]
+      .map(({ status }) => (this.#drained.has(status.workerId) ? { ...status, draining: true } : status))
+      .sort((a, b) => (a.workerId < b.workerId ? -1 : 1));
   }
 
   #tell(): void {

@@ -5,6 +5,7 @@
 
 import { InProcessArtifacts } from './in-process-artifacts.js';
 import { InProcessJobs } from './in-process-jobs.js';
+import { InProcessLeadership } from './in-process-leadership.js';
 import { InProcessMembership } from './in-process-membership.js';
 import { InProcessPlacements } from './in-process-placements.js';
 import { invariant } from '../errors.js';
@@ -51,6 +52,7 @@ export function createInProcessControlPlane(settings: InProcessSettings = {}): I
   const nowMs = settings.nowMs ?? (intervalMs > 0 ? awakeClock(wallMs, Math.max(2 * intervalMs, leaseMs / 3)) : wallMs);
   const membership = new InProcessMembership(leaseMs, nowMs);
   const placements = new InProcessPlacements();
+  const leadership = new InProcessLeadership();
   const jobs = new InProcessJobs(nowMs);
   const artifacts = new InProcessArtifacts(nowMs);
   const sweep = (): void => {
@@ -65,6 +67,7 @@ export function createInProcessControlPlane(settings: InProcessSettings = {}): I
     kind: 'in-process',
     membership,
     placements,
+    leadership,
     jobs,
     artifacts,
     sweep,
@@ -72,6 +75,7 @@ export function createInProcessControlPlane(settings: InProcessSettings = {}): I
       clearInterval(timer);
       membership.close();
       placements.close();
+      leadership.close();
       jobs.close();
       artifacts.close();
     },

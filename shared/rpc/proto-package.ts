@@ -8,6 +8,7 @@ import path from 'node:path';
 import { loadPackageDefinition } from '@grpc/grpc-js';
 import { loadSync, type Options, type PackageDefinition } from '@grpc/proto-loader';
 import { packageRoot } from '../package-root.js';
+import type { ProtoGrpcType as ClusterTypes } from '../../proto/generated/cluster.js';
 import type { ProtoGrpcType as DatasetsTypes } from '../../proto/generated/datasets.js';
 import type { ProtoGrpcType as JobsTypes } from '../../proto/generated/jobs.js';
 import type { ProtoGrpcType as SamplingTypes } from '../../proto/generated/sampling.js';
@@ -18,7 +19,13 @@ import type { ProtoGrpcType as TensorTypes } from '../../proto/generated/tensor.
 type V1<T extends { golddiff: { v1: object } }> = T['golddiff']['v1'];
 
 /** Services (client constructors with `.service`) and messages (with `.serialize` and `.deserialize`) of package golddiff.v1. */
-export type ProtoPackage = V1<ScoreTypes> & V1<SamplingTypes> & V1<DatasetsTypes> & V1<JobsTypes> & V1<ShardTypes> & V1<TensorTypes>;
+export type ProtoPackage = V1<ScoreTypes> &
+  V1<SamplingTypes> &
+  V1<DatasetsTypes> &
+  V1<JobsTypes> &
+  V1<ClusterTypes> &
+  V1<ShardTypes> &
+  V1<TensorTypes>;
 
 const folder = path.join(packageRoot, 'proto');
 const files = readdirSync(path.join(folder, 'golddiff', 'v1'))

@@ -60,3 +60,19 @@ test('waiting for a change ends after its time and when it is aborted', async (t
   abort.abort();
   await waiting;
 });
+
+test('a coordinator that follows is settled when live workers hold what another has placed', async (t) => {
+  const controlPlane = createInProcessControlPlane();
+  const state = new ClusterState(controlPlane, manifest, () => {});
+  t.after(() => (state.stop(), controlPlane.close()));
+  await state.start();
+  let settled = false;
+  const done = state.settled().then(() => (settled = true));
+  await controlPlane.membership.heartbeat(status('a'));
+  await controlPlane.placements.compareAndSet(document(1, 'a', 'b', 'a', 'b'), 0);
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  assert.equal(settled, false);
+  await controlPlane.membership.heartbeat(status('b'));
+  await done;
+  assert.equal(state.worker('b')?.address, 'b:1');
+});

@@ -19,7 +19,23 @@ test('flags become the configuration, with defaults from the limits', async () =
 });
 
 test('a flag that is missing or wrong ends with status 2', async () => {
-  for (const argv of [[], ['--data', 'x'], ['--data', 'x', '--workers', 'nowhere'], ['--data', 'x', '--workers', 'a:1', '--replicas', '0']]) {
+  for (const argv of [
+    [],
+    ['--data', 'x'],
+    ['--data', 'x', '--workers', 'nowhere'],
+    ['--data', 'x', '--workers', 'a:1', '--replicas', '0'],
+    ['--data', 'x', '--workers', 'a:1', '--nats', 'a:1'],
+  ]) {
     assert.equal((await parsed(argv)).status, 2);
   }
+});
+
+test('workers come by a list or by NATS', async () => {
+  const { config, status } = await parsed(['--data', 'mnist', '--nats', 'nats://a:4222,b:4222', '--cluster-name', 'prod', '--expected-workers', '3']);
+  assert.equal(status, 0);
+  assert.deepEqual(
+    [config!.workers, config!.nats, config!.clusterName, config!.expectedWorkers],
+    [undefined, ['nats://a:4222', 'b:4222'], 'prod', 3],
+  );
+  assert.notEqual(config!.coordinatorId, '');
 });

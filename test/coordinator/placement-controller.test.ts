@@ -153,3 +153,38 @@ test('a worker that started anew is asked to load again, at an epoch above all t
   assert.equal(second.epoch, 42);
   assert.equal(a.log.length, 2);
 });
+
+test('a controller that takes over leaves alone what is in effect and held', async (t) => {
+  const s = setting(t, { expected: 2 });
+  const workers = [await s.join('a'), await s.join('b')];
+  const first = await s.placed(covered);
+  await s.controller.settled;
+  s.controller.stop();
+  for (const worker of workers) {
+    const own = first.partitions.filter((p) => p.replicas.includes(worker.workerId));
+    const held = own.map(({ partition }) => ({ dataSet: name, partition, sha256: '', epoch: first.epoch }));
+    await s.controlPlane.membership.heartbeat(s.status(worker, { held }));
+  }
+  const links = new WorkerLinks();
+  const log = createLogger('test', 'silent');
+  const next = new PlacementController({ manifest: data.manifest, controlPlane: s.controlPlane, links, replicas: 1, expectedWorkers: 5, log });
+  t.after(() => (next.stop(), links.close()));
+  next.start();
+  await next.settled;
+  assert.deepEqual(await s.controlPlane.placements.get(name), first);
+  assert.ok(
+    workers.every((w) => w.log.length === 1),
+    'nobody was asked to load again',
+  );
+});
+
+test('no worker is asked for more than its device memory, and one that comes with room gets what was missing', async (t) => {
+  const s = setting(t, { expected: 1 });
+  const bytes = Math.max(...data.manifest.partitions.map((p) => p.bytes));
+  const a = await s.join('a');
+  await s.controlPlane.membership.heartbeat(s.status(a, { deviceMemoryBytes: 3 * bytes }));
+  const first = await s.placed((d) => d.partitions.filter((p) => p.replicas.length > 0).length === 3);
+  assert.ok(a.held.length <= 3);
+  await s.join('b');
+  assert.ok(covered(await s.placed((d) => d.epoch > first.epoch && covered(d))));
+});

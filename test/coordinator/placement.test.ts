@@ -95,3 +95,18 @@ test('without workers every partition is without replicas', () => {
     { partition: 1, replicas: [] },
   ]);
 });
+
+test('no worker gets more bytes than its budget, and what fits somewhere is placed', () => {
+  const budget = new Map([
+    ['worker-0', 30],
+    ['worker-1', 100],
+    ['worker-2', 200],
+  ]);
+  const input = { partitions: range(16), workers: workers(3), replicas: 1, bytes: () => 15, budgetBytes: (id: string) => budget.get(id)! };
+  const placement = computePlacement(input);
+  assert.ok(placement.every((p) => p.replicas.length === 1));
+  for (const [id, count] of loads(placement)) assert.ok(count * 15 <= budget.get(id)!, `${id} has ${count}`);
+  assert.deepEqual(computePlacement({ ...input, previous: placement }), placement, 'and stays there');
+  const tight = computePlacement({ ...input, budgetBytes: () => 60 });
+  assert.equal(tight.filter((p) => p.replicas.length === 1).length, 12, 'the rest is missing');
+});

@@ -156,6 +156,9 @@ test('a folder without a data set is refused', async () => {
     queueMax: 1,
     placementWaitMs: 0,
     drainTimeoutMs: 1,
+    coordinatorId: 'c',
+    clusterName: 'golddiff',
+    natsReplicas: 1,
   } as const;
   await assert.rejects(startCoordinator(config, createLogger('test', 'silent')), { code: 'NOT_FOUND' });
 });

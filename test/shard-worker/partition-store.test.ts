@@ -51,8 +51,14 @@ async function storeOf(partitions: number, deviceMemoryBytes = Infinity) {
   folders.push(dir);
   const backend = new HoldingBackend();
   const store = new PartitionStore({ dataSets: [await openDataSet(dir)], backend, deviceMemoryBytes, log: pino({ level: 'silent' }) });
-  const assign = (epoch: number, wanted: number[]) =>
-    store.assign({ dataSet: 'small', contentHash: manifest.contentHash, epoch, partitions: wanted });
+  const assign = (epoch: number, wanted: number[], inEffectEpoch?: number) =>
+    store.assign({
+      dataSet: 'small',
+      contentHash: manifest.contentHash,
+      epoch,
+      partitions: wanted,
+      ...(inEffectEpoch === undefined ? {} : { inEffectEpoch }),
+    });
   return { dir, manifest, backend, store, assign };
 }
 
@@ -149,4 +155,20 @@ test('another data set than the one on disk is refused', async () => {
   const { store } = await storeOf(1);
   await assert.rejects(store.assign({ dataSet: 'small', contentHash: 'abc', epoch: 1, partitions: [0] }), code('DATA_SET_MISMATCH'));
   await assert.rejects(store.assign({ dataSet: 'nobody', contentHash: 'abc', epoch: 1, partitions: [0] }), code('DATA_SET_UNKNOWN'));
+});
+
+test('the epoch in effect stays valid however many Assigns come before another takes effect', async () => {
+  const { store, assign, backend } = await storeOf(4);
+  await assign(1, [0, 1]);
+  // Planned by one that lost a race, then by one that died, then by the one whose placement took effect.
+  await assign(2, [1, 2], 1);
+  await assign(3, [2], 1);
+  await assign(4, [2, 3], 1);
+  store.checkHeld('small', 1, [0, 1]);
+  store.checkHeld('small', 4, [2, 3]);
+  assert.throws(() => store.checkHeld('small', 3, [2]), code('EPOCH_STALE'));
+  await assign(5, [3], 4);
+  assert.throws(() => store.checkHeld('small', 1, [0]), code('EPOCH_STALE'));
+  store.checkHeld('small', 4, [2, 3]);
+  assert.deepEqual([...backend.rows.keys()].sort(), [2, 3]);
 });

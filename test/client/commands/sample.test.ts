@@ -5,7 +5,8 @@ import { test } from 'node:test';
 
 import { Command } from 'commander';
 
-import { readQueries, sampleCommand } from '../../../client/commands/sample.js';
+import { sampleCommand } from '../../../client/commands/sample.js';
+import { readQueries } from '../../../client/commands/sample-flags.js';
 import { readNpy, writeNpy } from '../../../shared/dataset/npy.js';
 import { startCannedCoordinator } from '../../support/canned-coordinator.js';
 import { temporaryFolder } from '../../support/data-sets.js';

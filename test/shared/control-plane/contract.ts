@@ -21,9 +21,15 @@ export interface ContractTimes {
   readonly noticeMs: number;
 }
 
-export function controlPlaneContract(name: string, times: ContractTimes, factory: () => Promise<ControlPlaneUnderTest>): void {
+/** @param skip why these tests cannot run here */
+export function controlPlaneContract(
+  name: string,
+  times: ContractTimes,
+  factory: () => Promise<ControlPlaneUnderTest>,
+  skip: string | undefined = undefined,
+): void {
   const check = (sentence: string, body: (under: ControlPlaneUnderTest) => Promise<void>): void => {
-    it(sentence, async () => {
+    it(sentence, { skip: skip ?? false }, async () => {
       const under = await factory();
       try {
         await body(under);
@@ -97,6 +103,51 @@ export function controlPlaneContract(name: string, times: ContractTimes, factory
       await membership.heartbeat(worker('c', 0));
       await new Promise((resolve) => setTimeout(resolve, 20));
       assert.equal(calls, before);
+    });
+  });
+
+  describe(`${name}: orders to drain`, () => {
+    check('a worker that is to be drained counts as draining until the order is taken back', async ({ plane: { membership } }) => {
+      let seen: readonly WorkerStatus[] = [];
+      membership.watch((workers) => (seen = workers));
+      await membership.heartbeat(worker('a.1 x', 0));
+      await membership.drain('a.1 x', true);
+      await membership.drain('a.1 x', true);
+      assert.deepEqual(await membership.list(), [{ ...worker('a.1 x', 0), draining: true }]);
+      await membership.heartbeat(worker('a.1 x', 1));
+      await membership.heartbeat(worker('b', 0));
+      await noticed(() => seen.length === 2, 'a join');
+      assert.deepEqual(
+        seen.map(({ draining }) => draining),
+        [true, false],
+        'a heartbeat does not take the order back',
+      );
+      await membership.drain('a.1 x', false);
+      await noticed(() => seen[0]?.draining === false, 'the order taken back');
+    });
+  });
+
+  describe(`${name}: leadership`, () => {
+    check('lets one of several candidates lead, and another after it gives the lead up', async ({ plane: { leadership } }) => {
+      assert.equal(await leadership.leader(), undefined);
+      const leading = new Set<string>();
+      let most = 0;
+      const campaign = (id: string): (() => Promise<void>) =>
+        leadership.campaign(id, (leads) => {
+          if (leads) leading.add(id);
+          else leading.delete(id);
+          most = Math.max(most, leading.size);
+        });
+      const stops = new Map(['a', 'b', 'c'].map((id) => [id, campaign(id)]));
+      for (let left = stops.size; left > 0; left--) {
+        await noticed(() => leading.size === 1, `a leader of ${left}`);
+        const [leader] = [...leading];
+        assert.equal(await leadership.leader(), leader);
+        await stops.get(leader!)!();
+        assert.ok(!leading.has(leader!), 'it hears that it leads no more');
+      }
+      assert.equal(await leadership.leader(), undefined);
+      assert.equal(most, 1);
     });
   });
 

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 
 import sharp from 'sharp';
 
-import { defaultScale, drawGrid, imageGridPng, pixelOfValue } from '../../../client/pictures/image-grid.js';
+import { defaultScale, drawGrid, imageGridPng, pixelOfValue } from '../../../shared/pictures/image-grid.js';
 
 const at = (picture: { pixels: Buffer; width: number }, x: number, y: number): number[] => [
   ...picture.pixels.subarray((y * picture.width + x) * 3).subarray(0, 3),

@@ -4,7 +4,7 @@
 
 import sharp from 'sharp';
 
-import { invariant } from '../../shared/errors.js';
+import { invariant } from '../errors.js';
 
 /** Images of one size. n images, [C, H, W] each. */
 export interface ImageBatch {

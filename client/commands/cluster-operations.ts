@@ -1,0 +1,103 @@
+/** golddiff cluster status and golddiff cluster drain: how a running cluster is, and emptying a worker before it goes. */
+
+import { Command } from 'commander';
+
+import { hostPort, integer } from '../../shared/config.js';
+import { GolddiffError } from '../../shared/errors.js';
+import type { ClusterInfo } from '../golddiff-client.js';
+import { markdownTable } from '../studies/table.js';
+import { withClient, type ClientTarget } from '../with-client.js';
+import { clientFlag } from './flags.js';
+
+const ENDPOINT_DEFAULT = '127.0.0.1:50051';
+const LOOK_AGAIN_MS = 200;
+const WAIT_DEFAULT_MS = 600_000;
+
+interface StatusFlags extends ClientTarget {
+  readonly json?: boolean;
+}
+
+interface DrainFlags extends StatusFlags {
+  readonly undo?: boolean;
+  readonly waitMs: number;
+}
+
+export function statusCommand(): Command {
+  return new Command('status')
+    .description('workers, partitions, replicas, epoch, leader, queue and coverage of a running cluster')
+    .addOption(clientFlag('--endpoint <HOST:PORT>', 'any of its coordinators', hostPort, ENDPOINT_DEFAULT))
+    .option('--json', 'print them as JSON')
+    .action(async (flags: StatusFlags) =>
+      withClient(flags, async ({ client, signal }) => {
+        const status = await client.cluster.status({ signal });
+        process.stdout.write(flags.json ? `${JSON.stringify(status)}\n` : statusText(status));
+      }),
+    );
+}
+
+export function drainCommand(): Command {
+  return new Command('drain')
+    .description('move the partitions of a worker to others and wait until it holds none that steps ask for; no request is lost')
+    .argument('<worker>', 'id of the worker')
+    .addOption(clientFlag('--endpoint <HOST:PORT>', 'any coordinator of the cluster', hostPort, ENDPOINT_DEFAULT))
+    .addOption(clientFlag('--wait-ms <INT>', 'how long to wait for it to be empty', integer(0, 86_400_000), String(WAIT_DEFAULT_MS)))
+    .option('--undo', 'give it work again')
+    .option('--json', 'print the cluster as it is then')
+    .action(async (worker: string, flags: DrainFlags) =>
+      withClient({ ...(flags.endpoint === undefined ? {} : { endpoint: flags.endpoint }) }, async ({ client, signal }) => {
+        let status = await client.cluster.drain(worker, flags.undo ?? false, { signal });
+        const endMs = performance.now() + flags.waitMs;
+        while (!flags.undo && !isEmpty(status, worker)) {
+          if (performance.now() >= endMs) throw notEmpty(status, worker, flags.waitMs);
+          await new Promise((resolve) => setTimeout(resolve, LOOK_AGAIN_MS));
+          status = await client.cluster.status({ signal });
+        }
+        if (flags.json) process.stdout.write(`${JSON.stringify(status)}\n`);
+        else process.stdout.write(flags.undo ? `${worker} gets work again\n` : `${worker} is empty and may be stopped\n`);
+      }),
+    );
+}
+
+/** One that has gone holds nothing either. */
+function isEmpty(status: ClusterInfo, workerId: string): boolean {
+  const worker = status.workers.find((w) => w.workerId === workerId);
+  return worker === undefined || (worker.draining && worker.partitionsPlaced === 0 && worker.openSteps === 0);
+}
+
+function notEmpty(status: ClusterInfo, workerId: string, waitMs: number): GolddiffError {
+  const worker = status.workers.find((w) => w.workerId === workerId);
+  const others = status.workers.filter((w) => w.workerId !== workerId && !w.draining).length;
+  return new GolddiffError(
+    'DEADLINE_EXCEEDED',
+    `${workerId} still has ${worker?.partitionsPlaced ?? 0} partitions and ${worker?.openSteps ?? 0} open steps after ${waitMs} ms; ${others} other workers take work`,
+  );
+}
+
+export function statusText(status: ClusterInfo): string {
+  const gib = (bytes: number): string => (bytes / 2 ** 30).toFixed(2);
+  const workers = markdownTable({
+    header: ['worker', 'address', 'backend', 'placed', 'held', 'GiB used', 'GiB', 'steps', 'state'],
+    rows: status.workers.map((w) => [
+      w.workerId,
+      w.address,
+      w.backend,
+      w.partitionsPlaced,
+      w.partitionsHeld,
+      gib(w.deviceMemoryUsedBytes),
+      gib(w.deviceMemoryBytes),
+      w.openSteps,
+      w.failures.length > 0 ? `${w.failures.length} failed` : w.draining ? 'draining' : 'live',
+    ]),
+  });
+  const replicas = status.partitions.map((p) => p.replicas.length);
+  const short = replicas.filter((n) => n < status.replicasWanted).length;
+  const lines = [
+    `data set    ${status.dataSet} (${status.contentHash.slice(0, 12)})`,
+    `placement   epoch ${status.placementEpoch}, leader ${status.leader || 'none'}, control plane ${status.controlPlane}`,
+    `coverage    ${(100 * status.coverage).toFixed(2)} % of the rows`,
+    `partitions  ${replicas.length}, ${status.replicasWanted} replicas wanted, ${short === 0 ? 'all there' : `${short} partitions have fewer`}`,
+    `steps       ${status.stepsRunning} running, ${status.stepsWaiting} waiting on ${status.coordinator}`,
+  ];
+  const failures = status.workers.flatMap((w) => w.failures.map((failure) => `failed      ${w.workerId}: ${failure}`));
+  return `${[...lines, ...failures].join('\n')}\n\n${workers}`;
+}

@@ -1,0 +1,60 @@
+/** Flags of every process that takes part in a cluster over NATS. */
+
+import type { Option } from 'commander';
+import { flag, oneOf, type Parser } from '../../config.js';
+import { argumentError } from '../../errors.js';
+import type { Logger } from '../../log.js';
+import { createNatsControlPlane, NATS_NAMESPACE_DEFAULT, type NatsControlPlane } from './control-plane.js';
+
+export interface NatsFlags {
+  /** absent = no NATS */
+  readonly nats?: readonly string[];
+  readonly clusterName: string;
+  readonly natsReplicas: number;
+}
+
+/** "nats://a:4222,b:4222"; user and password may stand in the address, as NATS has it. */
+export const natsServers: Parser<string[]> = (text, name) => {
+  const parts = text.split(',').map((part) => part.trim());
+  const form = /^((nats|tls):\/\/)?([^\s@/]+@)?(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+)(:\d{1,5})?$/;
+  if (parts.some((part) => !form.test(part))) throw argumentError(name, 'nats://HOST:PORT, or several with commas,', text);
+  return parts;
+};
+
+/** Names of streams are made of it. */
+export const clusterName: Parser<string> = (text, name) => {
+  if (!/^[A-Za-z0-9-]{1,64}$/.test(text)) throw argumentError(name, '1 to 64 letters, digits and dashes', text);
+  return text;
+};
+
+export const NATS_REPLICAS = ['1', '3', '5'] as const;
+
+export function natsFlags(): Option[] {
+  return [
+    flag({
+      name: 'nats',
+      placeholder: 'URL,URL',
+      description: 'NATS servers (JetStream) that keep membership, placement and jobs',
+      parser: natsServers,
+    }),
+    flag({
+      name: 'cluster-name',
+      placeholder: 'NAME',
+      description: 'with --nats: clusters of different names share servers without meeting',
+      parser: clusterName,
+      fallback: NATS_NAMESPACE_DEFAULT,
+    }),
+    flag({
+      name: 'nats-replicas',
+      placeholder: 'N',
+      description: `with --nats: servers that keep a copy, one of ${NATS_REPLICAS.join(', ')}; counts where nothing is kept yet`,
+      parser: (text, name) => Number(oneOf(NATS_REPLICAS)(text, name)),
+      fallback: '1',
+    }),
+  ];
+}
+
+/** @param observes see NatsControlPlaneSettings. @throws CONTROL_PLANE_LOST */
+export function openControlPlane(flags: NatsFlags & { readonly nats: readonly string[] }, log: Logger, observes: boolean): Promise<NatsControlPlane> {
+  return createNatsControlPlane({ servers: flags.nats, namespace: flags.clusterName, replicas: flags.natsReplicas, log, observes });
+}

@@ -1,0 +1,72 @@
+import assert from 'node:assert/strict';
+import { test, type TestContext } from 'node:test';
+import { Registration } from '../../shard-worker/registration.js';
+import type { ControlPlane } from '../../shared/control-plane/control-plane.js';
+import { createInProcessControlPlane } from '../../shared/control-plane/in-process.js';
+import { createLogger } from '../../shared/log.js';
+import { status } from '../shared/control-plane/worker-status.js';
+
+const log = createLogger('test', 'silent');
+const placed = (epoch: number, ...replicas: string[]) => ({ dataSet: 'd', contentHash: '', epoch, partitions: [{ partition: 0, replicas }] });
+
+function registered(t: TestContext, workerLeaseMs = 1e9): { controlPlane: ControlPlane; registration: Registration; steps: { open: number } } {
+  const controlPlane = createInProcessControlPlane({ workerLeaseMs, sweepIntervalMs: 10 });
+  const steps = { open: 0 };
+  const registration = new Registration({ controlPlane, status: () => ({ ...status, openSteps: steps.open }), dataSets: ['d'], log, intervalMs: 20 });
+  t.after(async () => {
+    await registration.leave();
+    await controlPlane.close();
+  });
+  return { controlPlane, registration, steps };
+}
+
+test('heartbeats keep the lease, tell of changes at once, and end with a goodbye', async (t) => {
+  const { controlPlane, registration, steps } = registered(t, 100);
+  await registration.start();
+  await new Promise((resolve) => setTimeout(resolve, 250));
+  assert.deepEqual(await controlPlane.membership.list(), [status]);
+  steps.open = 3;
+  await registration.changed();
+  assert.equal((await controlPlane.membership.list())[0]?.openSteps, 3);
+  await registration.leave();
+  assert.deepEqual(await controlPlane.membership.list(), []);
+  await registration.changed();
+  assert.deepEqual(await controlPlane.membership.list(), [], 'a change after the goodbye says nothing');
+});
+
+test('a worker that drains waits until no placement names it', async (t) => {
+  const { controlPlane, registration } = registered(t);
+  await registration.start();
+  controlPlane.leadership.campaign('c', () => {});
+  await controlPlane.membership.heartbeat({ ...status, workerId: 'b' });
+  await controlPlane.placements.compareAndSet(placed(1, 'a'), 0);
+  let done = false;
+  const drained = registration.drain(60_000).then((empty) => ((done = true), empty));
+  await new Promise((resolve) => setTimeout(resolve, 150));
+  assert.deepEqual([done, (await controlPlane.membership.list())[0]?.draining], [false, true]);
+  await controlPlane.placements.compareAndSet(placed(2, 'b'), 1);
+  assert.equal(await drained, true);
+});
+
+test('it does not wait where nobody plans, nobody else is there, or the time is over', async (t) => {
+  const { controlPlane, registration } = registered(t);
+  await registration.start();
+  await controlPlane.placements.compareAndSet(placed(1, 'a'), 0);
+  assert.equal(await registration.drain(60_000), false, 'alone');
+  await controlPlane.membership.heartbeat({ ...status, workerId: 'b' });
+  assert.equal(await registration.drain(60_000), false, 'without a leader');
+  controlPlane.leadership.campaign('c', () => {});
+  assert.equal(await registration.drain(50), false, 'the time is over');
+});
+
+test('a control plane that is away does not end the worker', async (t) => {
+  const { controlPlane, registration } = registered(t);
+  await registration.start();
+  const { membership } = controlPlane;
+  const heartbeat = membership.heartbeat.bind(membership);
+  membership.heartbeat = () => Promise.reject(new Error('away'));
+  await registration.changed();
+  membership.heartbeat = heartbeat;
+  await registration.changed();
+  assert.equal((await controlPlane.membership.list()).length, 1);
+});

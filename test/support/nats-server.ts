@@ -1,0 +1,111 @@
+/** Real nats-server processes for tests: free ports, stores in a temporary folder, nothing left behind. */
+
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { connect, createServer, type AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+
+/** Why tests that need the program skip; undefined where it is installed. */
+export const natsMissing: string | undefined =
+  spawnSync('nats-server', ['--version'], { stdio: 'ignore' }).status === 0
+    ? undefined
+    : 'nats-server is not installed (Debian: apt-get install nats-server)';
+
+export interface NatsServer {
+  /** 127.0.0.1:port */
+  readonly address: string;
+  readonly process: ChildProcess;
+  /** Ends it at once. Resolves when it is gone. */
+  kill(): Promise<void>;
+  /** The same port and store again. */
+  restart(): Promise<void>;
+}
+
+export interface NatsServers {
+  readonly servers: readonly NatsServer[];
+  readonly addresses: readonly string[];
+  /** Ends all and removes their stores. */
+  dispose(): Promise<void>;
+}
+
+const START_TIMEOUT_MS = 20_000;
+
+// The runner ends a file that takes too long by this signal, at which Node would leave its children behind.
+process.once('SIGTERM', () => process.exit(143));
+
+/** One server, or a cluster of several, ready for connections. */
+export async function startNats(count = 1): Promise<NatsServers> {
+  const folder = mkdtempSync(path.join(tmpdir(), 'golddiff-nats-'));
+  const ports = await freePorts(2 * count);
+  const routes = ports.slice(count).map((port) => `nats://127.0.0.1:${port}`);
+  const servers = await Promise.all(
+    ports.slice(0, count).map((port, i) => {
+      const store = path.join(folder, String(i));
+      const single = ['-a', '127.0.0.1', '-p', String(port), '-js', '-sd', store];
+      const clustered = ['-n', `n${i}`, '-cluster_name', 'test', '-cluster', routes[i]!, '-routes', routes.join(',')];
+      return startOne(port, count === 1 ? single : [...single, ...clustered]);
+    }),
+  );
+  return {
+    servers,
+    addresses: servers.map(({ address }) => address),
+    dispose: async () => {
+      await Promise.all(servers.map((server) => server.kill()));
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+async function startOne(port: number, args: readonly string[]): Promise<NatsServer> {
+  const begin = async (): Promise<ChildProcess> => {
+    const child = spawn('nats-server', args, { stdio: 'ignore' });
+    process.once('exit', () => child.kill('SIGKILL'));
+    await reachable(port, child);
+    return child;
+  };
+  let child = await begin();
+  return {
+    address: `127.0.0.1:${port}`,
+    get process() {
+      return child;
+    },
+    kill: async () => {
+      if (child.exitCode !== null || child.signalCode !== null) return;
+      const gone = new Promise((resolve) => child.once('exit', resolve));
+      child.kill('SIGKILL');
+      await gone;
+    },
+    restart: async () => {
+      child = await begin();
+    },
+  };
+}
+
+async function reachable(port: number, child: ChildProcess): Promise<void> {
+  const endMs = performance.now() + START_TIMEOUT_MS;
+  for (;;) {
+    const open = await new Promise<boolean>((resolve) => {
+      const socket = connect(port, '127.0.0.1');
+      socket.once('data', () => resolve(true)).once('error', () => resolve(false));
+      socket.once('data', () => socket.destroy());
+    });
+    if (open) return;
+    if (child.exitCode !== null || performance.now() > endMs) throw new Error(`nats-server did not start on port ${port}, status ${child.exitCode}`);
+    await new Promise((resolve) => setTimeout(resolve, 25));
+  }
+}
+
+/** Held at once and then let go, so that they differ. */
+async function freePorts(count: number): Promise<number[]> {
+  const holders = await Promise.all(
+    Array.from({ length: count }, async () => {
+      const holder = createServer();
+      await new Promise<void>((resolve) => holder.listen(0, '127.0.0.1', resolve));
+      return holder;
+    }),
+  );
+  const ports = holders.map((holder) => (holder.address() as AddressInfo).port);
+  await Promise.all(holders.map((holder) => new Promise((resolve) => holder.close(resolve))));
+  return ports;
+}
