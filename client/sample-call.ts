@@ -28,6 +28,7 @@ export interface SampleInput {
   /** the first x itself, at the scale of the first noise level */
   readonly initialNoise?: { readonly values: FloatArray; readonly shape: readonly number[] };
   readonly dataSet?: string;
+  /** default 'optimal', which ends at training rows; the command line takes 'pca' and golden retrieval */
   readonly denoiser?: Denoiser;
   readonly denoiserSettings?: DenoiserSettings;
   /** default exact */

@@ -15,6 +15,8 @@ export interface ClientTarget {
   readonly data?: string;
   /** workers of the embedded cluster */
   readonly shards?: number;
+  /** of the embedded cluster's workers; default: the fastest that there is */
+  readonly backend?: string;
 }
 
 export interface ClientSession {
@@ -40,6 +42,7 @@ export async function withClient<T>(target: ClientTarget, use: (session: ClientS
         signal: interrupts.signal,
         onLogLine: childWarnings((sentence) => void process.stderr.write(`golddiff: ${sentence}\n`)),
         ...(target.shards === undefined ? {} : { shards: target.shards }),
+        ...(target.backend === undefined ? {} : { backend: target.backend }),
       });
     client = connect(target.endpoint ?? cluster?.endpoint ?? '');
     return await use({ client, signal: interrupts.signal, cluster });

@@ -99,7 +99,8 @@ async function run(flags: DenoiseFlags): Promise<void> {
     await write(flags.output, results, shape, (r) => r.x0hat);
     if (flags.score !== undefined) await write(flags.score, results, shape, (r) => r.score);
     if (flags.eps !== undefined) await write(flags.eps, results, shape, (r) => r.eps);
-    if (flags.json !== undefined) await writeFileAtomically(flags.json, `${JSON.stringify(statistics(flags, results), undefined, 2)}\n`);
+    if (flags.json !== undefined)
+      await writeFileAtomically(flags.json, `${JSON.stringify(statistics({ ...flags, retrieval }, results), undefined, 2)}\n`);
     const ms = results.reduce((total, r) => total + r.timings.totalMs, 0);
     process.stdout.write(`${shape[0]} images denoised in ${(ms / 1000).toFixed(2)} s: ${flags.output}\n`);
   });
@@ -123,11 +124,11 @@ async function write(
   await writeNpy(file, all, shape);
 }
 
-function statistics(flags: DenoiseFlags, results: readonly ScoreResult[]): object {
+function statistics(settings: object, results: readonly ScoreResult[]): object {
   const all = (pick: (result: ScoreResult) => readonly number[] | undefined): number[] => results.flatMap((r) => pick(r) ?? []);
   return {
     versions: versions(),
-    settings: flags,
+    settings,
     alpha: all((r) => r.alpha),
     sigma: all((r) => r.sigma),
     logEvidence: all((r) => r.logEvidence),

@@ -81,11 +81,20 @@ export function addTargetFlags(command: Command): Command {
 
 export type TargetFlags = ClientTarget & { readonly dataSet?: string };
 
+/** With golden retrieval this is GoldDiff as published. The optimal denoiser gives back training rows at low noise, so it is only for who names it. */
+const DENOISER_DEFAULT: Denoiser = 'pca';
+
 export function addPosteriorFlags(command: Command): Command {
   const rows = integer(1, DATA_SET_ROWS_MAX);
   return command
-    .addOption(clientFlag('--denoiser <NAME>', Object.keys(DENOISERS).join(' | '), wordOf(DENOISERS), 'optimal'))
-    .addOption(clientFlag('--retrieval <KIND>', 'exact (score every row) | golden (score a golden subset)', oneOf(['exact', 'golden']), 'exact'))
+    .addOption(clientFlag('--denoiser <NAME>', Object.keys(DENOISERS).join(' | '), wordOf(DENOISERS), DENOISER_DEFAULT))
+    .addOption(
+      clientFlag(
+        '--retrieval <KIND>',
+        'exact (score every row) | golden (score a golden subset); default golden, but exact with --tolerance and for wiener, which scores no rows',
+        oneOf(['exact', 'golden']),
+      ),
+    )
     .addOption(
       clientFlag(
         '--tolerance <SHARE>',
@@ -128,7 +137,7 @@ export function addPosteriorFlags(command: Command): Command {
 
 export interface PosteriorFlags {
   readonly denoiser: Denoiser;
-  readonly retrieval: 'exact' | 'golden';
+  readonly retrieval?: 'exact' | 'golden';
   readonly tolerance?: number;
   readonly goldenVariant?: GoldenVariantWord;
   readonly kMin?: number;
@@ -159,26 +168,27 @@ export function readDenoiserSettings({ denoiser, maskThreshold, patchSize }: Pos
   return maskThreshold === undefined && patchSize === undefined ? undefined : defined({ maskThreshold, patchSize });
 }
 
-/** Errors: ARGUMENT_INVALID for a golden flag beside --retrieval exact: it would have no effect. */
+/** Errors: ARGUMENT_INVALID for a flag of the other retrieval, named or by default: it would have no effect. */
 export function readRetrieval(flags: PosteriorFlags): RetrievalChoice {
   const { goldenVariant, kMin, kMax, k, candidatePool, proxyResolution, presample, search, maxTailMass } = flags;
   const golden = { variant: goldenVariant, kMin, kMax, k, candidatePool, proxyResolution, presample, search, maxTailMass };
   const given = Object.entries(golden).filter(([, value]) => value !== undefined);
+  const kind = flags.retrieval ?? (flags.denoiser === 'wiener' || flags.tolerance !== undefined ? 'exact' : 'golden');
   if (search === 'hnsw' && goldenVariant === 'released')
     throw argumentError('--search', 'auto or scan, since --golden-variant released chooses among random rows, which no index holds,', search);
-  if (flags.tolerance !== undefined && flags.retrieval === 'golden') throw argumentError('--tolerance', '--retrieval exact', 'golden');
+  if (flags.tolerance !== undefined && kind === 'golden') throw argumentError('--tolerance', '--retrieval exact', 'golden');
   const { aggregator, blockRows } = flags;
   if ((aggregator === 'wss') !== (blockRows !== undefined))
     throw aggregator === 'wss'
       ? argumentError('--block-rows', 'the rows of a block with --aggregator wss', blockRows)
       : argumentError('--block-rows', '--aggregator wss', aggregator);
   const aggregation = defined({ aggregator, blockRows });
-  if (flags.retrieval === 'golden') return { kind: 'golden', ...Object.fromEntries(given), ...aggregation };
+  if (kind === 'golden') return { kind, ...Object.fromEntries(given), ...aggregation };
   if (given.length > 0) {
     const name = given[0]?.[0] === 'variant' ? 'goldenVariant' : (given[0]?.[0] ?? '');
     throw argumentError(`--${name.replace(/[A-Z]/g, (c) => `-${c.toLowerCase()}`)}`, '--retrieval golden', 'exact');
   }
-  return { kind: 'exact', ...(flags.tolerance === undefined ? {} : { tolerance: flags.tolerance }), ...aggregation };
+  return { kind, ...(flags.tolerance === undefined ? {} : { tolerance: flags.tolerance }), ...aggregation };
 }
 
 /** Leaves out what is undefined, as exact optional properties want it. */

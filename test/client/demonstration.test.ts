@@ -20,6 +20,7 @@ test('the main job on a small source: imports, samples, measures, draws, and doe
     dataDir: path.join(dir, 'data'),
     outDir: path.join(dir, 'out'),
     shards: 2,
+    imagesOnReference: 2,
     sampling: { count: 4, steps: 3, seed: 1, previewEvery: 1, retrieval: { kind: 'golden', kMin: 8, kMax: 16 } },
     say: (line: string) => void lines.push(line),
   } as const;
@@ -51,11 +52,25 @@ test('the main job on a small source: imports, samples, measures, draws, and doe
   assert.ok(report.nearestTrainingRow.samplesThatEqualATrainingRow > 0, 'the optimal denoiser ends at training rows');
   assert.ok(lines.some((line) => line.startsWith('importing Small')));
 
+  assert.match(
+    lines.join('\n'),
+    /4 images by GoldDiff \(optimal\)[^]*left out +of the mass, at most .* \(heuristic bound\)[^]*as the optimal denoiser must/,
+  );
+
   lines.length = 0;
-  await runDemonstration(options);
+  await runDemonstration({ ...options, sampling: { ...options.sampling, denoiser: 'pca' } });
+  assert.match(lines.join('\n'), /4 images by GoldDiff \(pca\)[^]*moves a pixel by at most .* at t = 0 \(certified bound\)/);
+  const again = JSON.parse(await readFile(path.join(options.outDir, 'run.json'), 'utf8')) as { settings: { denoiser: string } };
+  assert.equal(again.settings.denoiser, 'pca');
   assert.ok(!lines.some((line) => line.startsWith('importing')), 'a data set that is whole is used as it is');
   await rm(path.join(options.dataDir, 'partition-00003.safetensors'));
-  await runDemonstration(options);
+  lines.length = 0;
+  await runDemonstration({ ...options, backend: 'reference' });
+  assert.ok(
+    lines.some((line) => line.startsWith('THE NATIVE ENGINE IS MISSING') && line.includes('2 images in place of 4')),
+    'the reference backend gets fewer images, and says so',
+  );
+  assert.equal((JSON.parse(await readFile(path.join(options.outDir, 'run.json'), 'utf8')) as { summary: { count: number } }).summary.count, 2);
   assert.ok(
     lines.some((line) => line.startsWith('importing')),
     'one with a file missing is imported again',

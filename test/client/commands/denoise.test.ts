@@ -29,11 +29,16 @@ test('a file of more images than a batch is denoised in batches and comes back i
     [5, 1, 2, 2],
   );
   await denoise(
-    ...['--endpoint', server.endpoint, '--input', at('x.npy'), '--t', '300', '--batch-rows', '2', '--retrieval', 'golden', '--labels', '0,1,2,3,4'],
+    ...['--endpoint', server.endpoint, '--input', at('x.npy'), '--t', '300', '--batch-rows', '2', '--labels', '0,1,2,3,4'],
     ...['--output', at('new/x0.npy'), '--score', at('score.npy'), '--eps', at('eps.npy'), '--json', at('stats.json')],
   );
   const half = Float32Array.from({ length: 20 }, (_, i) => i / 2);
   for (const name of ['new/x0.npy', 'score.npy', 'eps.npy']) assert.deepEqual(await readNpy(at(name)), { shape: [5, 1, 2, 2], data: half });
+  assert.deepEqual(
+    server.scoreRequests.map(({ denoiser, retrieval }) => [denoiser, retrieval?.kind, retrieval?.variant]),
+    [1, 2, 3].map(() => ['PCA', 'GOLDEN', 'PAPER']),
+    'GoldDiff on pca, as nothing was named',
+  );
   assert.deepEqual(
     server.scoreRequests.map((r) => [r.x?.shape[0], r.retrieval?.firstQuery, r.labels]),
     [
@@ -42,7 +47,13 @@ test('a file of more images than a batch is denoised in batches and comes back i
       [1, 4, [4]],
     ],
   );
-  const stats = JSON.parse(await readFile(at('stats.json'), 'utf8')) as { logEvidence: number[]; rows90: number[]; coverageMin: number };
+  const stats = JSON.parse(await readFile(at('stats.json'), 'utf8')) as {
+    settings: { denoiser: string; retrieval: object };
+    logEvidence: number[];
+    rows90: number[];
+    coverageMin: number;
+  };
+  assert.deepEqual([stats.settings.denoiser, stats.settings.retrieval], ['pca', { kind: 'golden' }]);
   assert.deepEqual(stats.logEvidence, [0, 1, 0, 1, 0]);
   assert.equal(stats.rows90.length, 5);
   assert.equal(stats.coverageMin, 1);

@@ -40,18 +40,35 @@ test('the golden flags of the design are read as they are written', () => {
   assert.deepEqual(readRetrieval(parse('--retrieval', 'golden')), { kind: 'golden' });
   assert.deepEqual(readRetrieval(parse('--retrieval', 'golden', '--search', 'hnsw')), { kind: 'golden', search: 'hnsw' });
   assert.deepEqual(readRetrieval(parse('--retrieval', 'golden', '--max-tail-mass', '.01')), { kind: 'golden', maxTailMass: 0.01 });
-  assert.deepEqual(readRetrieval(parse()), { kind: 'exact' });
+});
+
+test('where nothing is named it is GoldDiff on pca; exact is what --tolerance and wiener want', () => {
+  const plain = parse();
+  assert.equal(plain.denoiser, 'pca');
+  assert.deepEqual([readRetrieval(plain), readDenoiserSettings(plain)], [{ kind: 'golden' }, undefined]);
+  assert.deepEqual(readRetrieval(parse('--k-min', '5')), { kind: 'golden', kMin: 5 });
+  assert.deepEqual(readRetrieval(parse('--denoiser', 'optimal')), { kind: 'golden' });
+  assert.deepEqual(readRetrieval(parse('--retrieval', 'exact')), { kind: 'exact' });
+  assert.deepEqual(readRetrieval(parse('--tolerance', '.01')), { kind: 'exact', tolerance: 0.01 });
+  assert.deepEqual(readRetrieval(parse('--denoiser', 'wiener')), { kind: 'exact' });
 });
 
 test('a flag that would have no effect is refused', () => {
-  assert.throws(() => readRetrieval(parse('--k-min', '5')), { message: 'Expected --retrieval golden for --k-min but received "exact"' });
-  assert.throws(() => readRetrieval(parse('--golden-variant', 'paper')), {
+  assert.throws(() => readRetrieval(parse('--denoiser', 'wiener', '--k-min', '5')), {
+    message: 'Expected --retrieval golden for --k-min but received "exact"',
+  });
+  assert.throws(() => readRetrieval(parse('--retrieval', 'exact', '--golden-variant', 'paper')), {
     message: 'Expected --retrieval golden for --golden-variant but received "exact"',
   });
-  assert.throws(() => readRetrieval(parse('--max-tail-mass', '.1')), {
+  assert.throws(() => readRetrieval(parse('--retrieval', 'exact', '--max-tail-mass', '.1')), {
     message: 'Expected --retrieval golden for --max-tail-mass but received "exact"',
   });
-  assert.throws(() => readRetrieval(parse('--search', 'scan')), { message: 'Expected --retrieval golden for --search but received "exact"' });
+  assert.throws(() => readRetrieval(parse('--retrieval', 'exact', '--search', 'scan')), {
+    message: 'Expected --retrieval golden for --search but received "exact"',
+  });
+  assert.throws(() => readRetrieval(parse('--retrieval', 'golden', '--tolerance', '.1')), {
+    message: 'Expected --retrieval exact for --tolerance but received "golden"',
+  });
   assert.throws(() => readRetrieval(parse('--retrieval', 'golden', '--golden-variant', 'released', '--search', 'hnsw')), {
     message:
       'Expected auto or scan, since --golden-variant released chooses among random rows, which no index holds, for --search but received "hnsw"',
@@ -85,7 +102,7 @@ test('settings of a denoiser go with that denoiser only', () => {
   assert.equal(readDenoiserSettings(parse('--denoiser', 'pca')), undefined);
   assert.deepEqual(readDenoiserSettings(parse('--mask-threshold', '.03', '--denoiser', 'pca')), { maskThreshold: 0.03 });
   assert.deepEqual(readDenoiserSettings(parse('--patch-size', '7', '--denoiser', 'patch')), { patchSize: 7 });
-  assert.throws(() => readDenoiserSettings(parse('--mask-threshold', '.02')), {
+  assert.throws(() => readDenoiserSettings(parse('--denoiser', 'optimal', '--mask-threshold', '.02')), {
     message: 'Expected --denoiser pca for --mask-threshold but received "optimal"',
   });
   assert.throws(() => readDenoiserSettings(parse('--patch-size', '7', '--denoiser', 'pca')), {
@@ -94,7 +111,11 @@ test('settings of a denoiser go with that denoiser only', () => {
 });
 
 test('wss comes with the rows of its blocks, and they with it', () => {
-  assert.deepEqual(readRetrieval(parse('--aggregator', 'wss', '--block-rows', '128')), { kind: 'exact', aggregator: 'wss', blockRows: 128 });
+  assert.deepEqual(readRetrieval(parse('--retrieval', 'exact', '--aggregator', 'wss', '--block-rows', '128')), {
+    kind: 'exact',
+    aggregator: 'wss',
+    blockRows: 128,
+  });
   const golden = readRetrieval(parse('--retrieval', 'golden', '--aggregator', 'wss', '--block-rows', '5'));
   assert.deepEqual(golden, { kind: 'golden', aggregator: 'wss', blockRows: 5 });
   assert.throws(() => readRetrieval(parse('--aggregator', 'wss')), { message: /rows of a block .* for --block-rows/ });

@@ -36,5 +36,5 @@ test('a cancelled job is told as such, and waiting for it fails', async () => {
   const jobId = (await golddiff('submit', '--count', '4096', '--steps', '200')).stdout.trim();
   assert.match((await golddiff('cancel', jobId)).stdout, /cancelled/);
   await assert.rejects(golddiff('wait', jobId), { code: 1, stderr: `Job ${jobId} was cancelled\n` });
-  await assert.rejects(golddiff('submit', '--count', '1', '--k-min', '3'), { code: 2 });
+  await assert.rejects(golddiff('submit', '--count', '1', '--retrieval', 'exact', '--k-min', '3'), { code: 2 });
 });

@@ -9,6 +9,7 @@ const read = (...argv: string[]) => readSampleInput(addSampleFlags(new Command()
 test('flags become what is sampled, with nothing where nothing was said', async () => {
   const plain = await read();
   assert.deepEqual([plain.count, plain.sampler, plain.seed, plain.previewEvery], [SAMPLE_COUNT_DEFAULT, 'ddim', 0, undefined]);
+  assert.deepEqual([plain.denoiser, plain.retrieval, plain.denoiserSettings], ['pca', { kind: 'golden' }, undefined]);
   assert.ok(!('initialNoise' in plain) && !('schedule' in plain));
   const said = await read('--count', '3', '--sampler', 'edm-heun', '--seed', '9', '--retrieval', 'golden', '--k-min', '5');
   assert.deepEqual([said.count, said.sampler, said.seed, said.retrieval], [3, 'edm-heun', 9, { kind: 'golden', kMin: 5 }]);

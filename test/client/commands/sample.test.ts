@@ -34,8 +34,10 @@ test('sampling from an endpoint fills a folder, with every setting in the reques
       request?.temperature,
       request?.batchRows,
       request?.previewEvery,
+      request?.denoiser,
+      request?.retrieval?.kind,
     ],
-    [3, 4, 'EDM_HEUN', 'EDM', 9, [1, 2, 3], 2, 8, 2],
+    [3, 4, 'EDM_HEUN', 'EDM', 9, [1, 2, 3], 2, 8, 2, 'PCA', 'GOLDEN'],
   );
 });
 
