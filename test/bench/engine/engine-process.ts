@@ -142,7 +142,7 @@ async function answer(request: EngineRequest): Promise<object> {
       const { times } = await repeated(async () => {
         const step = backend.openStep(queries);
         try {
-          await findCut(step, rows, request.batch, request.factor === 1 ? 'full' : 'proxy', {}, request.k, rows.rows);
+          await findCut(step, rows, request.factor === 1 ? 'full' : 'proxy', {}, new Float64Array(request.batch).fill(request.k), rows.rows);
         } finally {
           step.close();
         }

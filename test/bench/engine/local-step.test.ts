@@ -5,6 +5,7 @@ import { ReferenceBackend } from '../../../shard-worker/backends/reference/refer
 import { resolveGolden } from '../../../shared/math/golden-schedule.js';
 import { bruteForce } from './brute-force-of.js';
 import { exactStep, goldenStep } from './local-step.js';
+import { isas, nativeBackend, skip } from '../../shard-worker/backends/native/addon-under-test.js';
 import { generatePartition, generateQueries } from '../../shard-worker/backends/generated-partition.js';
 
 const SHAPE = [1, 4, 4] as const;
@@ -62,4 +63,22 @@ test('a step with a precision takes its weights by groups: windows that see the 
   } finally {
     await backend.close();
   }
+});
+
+test('with proofs a golden step needs no cuts, and is the one that looks for them', { skip }, async (t) => {
+  const backends = [nativeBackend(isas[0]!), new ReferenceBackend({ computeThreads: 1, deviceMemoryBytes: Infinity })];
+  const answers = [];
+  for (const backend of backends) {
+    const partitions = [0, 1].map((partition) => generatePartition({ rows: 400, shape: SHAPE, dtype: 'u8', seed: partition + 1, partition }));
+    for (const partition of partitions) await backend.load(partition);
+    const queries = generateQueries(partitions[0]!, { batch: 4, seed: 5, alpha: 1, sigma: 0.02, proxyResolution: 2 });
+    answers.push(await goldenStep(backend, { partitions: [0, 1], rows: 800 }, queries, resolveGolden({ kMin: 20, kMax: 40 }, 800)));
+    await backend.close();
+  }
+  const [proven, searched] = answers;
+  assert.deepEqual(Object.keys(proven!.phases), ['proofs', 'screen proxy', 'screen full', 'logits', 'weighted sums', 'merge']);
+  let worst = 0;
+  proven!.x0hat.forEach((value, i) => (worst = Math.max(worst, Math.abs(value - searched!.x0hat[i]!))));
+  t.diagnostic(`largest difference ${worst.toExponential(1)}`);
+  assert.ok(worst < 1e-5);
 });

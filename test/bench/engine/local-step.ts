@@ -1,5 +1,5 @@
 /**
- * One step of a batch over a backend in this process: what a coordinator and its workers do together (coordinator/step-attempt, golden-search), without
+ * One step of a batch over a backend in this process: what a coordinator and its workers do together (coordinator/step-attempt, pool-proofs, golden-search), without
  * anything between them. Each phase runs over all partitions at once and is timed by the clock on the wall.
  */
 
@@ -18,10 +18,11 @@ import { goldenSizes, type GoldenSettings, type GoldenSizes } from '../../../sha
 import { mergeGrouped } from '../../../shared/math/grouped-partial.js';
 import { mergeUp, nodeKey, rootLevel } from '../../../shared/math/merge-tree.js';
 import { mergeScalars, mergeSums, type PosteriorScalars, type PosteriorSums } from '../../../shared/math/partial-posterior.js';
+import { isProven, poolShares } from '../../../shared/math/pool-proof.js';
 import { RankSearch, type RankWindow } from '../../../shared/math/rank-selection.js';
 
 /** Steps with a precision have groups, others logits and weighted sums. */
-export type Phase = 'screen proxy' | 'screen full' | 'groups' | 'logits' | 'weighted sums' | 'merge';
+export type Phase = 'proofs' | 'screen proxy' | 'screen full' | 'groups' | 'logits' | 'weighted sums' | 'merge';
 export type Phases = Partial<Record<Phase, number>>;
 
 export interface LocalRows {
@@ -52,7 +53,10 @@ export async function exactStep(backend: Backend, held: LocalRows, queries: Step
   }
 }
 
-/** GoldDiff, variant paper: the pool by proxy distance, the subset of it by full distance, softmax over that (by groups where the queries have a precision). */
+/**
+ * GoldDiff, variant paper: the pool by proxy distance, the subset of it by full distance, softmax over that (by groups where the queries have a precision); cuts
+ * are looked for where proofs do not spare them.
+ */
 export async function goldenStep(
   backend: Backend,
   held: LocalRows,
@@ -63,11 +67,15 @@ export async function goldenStep(
   const step = backend.openStep(queries);
   const phases: Phases = {};
   try {
-    const cuts: StageCuts = {};
-    const proxy = await timedInto(phases, 'screen proxy', () => findCut(step, held, queries.batch, 'proxy', cuts, sizes.pool, held.rows));
+    const provable = step.provesPools === true;
+    const poolShare = provable ? await timedInto(phases, 'proofs', () => provenShares(step, held, queries.batch, sizes)) : undefined;
+    const cuts: { -readonly [K in keyof StageCuts]: StageCuts[K] } = poolShare ? { poolShare } : {};
+    const passing = (wanted: number, rows: number): Float64Array =>
+      Float64Array.from({ length: queries.batch }, (_, b) => (poolShare && poolShare[b]! > 0 ? rows : wanted));
+    const proxy = await timedInto(phases, 'screen proxy', () => findCut(step, held, 'proxy', cuts, passing(sizes.pool, held.rows), held.rows));
     if (proxy !== undefined) cuts.proxy = proxy;
     const reaching = sizes.subset < held.rows ? Math.max(sizes.pool, sizes.subset + 1) : held.rows;
-    const full = await timedInto(phases, 'screen full', () => findCut(step, held, queries.batch, 'full', cuts, sizes.subset, reaching));
+    const full = await timedInto(phases, 'screen full', () => findCut(step, held, 'full', cuts, passing(sizes.subset, reaching), reaching));
     if (full !== undefined) cuts.full = full;
     return { ...(await aggregate(step, held, queries, cuts, phases, false)), sizes };
   } finally {
@@ -75,17 +83,28 @@ export async function goldenStep(
   }
 }
 
-/** The cut of the k nearest rows over all partitions; undefined where all pass. */
+/** [B] the pool's share of the rows where a query needs no cuts, else 0; undefined where that is no query. */
+async function provenShares(step: BackendStep, held: LocalRows, batch: number, sizes: GoldenSizes): Promise<Float64Array | undefined> {
+  const of = (rows: number): Float64Array => new Float64Array(batch).fill(rows);
+  const wanted = { presample: of(held.rows), pool: of(sizes.pool), subset: of(sizes.subset) };
+  const poolShare = poolShares(wanted, of(held.rows));
+  if (poolShare.every((share) => share === 0)) return undefined;
+  const scalars = await Promise.all(held.partitions.map((partition) => step.scalars(partition, { poolShare })));
+  const proofs = scalars.flatMap((found) => found.proofs ?? []);
+  const proven = poolShare.map((share, b) => (isProven(proofs, wanted, b) ? share : 0));
+  return proven.some((share) => share > 0) ? proven : undefined;
+}
+
+/** The cut of the nearest rows over all partitions; undefined where all pass. @param wanted [B] rows that shall pass, of those that reach the stage */
 export async function findCut(
   step: BackendStep,
   held: LocalRows,
-  batch: number,
   stage: ScreenStage,
   cuts: StageCuts,
-  wanted: number,
+  wanted: Float64Array,
   reaching: number,
 ): Promise<Cut | undefined> {
-  const search = new RankSearch(new Float64Array(batch).fill(wanted), new Float64Array(batch).fill(reaching));
+  const search = new RankSearch(wanted, new Float64Array(wanted.length).fill(reaching));
   if (search.trivial) return undefined;
   let windows: RankWindow[] | undefined;
   do {
