@@ -37,7 +37,7 @@ import {
   type NativeGrouping,
   type NativePartition,
   type NativeStep,
-} from './native-addon.js';
+} from '../../../shared/native/native-addon.js';
 import { momentsOfBytes } from './native-moments.js';
 
 export interface NativeBackendSettings {
