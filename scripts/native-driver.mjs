@@ -5,7 +5,14 @@ import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import { instructionGroups, nativeFolder, nativeGroup } from './native-sources.mjs';
 
-const TEST_FILES = ['test/kernel_test.cpp', 'test/engine_test.cpp', 'test/group_test.cpp', 'test/memory_test.cpp', 'test/relevance_test.cpp', 'test/failing_new.cpp'];
+const TEST_FILES = [
+  'test/kernel_test.cpp',
+  'test/engine_test.cpp',
+  'test/group_test.cpp',
+  'test/memory_test.cpp',
+  'test/relevance_test.cpp',
+  'test/failing_new.cpp',
+];
 
 /**
  * `arch` as Node names it; `adjust` turns the flags of a shipped file into those of this build; `linkFlags` go to the linker. Objects and the program lie in

@@ -32,6 +32,9 @@ export class Algebra {
 
   async close(): Promise<void> {
     this.#closed = true;
+    // At once: what the thread would still finish nobody waits for any more.
+    for (const waiting of this.#tasks.values()) waiting.reject(closed());
+    this.#tasks.clear();
     await this.#worker?.terminate();
   }
 

@@ -5,7 +5,7 @@ import type { Backend } from './backend.js';
 import { chooseBackend, type BackendFacts, type BackendWish } from './choose-backend.js';
 import { EquivariantThreads } from './equivariant-threads.js';
 import { chooseIsa, type IsaWish } from './native/choose-isa.js';
-import { loadAddon, type LoadedAddon } from './native/load-addon.js';
+import { loadAddon, type LoadedAddon } from '../../shared/native/load-addon.js';
 import { NativeBackend } from './native/native-backend.js';
 import { ReferenceBackend } from './reference/reference-backend.js';
 

@@ -1,7 +1,7 @@
 /** Which instruction set the native backend uses: the best of the machine, or the one that GOLDDIFF_ISA names. */
 
 import { GolddiffError } from '../../../shared/errors.js';
-import { ISAS, type Isa } from './native-addon.js';
+import { ISAS, type Isa } from '../../../shared/native/native-addon.js';
 
 export const ISA_WISHES = ['auto', ...ISAS] as const;
 export type IsaWish = (typeof ISA_WISHES)[number];

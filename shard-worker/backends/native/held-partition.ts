@@ -1,7 +1,7 @@
 /** One partition in the native engine: its bytes, and when they are freed. */
 
 import type { PartitionRows } from '../backend.js';
-import type { NativeAddon, NativeEngine, NativePartition } from './native-addon.js';
+import type { NativeAddon, NativeEngine, NativePartition } from '../../../shared/native/native-addon.js';
 import { expectedExtraBytes } from './resident-bytes.js';
 
 /** Bytes that a partition takes: its rows, norms, and proxies of the resolution that is used where none is asked for, so that building them later always fits. */

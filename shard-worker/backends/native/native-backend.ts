@@ -37,7 +37,7 @@ import {
   type NativeGrouping,
   type NativePartition,
   type NativeStep,
-} from './native-addon.js';
+} from '../../../shared/native/native-addon.js';
 import { momentsOfBytes } from './native-moments.js';
 
 export interface NativeBackendSettings {
@@ -160,7 +160,6 @@ export class NativeBackend implements Backend {
 }
 
 class OpenStep implements BackendStep {
-  readonly provesPools = true;
   readonly #pending = new Set<(error: GolddiffError) => void>();
   /** of partitions that nothing has been asked of yet */
   readonly #candidates = new Map<number, CandidateLists>();
@@ -174,6 +173,11 @@ class OpenStep implements BackendStep {
     readonly heldOf: (partition: number) => HeldPartition,
     readonly onClose: () => void,
   ) {}
+
+  /** Proofs are of rows with one weight each. */
+  get provesPools(): boolean {
+    return this.queries.precision === undefined;
+  }
 
   restrict(partition: number, candidates: CandidateLists): void {
     invariant(candidates.length === this.queries.batch, 'candidates are given for each query');

@@ -2,8 +2,8 @@
 
 import { maskOfInverse } from '../../../coordinator/statistics/locality-mask.js';
 import type { PartitionRows } from '../../../shard-worker/backends/backend.js';
-import { loadAddon } from '../../../shard-worker/backends/native/load-addon.js';
-import type { NativeAddon, NativeEngine, NativePartition } from '../../../shard-worker/backends/native/native-addon.js';
+import { loadAddon } from '../../../shared/native/load-addon.js';
+import type { NativeAddon, NativeEngine, NativePartition } from '../../../shared/native/native-addon.js';
 import { GolddiffError } from '../../../shared/errors.js';
 import type { SupportSet } from '../../../shared/math/support-set.js';
 import { repeated } from './repeat.js';

@@ -28,7 +28,7 @@ test('the engine benchmark refuses a name that it does not have, in one sentence
   const failed = promisify(execFile)(process.execPath, [benchmarkProgram('engine'), 'everything']);
   await assert.rejects(failed, (error: { code?: number; stderr?: string }) => {
     assert.equal(error.code, 2);
-    assert.match(error.stderr ?? '', /Expected one of exact, golden, statistics, local-workers, scaling for names but received "?everything/);
+    assert.match(error.stderr ?? '', /Expected one of exact, golden, pca, statistics, local-workers, scaling for names but received "?everything/);
     return true;
   });
 });

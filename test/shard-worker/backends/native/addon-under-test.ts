@@ -1,8 +1,8 @@
 /** The native addon of this checkout, for tests that need it; where it is missing they skip and say what to do. */
 
 import { invariant } from '../../../../shared/errors.js';
-import { loadAddon } from '../../../../shard-worker/backends/native/load-addon.js';
-import type { Isa, NativeAddon } from '../../../../shard-worker/backends/native/native-addon.js';
+import { loadAddon } from '../../../../shared/native/load-addon.js';
+import type { Isa, NativeAddon } from '../../../../shared/native/native-addon.js';
 import { NativeBackend } from '../../../../shard-worker/backends/native/native-backend.js';
 
 const loaded = loadAddon();

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 import { expectedBytes, HeldPartition } from '../../../../shard-worker/backends/native/held-partition.js';
-import type { NativeEngine, NativePartition } from '../../../../shard-worker/backends/native/native-addon.js';
+import type { NativeEngine, NativePartition } from '../../../../shared/native/native-addon.js';
 import { generatePartition } from '../generated-partition.js';
 import { isas, nativeAddon, skip } from './addon-under-test.js';
 

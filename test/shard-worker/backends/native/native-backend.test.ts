@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { PartitionScreen, StepQueries } from '../../../../shard-worker/backends/backend.js';
-import type { Isa } from '../../../../shard-worker/backends/native/native-addon.js';
+import type { Isa } from '../../../../shared/native/native-addon.js';
 import type { GolddiffError } from '../../../../shared/errors.js';
 import { BATCH_ROWS_MAX, LEVEL_MAX, LEVEL_MIN, QUERY_VALUE_MAX } from '../../../../shared/limits.js';
 import { backendConformance } from '../conformance.js';

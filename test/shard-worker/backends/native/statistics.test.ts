@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { generatePartition, seeded } from '../generated-partition.js';
 import { isas, nativeAddon, skip } from './addon-under-test.js';
-import type { Isa, NativeEngine, NativePartition } from '../../../../shard-worker/backends/native/native-addon.js';
+import type { Isa, NativeEngine, NativePartition } from '../../../../shared/native/native-addon.js';
 
 async function withEngine(isa: Isa, threads: number, use: (engine: NativeEngine) => Promise<void>): Promise<void> {
   const engine = nativeAddon().createEngine({ threads, isa, stepStateBytesMax: Infinity });

@@ -8,7 +8,7 @@
  * collected.
  */
 
-import type { PoolProofs } from '../../../shared/math/pool-proof.js';
+import type { PoolProofs } from '../math/pool-proof.js';
 
 /** Instruction sets, best first. */
 export const ISAS = ['avx512', 'avx2', 'neon', 'scalar'] as const;

@@ -3,9 +3,9 @@ import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
-import { ADDON_PLACES, loadAddon } from '../../../../shard-worker/backends/native/load-addon.js';
-import { ISAS } from '../../../../shard-worker/backends/native/native-addon.js';
-import { skip } from './addon-under-test.js';
+import { ADDON_PLACES, loadAddon } from '../../../shared/native/load-addon.js';
+import { ISAS } from '../../../shared/native/native-addon.js';
+import { skip } from '../../shard-worker/backends/native/addon-under-test.js';
 
 const folder = mkdtempSync(path.join(tmpdir(), 'golddiff-addon-'));
 

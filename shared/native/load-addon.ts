@@ -3,7 +3,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
-import { packageRoot } from '../../../shared/package-root.js';
+import { packageRoot } from '../package-root.js';
 import { ISAS, type Isa, type NativeAddon } from './native-addon.js';
 
 const NATIVE_FOLDER = path.join(packageRoot, 'shard-worker/native/build');
