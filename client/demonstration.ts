@@ -159,7 +159,7 @@ async function affordable(options: DemonstrationOptions, client: GolddiffClient,
   const { workers } = await client.cluster.status({ signal });
   if (sampling.count <= count || workers.every(({ backend }) => backend !== 'reference')) return options;
   say(
-    `THE NATIVE ENGINE IS MISSING: the reference backend is some hundred times slower, so this makes ${count} images in place of ${sampling.count}; npm run build:native builds it`,
+    `THE NATIVE ENGINE IS MISSING: the reference backend is many times slower, so this makes ${count} images in place of ${sampling.count}; npm run build:native builds it`,
   );
   return { ...options, sampling: { ...sampling, count } };
 }
