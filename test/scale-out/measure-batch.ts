@@ -80,7 +80,11 @@ export async function measureBatch(fleet: Fleet, { method, t, input }: BatchCase
   const workers = (name: string, labels?: Record<string, string>): number[] =>
     after.workers.map((to, i) => each((m) => m.sum(name, labels), before.workers[i]!, to));
   const stages = [...new Set(after.workers.flatMap((m) => Object.keys(m.by(ROWS, 'stage'))))];
-  const rowsByWorker = Object.fromEntries(stages.map((stage) => [stage, workers(ROWS, { stage })]).filter(([, rows]) => sum(rows as number[]) > 0));
+  const rowsByWorker: Record<string, number[]> = {};
+  for (const stage of stages) {
+    const rows = workers(ROWS, { stage });
+    if (sum(rows) > 0) rowsByWorker[stage] = rows;
+  }
   return {
     method,
     t,
