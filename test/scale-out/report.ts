@@ -38,7 +38,7 @@ export async function writeReport(folder: string, run: ScaleOutRun): Promise<str
 async function picturesOf({ strong, weak, change, cores }: ScaleOutRun): Promise<[string, Buffer][]> {
   const batch = strong[0]!.batch;
   const common = `One step of ${batch} queries; workers of one compute thread, all on one machine of ${cores} virtual cores`;
-  const levels = `Drawn through: t = ${LEVELS[0]}, much noise, all partitions have a share of the mass. Dashed: t = ${LEVELS[1]}, little, a few have it all`;
+  const levels = `Drawn through: t = ${LEVELS[0]}, all partitions have a share of the mass. Dashed: t = ${LEVELS[1]}, a few have it all`;
   const strongChart = await scalingChart({
     title: `Strong scaling: ${number(strong[0]!.rows)} rows on W workers`,
     subtitles: [common, levels],

@@ -35,15 +35,15 @@ const START_TIMEOUT_MS = 20_000;
 // The runner ends a file that takes too long by this signal, at which Node would leave its children behind.
 process.once('SIGTERM', () => process.exit(143));
 
-/** One server, or a cluster of several, ready for connections. */
-export async function startNats(count = 1): Promise<NatsServers> {
+/** One server, or a cluster of several, ready for connections. @param more flags of nats-server for each */
+export async function startNats(count = 1, more: readonly string[] = []): Promise<NatsServers> {
   const folder = mkdtempSync(path.join(tmpdir(), 'golddiff-nats-'));
   const ports = await freePorts(2 * count);
   const routes = ports.slice(count).map((port) => `nats://127.0.0.1:${port}`);
   const servers = await Promise.all(
     ports.slice(0, count).map((port, i) => {
       const store = path.join(folder, String(i));
-      const single = ['-a', '127.0.0.1', '-p', String(port), '-js', '-sd', store];
+      const single = ['-a', '127.0.0.1', '-p', String(port), '-js', '-sd', store, ...more];
       const clustered = ['-n', `n${i}`, '-cluster_name', 'test', '-cluster', routes[i]!, '-routes', routes.join(',')];
       return startOne(port, count === 1 ? single : [...single, ...clustered]);
     }),

@@ -10,9 +10,12 @@ import { Objm, StorageType, type ObjectStore } from '@nats-io/obj';
 import { connect } from '@nats-io/transport-node';
 import { GolddiffError } from '../../errors.js';
 import { NATS_CONNECT_TIMEOUT_MS, NATS_RECONNECT_JITTER_MS, NATS_RECONNECT_MS, NATS_REQUEST_TIMEOUT_MS } from '../../limits.js';
+import { connectionRefusal, refusalBySilence } from './connection-refusal.js';
+import { NO_SECURITY, type NatsSecurity } from './security.js';
+import { identityCheck } from './server-identity.js';
 
 export interface SessionSettings {
-  /** nats://host:port or host:port, any of one cluster */
+  /** host:port, any of one cluster */
   readonly servers: readonly string[];
   /** first part of every name: clusters of different namespaces share a server without meeting */
   readonly namespace: string;
@@ -20,6 +23,8 @@ export interface SessionSettings {
   readonly replicas: number;
   /** shown by the server */
   readonly clientName: string;
+  /** default: none, and TLS where the server asks for it */
+  readonly security?: NatsSecurity;
   readonly connectTimeoutMs?: number;
 }
 
@@ -31,11 +36,12 @@ export class NatsSession {
     readonly manager: JetStreamManager,
   ) {}
 
-  /** @throws CONTROL_PLANE_LOST where no server answers in time, or none that keeps data (JetStream) */
+  /** @throws CONTROL_PLANE_LOST where no server answers in time, or none that keeps data (JetStream); CONTROL_PLANE_REFUSED where it refuses us, or we it */
   static async open(settings: SessionSettings): Promise<NatsSession> {
     const where = settings.servers.join(', ');
     const boundMs = settings.connectTimeoutMs ?? NATS_CONNECT_TIMEOUT_MS;
     const connection = await firstConnection(settings, boundMs).catch((error: unknown) => {
+      if (error instanceof GolddiffError) throw error;
       throw lost(`Expected a NATS server at ${where} within ${boundMs} ms but none answered`, error);
     });
     try {
@@ -95,9 +101,12 @@ function lost(message: string, cause: unknown): GolddiffError {
   return new GolddiffError('CONTROL_PLANE_LOST', message, { retryAfterMs: NATS_RECONNECT_MS }, { cause });
 }
 
-/** The library's own wait for a first connection has no end. */
+/** The library's own wait for a first connection has no end. What will not change by itself ends ours at once. */
 async function firstConnection(settings: SessionSettings, boundMs: number): Promise<NatsConnection> {
   const endMs = performance.now() + boundMs;
+  const security = settings.security ?? NO_SECURITY;
+  // The library hands to Node whatever else stands here.
+  const tls = { ...security.tls, checkServerIdentity: identityCheck(settings.servers) };
   for (;;) {
     try {
       return await connect({
@@ -107,9 +116,21 @@ async function firstConnection(settings: SessionSettings, boundMs: number): Prom
         maxReconnectAttempts: -1,
         reconnectTimeWait: NATS_RECONNECT_MS,
         reconnectJitter: NATS_RECONNECT_JITTER_MS,
+        // Credentials may be replaced while we run, and a server that refused them twice may take them later.
+        ignoreAuthErrorAbort: true,
+        ...(security.tls === undefined ? {} : { tls }),
+        ...(security.authenticator === undefined ? {} : { authenticator: security.authenticator }),
       });
     } catch (error) {
-      if (performance.now() + NATS_RECONNECT_MS >= endMs) throw error;
+      const refusal = connectionRefusal(error, settings.servers.join(', '), security);
+      if (refusal !== undefined) throw refusal;
+      const over = performance.now() + NATS_RECONNECT_MS >= endMs;
+      // One that has our certificate may be slow; one that lacks it will not come to like that.
+      if (security.tls?.certFile === undefined || over) {
+        const silent = await refusalBySilence(settings.servers, security);
+        if (silent !== undefined) throw silent;
+      }
+      if (over) throw error;
       await new Promise((resolve) => setTimeout(resolve, NATS_RECONNECT_MS));
     }
   }
