@@ -21,6 +21,7 @@ const run: ScaleOutRun = {
   commit: 'abc',
   date: 'today',
   command: 'npm run x',
+  loadAverage: 0.5,
 };
 
 test('the report says what was run, how many checks held and which did not, and names pictures that are there', async () => {

@@ -19,6 +19,8 @@ export interface ScaleOutRun {
   readonly commit: string;
   readonly date: string;
   readonly command: string;
+  /** of the last minute when the run began: what else the machine did */
+  readonly loadAverage: number;
 }
 
 const IMAGES = { strong: 'scaling-strong.png', weak: 'scaling-weak.png', change: 'scaling-change.png' } as const;
@@ -70,7 +72,7 @@ export function reportText(run: ScaleOutRun): string {
   const sizes = sizesOf(strong);
   const text = [
     '# Scaling',
-    `Made by \`${run.command}\` at commit ${run.commit} (${run.date}; ${cores} virtual cores, Node ${run.node}, backend ${change.backend}); do not edit. Rows are MNIST training images, queries are test ` +
+    `Made by \`${run.command}\` at commit ${run.commit} (${run.date}; ${cores} virtual cores, Node ${run.node}, backend ${change.backend}, load average ${run.loadAverage} at the start); do not edit. Rows are MNIST training images, queries are test ` +
       `images noised to t = ${LEVELS[0]} (much noise: all partitions have a share of the mass) and t = ${LEVELS[1]} (little: a few have it all). Figures are of one step: what the processes' ` +
       '`/metrics` ([METRICS.md](METRICS.md)) told before and after some dozens of them, divided by their number; wall time is the median that the client saw. Bytes are those of gRPC messages as serialised.',
     `${held} of ${checks.length} checks held. They are of bytes and counters, never of time: the same bytes of every answer on every number of workers; the same rows looked at by all workers together, 1/W of them by each; ` +
