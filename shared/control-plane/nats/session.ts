@@ -33,7 +33,7 @@ export class NatsSession {
 
   /** @throws CONTROL_PLANE_LOST where no server answers in time, or none that keeps data (JetStream) */
   static async open(settings: SessionSettings): Promise<NatsSession> {
-    const where = settings.servers.join(', ');
+    const where = settings.servers.map(withoutUser).join(', ');
     const boundMs = settings.connectTimeoutMs ?? NATS_CONNECT_TIMEOUT_MS;
     const connection = await firstConnection(settings, boundMs).catch((error: unknown) => {
       throw lost(`Expected a NATS server at ${where} within ${boundMs} ms but none answered`, error);
@@ -89,6 +89,11 @@ export async function unlessOvertaken(purpose: string, write: () => Promise<numb
       throw error;
     }
   });
+}
+
+/** user:password@host:port without its user. */
+export function withoutUser(server: string): string {
+  return server.replace(/^([A-Za-z]+:\/\/)?[^\s/@]*@/, '$1');
 }
 
 function lost(message: string, cause: unknown): GolddiffError {
