@@ -5,7 +5,7 @@
 
 import type { Hash } from 'node:crypto';
 import { constants } from 'node:fs';
-import { mkdir, open, rm, type FileHandle } from 'node:fs/promises';
+import { mkdir, open, type FileHandle } from 'node:fs/promises';
 import path from 'node:path';
 import { diskError, invariant } from '../../errors.js';
 import { FETCH_NOTE_BYTES, FETCH_WRITE_BYTES } from '../../limits.js';
@@ -112,12 +112,6 @@ export class PartFile {
 
   async close(): Promise<void> {
     await Promise.all([this.bytes.close(), this.note.close()]);
-  }
-
-  /** Closes it and takes the folder away. */
-  async remove(): Promise<void> {
-    await this.close();
-    await rm(this.dir, { recursive: true, force: true });
   }
 
   async #readNote(): Promise<void> {
