@@ -92,6 +92,11 @@ export class DataCache {
     }
   }
 
+  /** The name of this process in the folder. */
+  get userId(): string {
+    return this.user.id;
+  }
+
   /**
    * The file, from the cache or by `fill`; pinned until it is released.
    * @throws LIMIT_EXCEEDED where it has no room beside what is used; what fill throws; the signal's reason
