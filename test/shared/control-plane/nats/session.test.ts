@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { createServer, type AddressInfo } from 'node:net';
 import { it, test } from 'node:test';
-import { call, NatsSession, unlessOvertaken } from '../../../../shared/control-plane/nats/session.js';
+import { call, NatsSession, unlessOvertaken, withoutUser } from '../../../../shared/control-plane/nats/session.js';
 import { natsMissing } from '../../../support/nats-server.js';
 import { natsTest } from '../../../support/nats-sessions.js';
 
@@ -42,4 +42,10 @@ it('leaves errors of ours as they are', async () => {
     call('be found', () => Promise.reject(new Error('timeout'))),
     { code: 'CONTROL_PLANE_LOST', message: 'NATS did not be found: timeout' },
   );
+});
+
+test('servers are shown without their users', () => {
+  assert.equal(withoutUser('nats://ann:secret@host:4222'), 'nats://host:4222');
+  assert.equal(withoutUser('token@host'), 'host');
+  assert.equal(withoutUser('tls://host:1'), 'tls://host:1');
 });
