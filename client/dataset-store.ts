@@ -117,7 +117,8 @@ export class DatasetStore {
   /** The manifest first, so that nobody begins to fetch it any more. @throws NOT_FOUND, CONTROL_PLANE_LOST */
   async remove(name: string): Promise<void> {
     const objects = await this.#objects(name);
-    if (objects.length === 0) throw new GolddiffError('NOT_FOUND', expectation(name, 'the name of a data set in the object store', 'one that is not there'));
+    if (objects.length === 0)
+      throw new GolddiffError('NOT_FOUND', expectation(name, 'the name of a data set in the object store', 'one that is not there'));
     const first = manifestObject(name);
     for (const info of objects.sort((a, b) => Number(b.name === first) - Number(a.name === first))) await this.#delete(info.name);
     await this.sweep();
@@ -177,7 +178,9 @@ export class DatasetStore {
         );
         if (file.sha256 === undefined || objectSha256(info) === file.sha256) return;
         await this.#delete(objectName(name, file));
-        throw new GolddiffError('FILE_INVALID', expectation(file.path, `sha256 ${file.sha256} as the manifest says`, objectSha256(info)), { file: file.path });
+        throw new GolddiffError('FILE_INVALID', expectation(file.path, `sha256 ${file.sha256} as the manifest says`, objectSha256(info)), {
+          file: file.path,
+        });
       } catch (thrown) {
         stop.throwIfAborted();
         if (!(thrown instanceof GolddiffError) || thrown.code !== 'CONTROL_PLANE_LOST' || tries >= FETCH_ATTEMPTS_MAX) throw thrown;

@@ -149,7 +149,7 @@ export const WORKER_METRICS = {
     name: 'golddiff_worker_data_cache_bytes',
     type: 'gauge',
     labels: [],
-    help: 'Bytes in the data cache of the machine, files being fetched counted whole, when this worker last made room in it.',
+    help: 'Bytes in the data cache of the machine, files being fetched counted whole, when this worker started or last fetched one.',
   },
   cacheEvictions: {
     name: 'golddiff_worker_data_cache_evictions_total',

@@ -31,7 +31,8 @@ export function dataCacheFlags(): Option[] {
     flag({
       name: 'data-cache',
       placeholder: 'DIR',
-      description: 'for data that is not in a folder: where this machine keeps it, shared by its processes (default: golddiff/data in the user cache folder)',
+      description:
+        'for data that is not in a folder: where this machine keeps it, shared by its processes (default: golddiff/data in the user cache folder)',
       parser: text,
     }),
   ];

@@ -50,7 +50,7 @@ natsTest('a folder that was pushed is a data set for who reads it, to the byte',
   const taken = await dataSet.files!.take(dataSet.manifest.partitions[2]!, never);
   const part = await loadPartition(dataSet, 2, never, taken.path);
   assert.deepEqual([...part.rowIds], [2, 5]);
-  assert.ok(part.values.every((value, i) => value === ((i < WIDTH ? 2 * WIDTH + i : 4 * WIDTH + i) % 256)));
+  assert.ok(part.values.every((value, i) => value === (i < WIDTH ? 2 * WIDTH + i : 4 * WIDTH + i) % 256));
   // What a coordinator makes is for the others, too.
   await dataSet.files!.offer('covariance.safetensors', Buffer.from('c'));
   assert.deepEqual(await dataSet.files!.optional('covariance.safetensors', 10, never), Buffer.from('c'));

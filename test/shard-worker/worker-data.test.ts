@@ -19,7 +19,13 @@ after(async () => {
 });
 const log = createLogger('test', 'silent');
 const at = (text: string) => dataLocation(text, '--data');
-const flags = () => ({ dataCache: path.join(temporaryFolder(), 'cache'), dataCacheBytes: 1e6, dataFetches: 2, clusterName: 'golddiff', natsReplicas: 1 });
+const flags = () => ({
+  dataCache: path.join(temporaryFolder(), 'cache'),
+  dataCacheBytes: 1e6,
+  dataFetches: 2,
+  clusterName: 'golddiff',
+  natsReplicas: 1,
+});
 
 test('what a worker fetches is in its metrics and its progress', async () => {
   const metrics = createMetrics('shard-worker');

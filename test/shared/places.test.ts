@@ -18,7 +18,10 @@ test('no more run at once than there are places, and the rest comes in order', a
     ),
   );
   assert.equal(most, 3);
-  assert.deepEqual(began, [...began].sort((a, b) => a - b));
+  assert.deepEqual(
+    began,
+    [...began].sort((a, b) => a - b),
+  );
 });
 
 test('work that fails gives its place back', async () => {

@@ -18,7 +18,8 @@ export interface NatsFlags {
 export const natsServers: Parser<string[]> = (text, name) => {
   const parts = text.split(',').map((part) => part.trim());
   const form = /^((nats|tls):\/\/)?([^\s@/]+@)?(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+)(:\d{1,5})?$/;
-  if (parts.some((part) => !form.test(part))) throw argumentError(name, 'nats://HOST:PORT, or several with commas,', parts.map(withoutUser).join(','));
+  if (parts.some((part) => !form.test(part)))
+    throw argumentError(name, 'nats://HOST:PORT, or several with commas,', parts.map(withoutUser).join(','));
   return parts;
 };
 

@@ -63,7 +63,8 @@ export function homeFolder(root: string): string {
 
 /** What tells a cache from a folder that somebody named by mistake, and backup programs to pass it over (Cache Directory Tagging Specification). */
 const TAG_FILE = 'CACHEDIR.TAG';
-const TAG = 'Signature: 8a477f597d28d172789f06886806bc55\n# This folder is a data cache of golddiff: whatever lies in it may be deleted at any time.\n';
+const TAG =
+  'Signature: 8a477f597d28d172789f06886806bc55\n# This folder is a data cache of golddiff: whatever lies in it may be deleted at any time.\n';
 
 /** @throws the system's errors; a plain Error for a folder that holds something else */
 export async function makeCacheFolders(root: string): Promise<void> {
@@ -74,7 +75,7 @@ export async function makeCacheFolders(root: string): Promise<void> {
   for (const folder of [dataFolder(root), partFolder(root), homeFolder(root)]) await mkdir(folder, { recursive: true, mode: 0o700 });
 }
 
-/** Under the cache's lock: what dead processes left in users/ goes. */
+/** Under the cache's lock: what dead processes left in users/ goes, and parts of theirs with nothing in them. */
 export async function readContents(root: string): Promise<CacheContents> {
   const users = await liveUsers(root);
   const names = (await readdir(dataFolder(root))).filter((name) => /^[0-9a-f]{64}$/.test(name));
@@ -87,6 +88,7 @@ export async function readContents(root: string): Promise<CacheContents> {
     const [sha256 = '', bytes = '', owner = ''] = name.split('.');
     const dir = path.join(partFolder(root), name);
     const found = await stat(PartFile.fileIn(dir)).catch(() => stat(dir).then(({ mtimeMs }) => ({ size: 0, mtimeMs })));
+    if (found.size === 0 && !users.has(owner)) return void (await rm(dir, { recursive: true, force: true }));
     return { dir, sha256, bytes: Number(bytes), gotBytes: found.size, owner, ownerLives: users.has(owner), usedMs: found.mtimeMs };
   });
   const home = homeFolder(root);

@@ -127,7 +127,8 @@ function listening(server: Server, socketPath: string): Promise<void> {
 async function throughShortPath<T>(dir: string, name: string, use: (socketPath: string) => Promise<T>): Promise<T> {
   const plain = path.join(dir, name);
   if (Buffer.byteLength(plain) <= SOCKET_PATH_CHARS_MAX) return use(plain);
-  if (process.platform !== 'linux') throw argumentError('--data-cache', `a folder whose path is shorter than ${SOCKET_PATH_CHARS_MAX - 60} bytes`, dir);
+  if (process.platform !== 'linux')
+    throw argumentError('--data-cache', `a folder whose path is shorter than ${SOCKET_PATH_CHARS_MAX - 60} bytes`, dir);
   const handle = await open(dir, 'r');
   try {
     return await use(`/proc/self/fd/${handle.fd}/${name}`);

@@ -84,7 +84,9 @@ export class DataCache {
     const dir = path.resolve(settings.dir);
     try {
       await makeCacheFolders(dir);
-      return new DataCache({ ...settings, dir }, await CacheUser.join(dir));
+      const cache = new DataCache({ ...settings, dir }, await CacheUser.join(dir));
+      await cache.#locked(new AbortController().signal, async () => settings.onBytes?.((await readContents(dir)).bytes));
+      return cache;
     } catch (thrown) {
       if (thrown instanceof GolddiffError) throw thrown;
       if (isDiskFull(thrown)) throw diskError(dir, thrown);

@@ -177,7 +177,10 @@ async function retried<T>(
       const over = failures >= attemptsMax || mismatches >= FETCH_MISMATCHES_MAX;
       if (over || !thrown.retry) throw finalError(file, source, thrown, failures);
       const waitMs = thrown.retryAfterMs ?? Math.min(FETCH_BACKOFF_MAX_MS, backoffMs * 2 ** (failures - 1)) * (0.5 + Math.random());
-      log.warn({ file: source.shownFile(file), reason: thrown.reason, againMs: Math.round(waitMs) }, `a fetch failed and is tried again: ${thrown.message}`);
+      log.warn(
+        { file: source.shownFile(file), reason: thrown.reason, againMs: Math.round(waitMs) },
+        `a fetch failed and is tried again: ${thrown.message}`,
+      );
       await waited(waitMs, signal);
     }
   }

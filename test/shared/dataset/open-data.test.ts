@@ -29,7 +29,14 @@ function settings(lines: string[] = []): OpenDataSettings & { readonly dataCache
     },
   });
   const dataCache = path.join(temporaryFolder(), 'cache');
-  return { log: pino({ level: 'trace' }, stream), dataCache, clusterName: 'golddiff', natsReplicas: 1, partitions: { dataCacheBytes: 1e6, dataFetches: 2 }, backoffMs: 1 };
+  return {
+    log: pino({ level: 'trace' }, stream),
+    dataCache,
+    clusterName: 'golddiff',
+    natsReplicas: 1,
+    partitions: { dataCacheBytes: 1e6, dataFetches: 2 },
+    backoffMs: 1,
+  };
 }
 
 test('folders are opened as they are, without a cache', async () => {
@@ -92,7 +99,8 @@ test('what cannot be had is a declared error', async () => {
   await gone.close();
   await assert.rejects(openData([at(gone.url)], settings()), {
     code: 'DATA_UNAVAILABLE',
-    message: /^Could not fetch manifest.json from http:\/\/127.0.0.1:\d+\/manifest.json: the connection failed: .*ECONNREFUSED.* \(6 tries in a row\)$/,
+    message:
+      /^Could not fetch manifest.json from http:\/\/127.0.0.1:\d+\/manifest.json: the connection failed: .*ECONNREFUSED.* \(6 tries in a row\)$/,
   });
   const file = path.join(temporaryFolder(), 'file');
   await writeFile(file, '');

@@ -45,16 +45,25 @@ test('a manifest from elsewhere is a data set whose partitions are fetched when 
   const { settings, server, cacheDir } = await setting();
   const dataSet = await openRemoteDataSet(settings, never);
   assert.equal(dataSet.manifest.rows, 6);
-  assert.deepEqual(server.requests.map(({ file }) => file), ['manifest.json']);
+  assert.deepEqual(
+    server.requests.map(({ file }) => file),
+    ['manifest.json'],
+  );
   assert.equal(path.dirname(dataSet.dir), path.join(cacheDir, 'home'));
   const taken = await dataSet.files!.take(dataSet.manifest.partitions[1]!, never);
   const part = await loadPartition(dataSet, 1, never, taken.path);
-  assert.deepEqual([[...part.rowIds], [...part.values]], [
-    [1, 4],
-    [4, 5, 6, 7, 16, 17, 18, 19],
-  ]);
+  assert.deepEqual(
+    [[...part.rowIds], [...part.values]],
+    [
+      [1, 4],
+      [4, 5, 6, 7, 16, 17, 18, 19],
+    ],
+  );
   await taken.release();
-  assert.deepEqual(server.requests.map(({ file }) => file), ['manifest.json', 'partition-00001.safetensors']);
+  assert.deepEqual(
+    server.requests.map(({ file }) => file),
+    ['manifest.json', 'partition-00001.safetensors'],
+  );
 });
 
 test('no more files are fetched at once than there are places', async () => {

@@ -31,6 +31,7 @@ async function filledCache(): Promise<{ root: string; user: CacheUser }> {
   await put(dataPath(root, sha(3)), 300, 2_000);
   await put(path.join(partPath(root, sha(4), 1_000, user.id), 'bytes'), 10, 500);
   await put(path.join(partPath(root, sha(5), 1_000, NOBODY), 'bytes'), 20, 4_000);
+  await put(path.join(partPath(root, sha(6), 1_000, 'somebody-dead'), 'bytes'), 0, 4_000);
   await put(path.join(homeFolder(root), 'set-abc', 'index.hnsw'), 40, 1_500);
   await user.pin(sha(3));
   return { root, user };
@@ -45,6 +46,7 @@ test('what lies there is counted, files being fetched as a whole', async () => {
     [sha(4), 1_000, 10, true],
     [sha(5), 1_000, 20, false],
   ]);
+  assert.equal((await readdir(path.join(root, 'part'))).length, 2, 'an empty part of a dead process goes');
   await user.leave();
   assert.equal((await readContents(root)).bytes, 600 + 10 + 20 + 40, 'a dead process fetches nothing');
 });

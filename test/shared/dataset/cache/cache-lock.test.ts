@@ -86,7 +86,10 @@ test('a late comer does not take a turn that is long past', async () => {
   const [live, late] = await Promise.all([CacheUser.join(root), CacheUser.join(root)]);
   await mkdir(path.join(root, 'lock'));
   await symlink(live.id, path.join(root, 'lock', '40'));
-  await assert.rejects(new CacheLock(root, late.id).run(() => Promise.resolve(), AbortSignal.timeout(100)), { name: 'TimeoutError' });
+  await assert.rejects(
+    new CacheLock(root, late.id).run(() => Promise.resolve(), AbortSignal.timeout(100)),
+    { name: 'TimeoutError' },
+  );
   assert.deepEqual(await readdir(path.join(root, 'lock')), ['40']);
   await live.leave();
   assert.equal(await new CacheLock(root, late.id).run(() => Promise.resolve('in'), never), 'in');

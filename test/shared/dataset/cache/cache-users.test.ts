@@ -51,13 +51,17 @@ test('another process is alive while it is stopped, and dead at once when it is 
   assert.deepEqual(await readdir(path.join(root, 'users')), []);
 });
 
-test('a folder whose path is longer than the address of a socket will do', { skip: process.platform === 'linux' ? false : 'Linux only' }, async () => {
-  const root = path.join(temporaryFolder(), 'x'.repeat(120));
-  const user = await CacheUser.join(root);
-  assert.equal(await isAlive(root, user.id), true);
-  assert.equal(await isAlive(root, 'nobody'), false);
-  await user.leave();
-});
+test(
+  'a folder whose path is longer than the address of a socket will do',
+  { skip: process.platform === 'linux' ? false : 'Linux only' },
+  async () => {
+    const root = path.join(temporaryFolder(), 'x'.repeat(120));
+    const user = await CacheUser.join(root);
+    assert.equal(await isAlive(root, user.id), true);
+    assert.equal(await isAlive(root, 'nobody'), false);
+    await user.leave();
+  },
+);
 
 test('one that was killed while it joined is taken away after a minute, not before', async () => {
   const root = temporaryFolder();

@@ -174,12 +174,18 @@ test('two processes that share a cache fetch each file once', async () => {
   const both = [setting.start(1e8, [0, 1, 2]), setting.start(1e8, [2, 1, 0])];
   const done = (lines: Record<string, unknown>[]): boolean => lines.some((line) => line['done'] === true);
   await until(() => both.every(({ lines }) => done(lines)), 'both have all files', 60_000);
-  assert.deepEqual([0, 1, 2].map((n) => setting.requests(n)), [1, 1, 1]);
+  assert.deepEqual(
+    [0, 1, 2].map((n) => setting.requests(n)),
+    [1, 1, 1],
+  );
   const fetched = both.map(({ lines }) => Number(lines.find((line) => line['done'])!['fetched']));
   assert.equal(fetched[0]! + fetched[1]!, 2_400_000);
   // What either uses stays, whoever else needs room.
   const third = await setting.open(2_500_000);
-  await assert.rejects(third.take({ sha256: 'f'.repeat(64), bytes: 200_000 }, () => assert.fail('no room'), never), { code: 'LIMIT_EXCEEDED' });
+  await assert.rejects(
+    third.take({ sha256: 'f'.repeat(64), bytes: 200_000 }, () => assert.fail('no room'), never),
+    { code: 'LIMIT_EXCEEDED' },
+  );
   both.forEach(({ child }) => child.stdin!.end());
   await Promise.all(both.map(({ ended }) => ended));
   assert.deepEqual(await readdir(path.join(setting.root, 'users')), [third.userId]);
@@ -204,11 +210,16 @@ test('a process killed in the middle of a fetch: another goes on where it was, a
   // The dead one held f1: now it may go.
   const cache = await setting.open(size + 5_000);
   await (await setting.take(cache, 0)).release();
-  await assert.rejects(cache.take({ sha256: 'f'.repeat(64), bytes: 20_000 }, () => assert.fail('no room'), never), { code: 'LIMIT_EXCEEDED' });
+  await assert.rejects(
+    cache.take({ sha256: 'f'.repeat(64), bytes: 20_000 }, () => assert.fail('no room'), never),
+    { code: 'LIMIT_EXCEEDED' },
+  );
   assert.deepEqual((await readdir(path.join(setting.root, 'data'))).sort(), setting.files.map(({ sha256 }) => sha256).sort());
   next.child.stdin!.end();
   await next.ended;
-  await (await cache.take({ sha256: 'e'.repeat(64), bytes: 1 }, async (part) => part.append(new Uint8Array(1), undefined).then(() => part.finish()), never)).release();
+  await (
+    await cache.take({ sha256: 'e'.repeat(64), bytes: 1 }, async (part) => part.append(new Uint8Array(1), undefined).then(() => part.finish()), never)
+  ).release();
   assert.ok(!(await readdir(path.join(setting.root, 'data'))).includes(setting.files[1]!.sha256));
 });
 
@@ -250,7 +261,12 @@ test('a full disk is a declared error, leaves nothing half-written, and what is 
       assert.deepEqual(await readdir(path.join(setting.root, 'part')), []);
       assert.deepEqual((await readdir(path.join(setting.root, 'data'))).sort(), [one, two].map((file) => path.basename(file.path)).sort());
       for (const [n, file] of [one, two].entries()) {
-        assert.equal(createHash('sha256').update(await readFile(file.path)).digest('hex'), setting.files[n + 1]!.sha256);
+        assert.equal(
+          createHash('sha256')
+            .update(await readFile(file.path))
+            .digest('hex'),
+          setting.files[n + 1]!.sha256,
+        );
         await file.release();
       }
       await cache.close();
@@ -264,5 +280,8 @@ test('a cache that cannot be made is refused with a sentence', async () => {
   const file = path.join(temporaryFolder(), 'file');
   await writeFile(file, '');
   for (const dir of [file, path.join(file, 'below'), path.dirname(file)])
-    await assert.rejects(DataCache.open({ dir, bytesMax: 1, log }), { code: 'ARGUMENT_INVALID', message: /^Expected a folder on a local disk .* for --data-cache but/ });
+    await assert.rejects(DataCache.open({ dir, bytesMax: 1, log }), {
+      code: 'ARGUMENT_INVALID',
+      message: /^Expected a folder on a local disk .* for --data-cache but/,
+    });
 });

@@ -27,7 +27,14 @@ test('a name in the object store is the name of a data set', () => {
 });
 
 test('other schemes and broken URLs are refused, without what is secret in them', () => {
-  for (const wrong of ['s3://key:secret@bucket/x?token=secret', 'ftp://u:secret@h/', 'http://u:secret@', 'http://u:secret@h:port/', 'http://%zz:secret@h/', '']) {
+  for (const wrong of [
+    's3://key:secret@bucket/x?token=secret',
+    'ftp://u:secret@h/',
+    'http://u:secret@',
+    'http://u:secret@h:port/',
+    'http://%zz:secret@h/',
+    '',
+  ]) {
     assert.throws(
       () => read(wrong),
       (thrown: Error & { code?: string }) => thrown.code === 'ARGUMENT_INVALID' && !thrown.message.includes('secret'),

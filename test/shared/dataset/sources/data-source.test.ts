@@ -5,7 +5,10 @@ import { COMMON_METRICS } from '../../../../shared/metrics.js';
 
 test('a failure says what happened and whether to try again', () => {
   const failure = new FetchFailure('status', 'the server answered 503', true, 1_000, { cause: 'x' });
-  assert.deepEqual([failure.reason, failure.message, failure.retry, failure.retryAfterMs, failure.cause], ['status', 'the server answered 503', true, 1_000, 'x']);
+  assert.deepEqual(
+    [failure.reason, failure.message, failure.retry, failure.retryAfterMs, failure.cause],
+    ['status', 'the server answered 503', true, 1_000, 'x'],
+  );
 });
 
 test('the help of the metric names every reason', () => {

@@ -89,7 +89,10 @@ test('wrong bytes are fetched twice and then refused, naming file, address and b
   const run = await runOf(() => ({ bytes: wrong }));
   await assert.rejects(run.go(), (thrown: Error & { code?: string }) => {
     assert.equal(thrown.code, 'FILE_INVALID');
-    assert.match(thrown.message, new RegExp(`^Could not fetch rows.bin from ${run.server.url}rows.bin: it has the sha256 [0-9a-f]{64} where the manifest says ${FILE.sha256}`));
+    assert.match(
+      thrown.message,
+      new RegExp(`^Could not fetch rows.bin from ${run.server.url}rows.bin: it has the sha256 [0-9a-f]{64} where the manifest says ${FILE.sha256}`),
+    );
     return true;
   });
   assert.deepEqual(run.failures, ['checksum', 'checksum']);

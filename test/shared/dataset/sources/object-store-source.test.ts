@@ -1,7 +1,14 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import type { ResumePoint } from '../../../../shared/dataset/sources/data-source.js';
-import { DATA_BUCKET, isPresent, manifestObject, objectName, objectSha256, ObjectStoreSource } from '../../../../shared/dataset/sources/object-store-source.js';
+import {
+  DATA_BUCKET,
+  isPresent,
+  manifestObject,
+  objectName,
+  objectSha256,
+  ObjectStoreSource,
+} from '../../../../shared/dataset/sources/object-store-source.js';
 import { natsTest } from '../../../support/nats-sessions.js';
 
 const BYTES = Buffer.from(Uint8Array.from({ length: 1_300_000 }, (_, i) => (i * 11) % 249));
@@ -55,7 +62,10 @@ natsTest('what is not there is missing, and what is put is there', async (open) 
   await store.delete('set/derived');
   assert.equal(isPresent(await store.info('set/derived')), false);
   await assert.rejects(source.open({ name: 'derived' }, undefined, never), { reason: 'missing' });
-  assert.deepEqual([source.shown, source.shownFile({ name: 'x' }), manifestObject('set')], ['object-store:set', 'object-store:set/x', 'set/manifest.json']);
+  assert.deepEqual(
+    [source.shown, source.shownFile({ name: 'x' }), manifestObject('set')],
+    ['object-store:set', 'object-store:set/x', 'set/manifest.json'],
+  );
 });
 
 natsTest('pieces that are gone, and a server that is away, are failures that may pass', async (open) => {
