@@ -28,7 +28,7 @@ using Scratch = std::vector<T, Uninitialised<T>>;
 }  // namespace
 
 void Step::dense(Partition &partition, const PixelRows &pixels, const std::vector<LimbedQuery> &columns, std::vector<Doubles> &out, size_t block_rows,
-                 const std::function<void(size_t from, size_t to)> &block_done) {
+                 const std::function<void(size_t from, size_t to, size_t end)> &block_done) {
   const size_t factor = &pixels == partition.full().pixels.get() ? 0 : settings_.factor;
   const size_t n = pixels.n();
   const auto packed = queries_.packed(partition.kernels(), columns, factor, partition.shape());
@@ -59,7 +59,7 @@ void Step::dense(Partition &partition, const PixelRows &pixels, const std::vecto
         partition.kernels().distances_of_products(products.data() + group.first, total, inner * total, planes, group.limbs, to - from, places.size(),
                                                   terms_of[g].data(), pixels.sum() + from, pixels.sum_sq() + from, places.data());
       }
-      if (block_rows > 0) block_done(from, to);
+      if (block_rows > 0) block_done(from, to, end);
     }
   });
 }

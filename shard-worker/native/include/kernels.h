@@ -44,8 +44,9 @@ typedef struct gd_kernels {
   /*
    * out[c * GD_SUM_STRIDE(D) + p] = sum_r w[c * wstride + r] * rows[r][p]. Exact; 64-byte aligned; what lies beyond D is not told. w is readable and 0 up to the
    * next multiple of 4 of n. n * D * C multiply-adds; reads n * D bytes once for few columns, out of the caches for more.
+   * soon: n / 4 rows that are read after this and may be fetched meanwhile, where the rows of this are in the cache already; or nullptr.
    */
-  void (*sum_u8s8)(const uint8_t *const *rows, size_t n, size_t dim, const int8_t *w, size_t wstride, size_t columns, int32_t *out);
+  void (*sum_u8s8)(const uint8_t *const *rows, size_t n, size_t dim, const int8_t *w, size_t wstride, size_t columns, const uint8_t *const *soon, int32_t *out);
   /*
    * out[k][r] = max(0, square sum_sq[r] + cross v + (linear sum[r] + constant)) by the terms of query k, with the integer
    * v = sum over planes and limbs l of 256^(plane + l) products[plane * plane_stride + r * total + l * queries + k]. The small terms come first: the large ones
