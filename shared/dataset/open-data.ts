@@ -38,7 +38,7 @@ export interface OpenDataSettings {
 
 export interface OpenData {
   readonly dataSets: readonly DataSet[];
-  close(): Promise<void>;
+  readonly close: () => Promise<void>;
 }
 
 /**

@@ -75,10 +75,11 @@ export async function fetchBytes(file: RemoteFile, bytesMax: number, settings: F
   const read = async (): Promise<Buffer> => {
     const pieces: Uint8Array[] = [];
     let bytes = 0;
-    await eachChunk(file, undefined, settings, signal, async ({ bytes: piece }) => {
+    await eachChunk(file, undefined, settings, signal, ({ bytes: piece }) => {
       pieces.push(piece);
       bytes += piece.length;
       if (bytes > bytesMax) throw new GolddiffError('LIMIT_EXCEEDED', `${settings.source.shownFile(file)} has more than ${bytesMax} bytes`);
+      return Promise.resolve();
     });
     return Buffer.concat(pieces);
   };

@@ -104,10 +104,10 @@ test('a file is fetched once, whoever asks for it and however often, and stays',
   const setting = await Setting.of([50_000, 60_000]);
   const cache = await setting.open(1e6);
   const taken = await Promise.all([setting.take(cache, 0), setting.take(cache, 0), setting.take(cache, 1)]);
-  assert.equal((await stat(taken[0]!.path)).size, 50_000);
+  assert.equal((await stat(taken[0].path)).size, 50_000);
   await Promise.all(taken.map((file) => file.release()));
   const again = await (await setting.open(1e6)).take(setting.files[0]!, () => assert.fail('it is there'), never);
-  assert.equal(again.path, taken[0]!.path);
+  assert.equal(again.path, taken[0].path);
   await again.release();
   assert.deepEqual([setting.requests(0), setting.requests(1)], [1, 1]);
   assert.deepEqual([...setting.outcomes].sort(), ['hit', 'hit', 'miss', 'miss']);

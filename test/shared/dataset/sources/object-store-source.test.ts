@@ -9,6 +9,15 @@ import {
   objectSha256,
   ObjectStoreSource,
 } from '../../../../shared/dataset/sources/object-store-source.js';
+import { test } from 'node:test';
+import path from 'node:path';
+import { readFile } from 'node:fs/promises';
+import { NatsSession } from '../../../../shared/control-plane/nats/session.js';
+import { fetchFile } from '../../../../shared/dataset/sources/fetch-file.js';
+import { PartFile } from '../../../../shared/dataset/sources/part-file.js';
+import { createLogger } from '../../../../shared/log.js';
+import { temporaryFolder } from '../../../support/data-sets.js';
+import { natsMissing, startNats } from '../../../support/nats-server.js';
 import { natsTest } from '../../../support/nats-sessions.js';
 
 const BYTES = Buffer.from(Uint8Array.from({ length: 1_300_000 }, (_, i) => (i * 11) % 249));
@@ -79,4 +88,33 @@ natsTest('pieces that are gone, and a server that is away, are failures that may
   await assert.rejects(chunks[Symbol.asyncIterator]().next(), { reason: 'connection', retry: true, message: /ended after 0 of 1300000 bytes/ });
   await session.close();
   await assert.rejects(source.open({ name: 'p' }, undefined, never), { reason: 'connection', retry: true });
+});
+
+test('a server that is killed in the middle of a fetch and comes back: it goes on where it was', { skip: natsMissing ?? false }, async (t) => {
+  const nats = await startNats();
+  const session = await NatsSession.open({ servers: nats.addresses, namespace: 't', replicas: 1, clientName: 'test' });
+  try {
+    const source = await ObjectStoreSource.open(session, 'set');
+    const whole = Buffer.concat(Array.from({ length: 8 }, () => BYTES));
+    const sha256 = createHash('sha256').update(whole).digest('hex');
+    await source.put(sha256, whole);
+    const part = await PartFile.open(path.join(temporaryFolder(), 'part'));
+    let bytes = 0;
+    let restarted: Promise<void> | undefined;
+    const failures: string[] = [];
+    const onBytes = (arrived: number): void => {
+      bytes += arrived;
+      if (bytes > whole.length / 2) restarted ??= nats.servers[0]!.kill().then(() => nats.servers[0]!.restart());
+    };
+    const settings = { source, log: createLogger('test', 'silent'), onBytes, onFailure: (reason: string) => void failures.push(reason) };
+    await fetchFile({ name: 'p', sha256, bytes: whole.length }, part, settings, never);
+    await restarted;
+    await part.close();
+    assert.deepEqual(await readFile(PartFile.fileIn(part.dir)), whole);
+    assert.equal(bytes, whole.length, 'no byte came twice');
+    t.diagnostic(`${failures.length} tries failed while the server was away`);
+  } finally {
+    await session.close();
+    await nats.dispose();
+  }
 });
