@@ -2,7 +2,7 @@
 
 import { hostname } from 'node:os';
 import path from 'node:path';
-import { NatsSession } from '../control-plane/nats/session.js';
+import { NatsSession, openPatiently } from '../control-plane/nats/session.js';
 import { argumentError } from '../errors.js';
 import { DATA_FETCHES_DEFAULT } from '../limits.js';
 import type { Logger } from '../log.js';
@@ -66,7 +66,8 @@ export async function openData(locations: readonly DataLocation[], settings: Ope
       replicas: settings.natsReplicas,
       clientName: `golddiff data ${hostname()} ${process.pid}`,
     });
-    return ObjectStoreSource.open(await session, location.name);
+    const connected = await session;
+    return openPatiently(() => ObjectStoreSource.open(connected, location.name), log);
   };
   try {
     const folder = path.resolve(settings.dataCache ?? dataCacheDefault());

@@ -5,7 +5,7 @@ import { flag, oneOf, type Parser } from '../../config.js';
 import { argumentError } from '../../errors.js';
 import type { Logger } from '../../log.js';
 import { createNatsControlPlane, NATS_NAMESPACE_DEFAULT, type NatsControlPlane } from './control-plane.js';
-import { withoutUser } from './session.js';
+import { openPatiently, withoutUser } from './session.js';
 
 export interface NatsFlags {
   /** absent = no NATS */
@@ -58,5 +58,6 @@ export function natsFlags(): Option[] {
 
 /** @param observes see NatsControlPlaneSettings. @throws CONTROL_PLANE_LOST */
 export function openControlPlane(flags: NatsFlags & { readonly nats: readonly string[] }, log: Logger, observes: boolean): Promise<NatsControlPlane> {
-  return createNatsControlPlane({ servers: flags.nats, namespace: flags.clusterName, replicas: flags.natsReplicas, log, observes });
+  const settings = { servers: flags.nats, namespace: flags.clusterName, replicas: flags.natsReplicas, log, observes };
+  return openPatiently(() => createNatsControlPlane(settings), log);
 }
