@@ -78,6 +78,8 @@ typedef struct gd_kernels {
   size_t (*within)(const double *x, size_t n, double low, double high, uint32_t *places, size_t *below);
   /* Places with key <= highest and weight key + (norm - scale residual)^2 <= limit, ascending; returns how many. `places` has room for n + 1. */
   size_t (*possibly_near)(const double *key, const double *residual, size_t n, double highest, double weight, double norm, double scale, double limit, uint32_t *places);
+  /* counts[k] + counts[bins + 1 + k] += values with floor((x - low) * scale) = k, or >= bins for k = bins; no value is under low. Two tables, so that neighbours do not wait. */
+  void (*count_bins)(const double *x, size_t n, double low, double scale, size_t bins, uint32_t *counts);
   /* mass += sum exp((nearest - distance) * scale), mass_sq += sum exp(2 (nearest - distance) * scale); nearest <= every distance, scale > 0. */
   void (*softmax_mass)(const double *distance, size_t n, double nearest, double scale, double *mass, double *mass_sq);
   /* For weights by groups of values. */
