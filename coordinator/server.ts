@@ -2,7 +2,8 @@
 
 import { createInProcessControlPlane } from '../shared/control-plane/in-process.js';
 import { openControlPlane } from '../shared/control-plane/nats/flags.js';
-import { openDataSet } from '../shared/dataset/data-set.js';
+import type { DataSet } from '../shared/dataset/data-set.js';
+import { openData } from '../shared/dataset/open-data.js';
 import { PUBLIC_MESSAGE_BYTES_MAX, PUBLIC_WINDOW_BYTES } from '../shared/limits.js';
 import type { Logger } from '../shared/log.js';
 import { createMetrics } from '../shared/metrics.js';
@@ -31,11 +32,18 @@ import { WorkerProber } from './worker-prober.js';
 
 /**
  * Resolves when the first placement is in effect: over the whole data set, or over what could be loaded, the rest being in the log.
- * @throws NOT_FOUND, FILE_INVALID for the data set; ADDRESS_IN_USE
+ * @throws NOT_FOUND, FILE_INVALID, DATA_UNAVAILABLE for the data set; ADDRESS_IN_USE
  */
 export async function startCoordinator(config: CoordinatorConfig, log: Logger): Promise<RunningService> {
-  const { manifest, dir } = await openDataSet(config.data);
   const metrics = createMetrics('coordinator');
+  const data = await openData([config.data], {
+    ...config,
+    log,
+    onBytes: (source, bytes) => metrics.fetchedBytes.inc({ source }, bytes),
+    onFailure: (source, reason) => metrics.fetchErrors.inc({ source, reason }),
+  });
+  const [dataSet] = data.dataSets as [DataSet];
+  const { manifest } = dataSet;
   const controlPlane =
     config.nats === undefined ? createInProcessControlPlane() : await openControlPlane({ ...config, nats: config.nats }, log, true);
   const { membership, leadership } = controlPlane;
@@ -55,7 +63,7 @@ export async function startCoordinator(config: CoordinatorConfig, log: Logger): 
   const leader = new LeaderRole({ leadership, candidate: config.coordinatorId, makeController, log, onLead: () => metrics.leadsTaken.inc() });
   const queue = new AdmissionQueue({ runningMax: config.stepsMax, waitingMax: config.queueMax });
   const countBytes = (direction: 'sent' | 'received', bytes: number): void => metrics.dataPlaneBytes.inc({ direction }, bytes);
-  const statistics = new DataSetStatistics({ manifest, dir, cluster, links, log, placementWaitMs: config.placementWaitMs });
+  const statistics = new DataSetStatistics({ dataSet, cluster, links, log, placementWaitMs: config.placementWaitMs });
   const runner = new StepRunner({ cluster, links, statistics, log, placementWaitMs: config.placementWaitMs, countBytes });
   const scheduler = new StepScheduler(runner, queue, metrics);
   const jobRunner = new JobRunner({ controlPlane, manifest, scheduler, log, metrics });
@@ -110,6 +118,7 @@ export async function startCoordinator(config: CoordinatorConfig, log: Logger): 
       await statistics.close();
       await endpoint?.close();
       await controlPlane.close();
+      await data.close();
     },
   };
 }

@@ -2,10 +2,11 @@
 
 import { Command } from 'commander';
 
-import { hostPort, integer, logLevel, text } from '../../shared/config.js';
+import { bytes, hostPort, integer, logLevel, text } from '../../shared/config.js';
 import { clusterName } from '../../shared/control-plane/nats/flags.js';
-import { NATS_SECURITY_FLAGS, natsSecurityArguments, type NatsSecurityFlags } from '../../shared/control-plane/nats/security.js';
+import { natsSecurityArguments, type NatsSecurityFlags } from '../../shared/control-plane/nats/security.js';
 import { natsServers, withoutSecrets } from '../../shared/control-plane/nats/server-address.js';
+import { LOCATION_FORMS } from '../../shared/dataset/sources/data-location.js';
 import { argumentError, GolddiffError } from '../../shared/errors.js';
 import { EMBEDDED_COORDINATORS_MAX, EMBEDDED_SHARDS_MAX } from '../../shared/limits.js';
 import type { LogLevel } from '../../shared/log.js';
@@ -13,9 +14,12 @@ import { EMBEDDED_SHARDS_DEFAULT, startEmbeddedCluster } from '../embedded-clust
 import { listenForInterrupts } from '../interrupts.js';
 import { drainCommand, statusCommand } from './cluster-operations.js';
 import { clientFlag, defined } from './flags.js';
+import { natsSecurityOptions } from './nats-flags.js';
 
 interface ClusterFlags extends NatsSecurityFlags {
   readonly data?: string;
+  readonly dataCache?: string;
+  readonly dataCacheBytes?: number;
   readonly nats?: readonly string[] | true;
   readonly natsStore?: string;
   readonly clusterName?: string;
@@ -34,7 +38,9 @@ export function clusterCommand(): Command {
   const command = new Command('cluster')
     .enablePositionalOptions()
     .description('run a whole cluster on this machine in the foreground and print its endpoints; Ctrl-C ends it')
-    .addOption(clientFlag('--data <DIR>', 'data set to serve', text))
+    .addOption(clientFlag('--data <WHERE>', `data set to serve: ${LOCATION_FORMS}`, text))
+    .addOption(clientFlag('--data-cache <DIR>', 'for data that is not in a folder: where this machine keeps it', text))
+    .addOption(clientFlag('--data-cache-bytes <BYTES>', 'what the cache may hold, such as 200Gi', bytes))
     .addOption(clientFlag('--shards <S>', 'shard workers', integer(1, EMBEDDED_SHARDS_MAX), String(EMBEDDED_SHARDS_DEFAULT)))
     .addOption(clientFlag('--replicas <R>', 'workers that hold each partition', integer(1, EMBEDDED_SHARDS_MAX), '1'))
     .addOption(clientFlag('--nats [URL,URL]', 'membership, placement and jobs over NATS; without a URL a nats-server is started', natsServers))
@@ -48,8 +54,7 @@ export function clusterCommand(): Command {
     .addCommand(statusCommand())
     .addCommand(drainCommand())
     .action(async (flags: ClusterFlags) => run(flags));
-  for (const { name, placeholder, description } of NATS_SECURITY_FLAGS)
-    command.addOption(clientFlag(`--${name} <${placeholder}>`, description.replace('--nats:', '--nats URL:'), text));
+  for (const option of natsSecurityOptions()) command.addOption(option);
   return command;
 }
 
@@ -72,6 +77,7 @@ async function run(flags: ClusterFlags): Promise<void> {
   try {
     const cluster = await startEmbeddedCluster({
       dataDir: flags.data,
+      ...defined({ dataCache: flags.dataCache, dataCacheBytes: flags.dataCacheBytes }),
       shards: flags.shards,
       replicas: flags.replicas,
       listen: flags.listen,

@@ -10,7 +10,6 @@ import { fileURLToPath } from 'node:url';
 import { startEmbeddedCluster } from '../../client/embedded-cluster.js';
 import { connect } from '../../client/golddiff-client.js';
 import { createNatsControlPlane } from '../../shared/control-plane/nats/control-plane.js';
-import { natsSecurity } from '../../shared/control-plane/nats/security.js';
 import { createLogger } from '../../shared/log.js';
 import { opensslMissing, TestAuthority } from '../support/certificates.js';
 import { importMnist, temporaryFolder } from '../support/data-sets.js';
@@ -62,7 +61,15 @@ test('TLS and a user: a cluster runs over it; a wrong authority or password ends
     const passwordFile = path.join(temporaryFolder(), 'password');
     writeFileSync(passwordFile, 'sesame\n');
     const right = ['--nats-tls-ca', authority.caFile, '--nats-user', 'golddiff', '--nats-password-file', passwordFile];
-    const running = await startEmbeddedCluster({ dataDir, shards: 2, nats: { servers: [`tls://${url}`], security: right } });
+    const push = ['dataset', 'push', dataDir, '--nats', url, '--name', 'digits'];
+    assert.deepEqual(await ending([...push, ...right]), { status: 0, said: [] });
+    // The control plane and the data have connections of their own, which need the same.
+    const running = await startEmbeddedCluster({
+      dataDir: 'object-store:digits',
+      dataCache: temporaryFolder(),
+      shards: 2,
+      nats: { servers: [`tls://${url}`], security: right },
+    });
     const client = connect(running.endpoint);
     try {
       const { controlPlane, coverage, workers } = await client.cluster.status();
@@ -127,14 +134,13 @@ test('certificates of clients, and servers without TLS where it is asked for', {
   const server = authority.sign('nats');
   const client = authority.sign('a coordinator');
   const log = createLogger('test', 'silent');
-  const places = { tls: false, user: undefined, token: undefined };
   const serverFlags = ['--tlsverify', '--tlscacert', authority.caFile, '--tlscert', server.certFile, '--tlskey', server.keyFile];
   await withNats(serverFlags, async ({ addresses: servers }) => {
     const own = { natsTlsCa: authority.caFile, natsTlsCert: client.certFile, natsTlsKey: client.keyFile };
-    const plane = await createNatsControlPlane({ servers, log, security: natsSecurity(own, places, {}) });
+    const plane = await createNatsControlPlane({ servers, log, security: own });
     assert.equal((await plane.jobs.submit('j', new Uint8Array(1))).state, 'queued');
     await plane.close();
-    await assert.rejects(createNatsControlPlane({ servers, log, security: natsSecurity({ natsTlsCa: authority.caFile }, places, {}) }), {
+    await assert.rejects(createNatsControlPlane({ servers, log, security: { natsTlsCa: authority.caFile } }), {
       code: 'CONTROL_PLANE_REFUSED',
       message: `The NATS server at ${servers.join()} asks for a certificate of ours: --nats-tls-cert and --nats-tls-key`,
     });
@@ -154,7 +160,7 @@ test('a token that changes while a process runs is taken from its file at the ne
   change(config, 'first');
   change(tokenFile, 'first');
   await withNats(['-c', config], async ({ servers: [server], addresses }) => {
-    const security = natsSecurity({ natsTokenFile: tokenFile }, { tls: false, user: undefined, token: undefined }, {});
+    const security = { natsTokenFile: tokenFile };
     const plane = await createNatsControlPlane({ servers: addresses, log: createLogger('test', 'silent'), security });
     try {
       await plane.jobs.submit('before', new Uint8Array(1));

@@ -10,14 +10,14 @@ import { NatsJobs } from './jobs.js';
 import { NatsLeadership } from './leadership.js';
 import { NatsMembership } from './membership.js';
 import { NatsPlacements } from './placements.js';
-import type { NatsSecurity } from './security.js';
+import type { NatsSecurityFlags } from './security.js';
 import { NatsSession } from './session.js';
 import { openStateBucket } from './state-bucket.js';
 
 export interface NatsControlPlaneSettings {
-  /** host:port */
+  /** as SessionSettings */
   readonly servers: readonly string[];
-  readonly security?: NatsSecurity;
+  readonly security?: NatsSecurityFlags;
   readonly log: Logger;
   readonly namespace?: string;
   /** see SessionSettings; default 1 */

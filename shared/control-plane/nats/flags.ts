@@ -1,13 +1,13 @@
 /** Flags of every process that takes part in a cluster over NATS. */
 
-import process from 'node:process';
 import type { Option } from 'commander';
 import { flag, oneOf, type Parser } from '../../config.js';
 import { argumentError } from '../../errors.js';
 import type { Logger } from '../../log.js';
 import { createNatsControlPlane, NATS_NAMESPACE_DEFAULT, type NatsControlPlane } from './control-plane.js';
-import { natsSecurity, natsSecurityFlags, type NatsSecurityFlags } from './security.js';
-import { natsServers, serverPlaces } from './server-address.js';
+import { natsSecurityFlags, type NatsSecurityFlags } from './security.js';
+import { natsServers } from './server-address.js';
+import { openPatiently } from './session.js';
 
 export interface NatsFlags extends NatsSecurityFlags {
   /** absent = no NATS */
@@ -51,12 +51,7 @@ export function natsFlags(): Option[] {
 }
 
 /** @param observes see NatsControlPlaneSettings. @throws ARGUMENT_INVALID, CONTROL_PLANE_LOST, CONTROL_PLANE_REFUSED */
-export async function openControlPlane(
-  flags: NatsFlags & { readonly nats: readonly string[] },
-  log: Logger,
-  observes: boolean,
-): Promise<NatsControlPlane> {
-  const places = serverPlaces(flags.nats);
-  const security = natsSecurity(flags, places, process.env);
-  return createNatsControlPlane({ servers: places.servers, namespace: flags.clusterName, replicas: flags.natsReplicas, security, log, observes });
+export function openControlPlane(flags: NatsFlags & { readonly nats: readonly string[] }, log: Logger, observes: boolean): Promise<NatsControlPlane> {
+  const settings = { servers: flags.nats, namespace: flags.clusterName, replicas: flags.natsReplicas, security: flags, log, observes };
+  return openPatiently(() => createNatsControlPlane(settings), log);
 }

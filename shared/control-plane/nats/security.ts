@@ -30,8 +30,6 @@ export interface NatsSecurity {
   readonly credentials: string | undefined;
 }
 
-export const NO_SECURITY: NatsSecurity = { tls: undefined, authenticator: undefined, credentials: undefined };
-
 /** Variables without a flag of their own. */
 export const TOKEN_VARIABLE = 'GOLDDIFF_NATS_TOKEN';
 export const PASSWORD_VARIABLE = 'GOLDDIFF_NATS_PASSWORD';

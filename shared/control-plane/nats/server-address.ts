@@ -39,7 +39,8 @@ export function serverPlaces(addresses: readonly string[]): ServerPlaces {
   };
 }
 
-/** For sentences and logs. */
+/** For sentences and logs: one address, or several with commas, right or wrong. */
 export function withoutSecrets(text: string): string {
-  return text.replace(/[^\s,/@]+@/g, '***@');
+  const parts = text.split(',').map((part) => part.replace(/^(\s*\w+:\/\/)?.*@/, '$1***@'));
+  return parts.join(',');
 }

@@ -3,15 +3,16 @@ import { createServer, type AddressInfo } from 'node:net';
 import { it, type TestContext } from 'node:test';
 import { errors } from '@nats-io/nats-core';
 import { connectionRefusal, refusalBySilence } from '../../../../shared/control-plane/nats/connection-refusal.js';
-import { NO_SECURITY } from '../../../../shared/control-plane/nats/security.js';
+import type { NatsSecurity } from '../../../../shared/control-plane/nats/security.js';
 
+const NO_SECURITY: NatsSecurity = { tls: undefined, authenticator: undefined, credentials: undefined };
 const coded = (code: string): Error => Object.assign(new Error('why'), { code });
 
 it('tells what is refused for good from what may pass', () => {
   for (const passing of [new errors.ConnectionError('connection refused'), new errors.TimeoutError(), coded('ECONNRESET'), 'odd'])
     assert.equal(connectionRefusal(passing, 'h:1', NO_SECURITY), undefined);
   const unauthorized = new errors.AuthorizationError('Authorization Violation');
-  const cases: [unknown, Partial<typeof NO_SECURITY>, string][] = [
+  const cases: [unknown, Partial<NatsSecurity>, string][] = [
     [unauthorized, {}, 'The NATS server at h:1 asks for credentials: --nats-creds, --nats-token-file or --nats-user, or their variables'],
     [unauthorized, { credentials: 'the token of X' }, 'The NATS server at h:1 refused the token of X (Authorization Violation)'],
     [
