@@ -19,6 +19,8 @@ export interface ServiceProcessSettings {
   /** path of the program's main.js */
   readonly program: string;
   readonly args: readonly string[];
+  /** default: that of this process */
+  readonly env?: NodeJS.ProcessEnv;
   readonly readyTimeoutMs: number;
   /** gets every line of the child's log; default: the last lines are kept for the report of a death */
   readonly onLogLine?: (line: string) => void;
@@ -58,6 +60,7 @@ export class ServiceProcess {
     const child = spawn(process.execPath, [...SERVICE_NODE_FLAGS, settings.program, ...settings.args], {
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
       detached: true,
+      ...(settings.env === undefined ? {} : { env: settings.env }),
     });
     this.#child = child;
     this.pid = child.pid ?? -1;

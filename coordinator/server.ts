@@ -47,7 +47,10 @@ export async function startCoordinator(config: CoordinatorConfig, log: Logger): 
   const controlPlane =
     config.nats === undefined ? createInProcessControlPlane() : await openControlPlane({ ...config, nats: config.nats }, log, true);
   const { membership, leadership } = controlPlane;
-  const links = new WorkerLinks();
+  const links = new WorkerLinks((direction, bytes) => {
+    metrics.stepStreamBytes.inc({ direction }, bytes);
+    metrics.stepStreamMessages.inc({ direction });
+  });
   const cluster: ClusterState = new ClusterState(controlPlane, manifest, (workerId) => watch.suspect(workerId));
   // A list of workers is asked from here; others send their heartbeats themselves.
   const watch =
@@ -57,14 +60,14 @@ export async function startCoordinator(config: CoordinatorConfig, log: Logger): 
   const expectedWorkers = config.expectedWorkers ?? config.workers?.length ?? 1;
   const makeController = (): PlacementController =>
     new PlacementController({ manifest, controlPlane, links, replicas: config.replicas, expectedWorkers, log });
-  const leader = new LeaderRole({ leadership, candidate: config.coordinatorId, makeController, log });
+  const leader = new LeaderRole({ leadership, candidate: config.coordinatorId, makeController, log, onLead: () => metrics.leadsTaken.inc() });
   const queue = new AdmissionQueue({ runningMax: config.stepsMax, waitingMax: config.queueMax });
   const countBytes = (direction: 'sent' | 'received', bytes: number): void => metrics.dataPlaneBytes.inc({ direction }, bytes);
   const statistics = new DataSetStatistics({ dataSet, cluster, links, log, placementWaitMs: config.placementWaitMs });
   const runner = new StepRunner({ cluster, links, statistics, log, placementWaitMs: config.placementWaitMs, countBytes });
   const scheduler = new StepScheduler(runner, queue, metrics);
-  const jobRunner = new JobRunner({ controlPlane, manifest, scheduler, log });
-  observeCluster(metrics, cluster, queue);
+  const jobRunner = new JobRunner({ controlPlane, manifest, scheduler, log, metrics });
+  observeCluster(metrics, { cluster, queue, leader, jobs: controlPlane.jobs, replicas: config.replicas });
 
   let serving = false;
   const server = await startGrpcServer({
