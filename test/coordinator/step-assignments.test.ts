@@ -24,6 +24,7 @@ function clusterOf(document: PlacementDocument | undefined, live: string[], chan
       return Promise.resolve();
     },
     suspect: () => {},
+    refresh: () => Promise.resolve(),
   };
   return view satisfies ClusterView & { document: PlacementDocument | undefined };
 }

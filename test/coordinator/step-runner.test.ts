@@ -51,6 +51,7 @@ async function startCluster(
     addressOf: (id) => (dead.has(id) ? undefined : workers.find((w) => w.workerId === id)?.address),
     changed: (ms) => new Promise((resolve) => setTimeout(resolve, Math.min(ms, 20))),
     suspect: () => {},
+    refresh: () => Promise.resolve(),
   };
   const links = new WorkerLinks();
   t.after(() => {

@@ -16,7 +16,7 @@ test('one that refuses connections is taken off, once; one that answers stays', 
     { ...status, workerId: 'dead', instanceId: '2', address: '127.0.0.1:1' },
   ];
   const log = createLogger('test', 'silent');
-  const check = new SuspectCheck({ membership, workerOf: (id) => workers.find((w) => w.workerId === id), log });
+  const check = new SuspectCheck({ membership, workerOf: (id) => workers.find((w) => w.workerId === id), onReach: () => {}, log });
   t.after(async () => {
     check.stop();
     worker.stop();

@@ -1,0 +1,50 @@
+/**
+ * How slow each worker is against the others of the same rounds: a moving average of its time over theirs, which says the same of short rounds and long ones. One
+ * that is not asked any more, since others are faster, is forgiven by and by, and so is tried again.
+ */
+
+import { SLOWNESS_HALF_LIFE_MS, SLOWNESS_IGNORED, SLOWNESS_MAX, SLOWNESS_TIME_FLOOR_MS } from '../shared/limits.js';
+
+/** Weight of a new time in the average; of one that was not waited for to the end, more: how late it really was is not known. */
+const WEIGHT = 0.2;
+const WEIGHT_GIVEN_UP = 0.5;
+
+/** The average after a round. @param typicalMs what the others took */
+export function nextSlowness(before: number, ms: number, typicalMs: number, givenUp = false): number {
+  const ratio = (ms + SLOWNESS_TIME_FLOOR_MS) / (typicalMs + SLOWNESS_TIME_FLOOR_MS);
+  return before + (givenUp ? WEIGHT_GIVEN_UP : WEIGHT) * (Math.min(SLOWNESS_MAX, ratio) - before);
+}
+
+/** What is left of it after a time without a round. */
+export function fadedSlowness(slowness: number, idleMs: number): number {
+  return 1 + (slowness - 1) * 2 ** (-idleMs / SLOWNESS_HALF_LIFE_MS);
+}
+
+export class WorkerLatency {
+  readonly #known = new Map<string, { slowness: number; atMs: number }>();
+
+  /** @param nowMs by performance.now() */
+  note(workerId: string, ms: number, typicalMs: number, nowMs: number, givenUp = false): void {
+    const known = this.#known.get(workerId);
+    const before = known === undefined ? 1 : fadedSlowness(known.slowness, nowMs - known.atMs);
+    const slowness = nextSlowness(before, ms, typicalMs, givenUp);
+    if (known === undefined) this.#known.set(workerId, { slowness, atMs: nowMs });
+    else {
+      known.slowness = slowness;
+      known.atMs = nowMs;
+    }
+  }
+
+  /** What a row costs there, against a worker like the others: at least 1, and 1 where the difference may be chance. */
+  cost(workerId: string, nowMs: number): number {
+    const known = this.#known.get(workerId);
+    if (known === undefined) return 1;
+    const slowness = fadedSlowness(known.slowness, nowMs - known.atMs);
+    return slowness < SLOWNESS_IGNORED ? 1 : slowness;
+  }
+
+  /** Forgets workers that are gone. */
+  keepOnly(workerIds: ReadonlySet<string>): void {
+    for (const id of this.#known.keys()) if (!workerIds.has(id)) this.#known.delete(id);
+  }
+}
