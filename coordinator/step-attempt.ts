@@ -25,7 +25,6 @@ import type { WorkerFailure } from './share-race.js';
 import { formAnswer, type StepAnswer, type StepCoverage, type StepTimings } from './step-answer.js';
 import type { StepPlan } from './step-plan.js';
 import type { ReadyPrecision } from './step-precision.js';
-import type { WorkerLink } from './worker-link.js';
 import { WorkerStep, type ByteCounter, type SumsReply } from './worker-step.js';
 
 export interface StepContext {

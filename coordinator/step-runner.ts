@@ -48,7 +48,7 @@ export class StepRunner {
     const cost = hedging && ((id: string): number => hedging.latency.cost(id, performance.now()));
     const onTakenOver = (failure: WorkerFailure): void => this.#noteFailure(failure, 'share', context);
     const onGivenUp = (workerId: string): void => cluster.suspect(workerId);
-    for (let failures = 0; ; ) {
+    for (let failures = 0; ;) {
       const { epoch, ...found } = await findAssignments(plan, this.settings, context, excluded, waitUntil, cost);
       try {
         const answer = await attemptStep(plan, epoch, { ...found, precision, hedging, countBytes, onTakenOver, onGivenUp }, context);

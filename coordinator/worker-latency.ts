@@ -5,14 +5,17 @@
 
 import { SLOWNESS_HALF_LIFE_MS, SLOWNESS_IGNORED, SLOWNESS_MAX, SLOWNESS_TIME_FLOOR_MS } from '../shared/limits.js';
 
-/** Weight of a new time in the average; of one that was not waited for to the end, more: how late it really was is not known. */
+/** Weight of a new time in the average. */
 const WEIGHT = 0.2;
+/** Of one that was not waited for to the end, which says less of how late it is than that it is: more, and as no less than this. */
 const WEIGHT_GIVEN_UP = 0.5;
+const GIVEN_UP_RATIO = 4;
 
 /** The average after a round. @param typicalMs what the others took */
 export function nextSlowness(before: number, ms: number, typicalMs: number, givenUp = false): number {
   const ratio = (ms + SLOWNESS_TIME_FLOOR_MS) / (typicalMs + SLOWNESS_TIME_FLOOR_MS);
-  return before + (givenUp ? WEIGHT_GIVEN_UP : WEIGHT) * (Math.min(SLOWNESS_MAX, ratio) - before);
+  const bounded = Math.min(SLOWNESS_MAX, givenUp ? Math.max(GIVEN_UP_RATIO, ratio) : ratio);
+  return before + (givenUp ? WEIGHT_GIVEN_UP : WEIGHT) * (bounded - before);
 }
 
 /** What is left of it after a time without a round. */

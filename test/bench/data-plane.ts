@@ -30,7 +30,13 @@ import { integer, runCommandLine, type Parser } from '../../shared/config.js';
 import { readManifest } from '../../shared/dataset/manifest-validation.js';
 import type { Manifest } from '../../shared/dataset/manifest.js';
 import { writeNpy } from '../../shared/dataset/npy.js';
-import { BATCH_ROWS_MAX, DATA_PLANE_CHUNK_BYTES, HEDGE_DELAY_MS_DEFAULT, HEDGE_PERCENT_DEFAULT, HEDGE_PERCENTILE_DEFAULT } from '../../shared/limits.js';
+import {
+  BATCH_ROWS_MAX,
+  DATA_PLANE_CHUNK_BYTES,
+  HEDGE_DELAY_MS_DEFAULT,
+  HEDGE_PERCENT_DEFAULT,
+  HEDGE_PERCENTILE_DEFAULT,
+} from '../../shared/limits.js';
 import { mergeUp, rootLevel } from '../../shared/math/merge-tree.js';
 import { mergeScalars } from '../../shared/math/partial-posterior.js';
 import { packageRoot } from '../../shared/package-root.js';

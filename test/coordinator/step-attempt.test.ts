@@ -54,22 +54,18 @@ test('the failure of one worker ends the attempt on all and says which it was', 
     { link: links[1]!, partitions: [1] },
     { link: links[0]!, partitions: [0, 2] },
   ];
-  await assert.rejects(
-    attemptStep(plan, 0, { assignments, coverage }, context()),
-    (error) => {
-      assert.ok(error instanceof WorkerFailure);
-      assert.deepEqual([error.workerId, error.error.code], ['b', 'LIMIT_EXCEEDED']);
-      return true;
-    },
-  );
+  await assert.rejects(attemptStep(plan, 0, { assignments, coverage }, context()), (error) => {
+    assert.ok(error instanceof WorkerFailure);
+    assert.deepEqual([error.workerId, error.error.code], ['b', 'LIMIT_EXCEEDED']);
+    return true;
+  });
   while (workers[0]!.closes === 0) await new Promise((resolve) => setTimeout(resolve, 5));
 });
 
 test('without time left nothing is sent', async (t) => {
   const link = new WorkerLink('w', '127.0.0.1:1');
   t.after(() => link.close());
-  await assert.rejects(
-    attemptStep(plan, 0, { assignments: [{ link, partitions: [0, 1, 2] }], coverage }, context(20)),
-    { code: 'DEADLINE_EXCEEDED' },
-  );
+  await assert.rejects(attemptStep(plan, 0, { assignments: [{ link, partitions: [0, 1, 2] }], coverage }, context(20)), {
+    code: 'DEADLINE_EXCEEDED',
+  });
 });
