@@ -40,7 +40,10 @@ export async function startCoordinator(config: CoordinatorConfig, log: Logger): 
   const controlPlane =
     config.nats === undefined ? createInProcessControlPlane() : await openControlPlane({ ...config, nats: config.nats }, log, true);
   const { membership, leadership } = controlPlane;
-  const links = new WorkerLinks();
+  const links = new WorkerLinks((direction, bytes) => {
+    metrics.stepStreamBytes.inc({ direction }, bytes);
+    metrics.stepStreamMessages.inc({ direction });
+  });
   const onReach = (workerId: string, reached: boolean): void => {
     cluster.setReach(workerId, reached);
     if (!reached) links.lose(workerId, 'it does not answer');
@@ -54,15 +57,15 @@ export async function startCoordinator(config: CoordinatorConfig, log: Logger): 
   const expectedWorkers = config.expectedWorkers ?? config.workers?.length ?? 1;
   const makeController = (): PlacementController =>
     new PlacementController({ manifest, controlPlane, links, replicas: config.replicas, expectedWorkers, log });
-  const leader = new LeaderRole({ leadership, candidate: config.coordinatorId, makeController, log });
+  const leader = new LeaderRole({ leadership, candidate: config.coordinatorId, makeController, log, onLead: () => metrics.leadsTaken.inc() });
   const queue = new AdmissionQueue({ runningMax: config.stepsMax, waitingMax: config.queueMax });
   const countBytes = (direction: 'sent' | 'received', bytes: number): void => metrics.dataPlaneBytes.inc({ direction }, bytes);
   const statistics = new DataSetStatistics({ manifest, dir, cluster, links, log, placementWaitMs: config.placementWaitMs });
   const hedging = new Hedging({ budgetPercent: config.hedgePercent, percentile: config.hedgePercentile, delayMsMin: config.hedgeDelayMs }, metrics);
   const runner = new StepRunner({ cluster, links, statistics, log, placementWaitMs: config.placementWaitMs, hedging, countBytes, metrics });
   const scheduler = new StepScheduler(runner, queue, metrics);
-  const jobRunner = new JobRunner({ controlPlane, manifest, scheduler, log });
-  observeCluster(metrics, cluster, queue);
+  const jobRunner = new JobRunner({ controlPlane, manifest, scheduler, log, metrics });
+  observeCluster(metrics, { cluster, queue, leader, jobs: controlPlane.jobs, replicas: config.replicas });
 
   let serving = false;
   const server = await startGrpcServer({

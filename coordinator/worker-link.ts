@@ -6,7 +6,14 @@
  * functions of their requests, so whoever started them may go elsewhere.
  */
 
-import { credentials, type ClientDuplexStream, type ClientReadableStream, type ClientUnaryCall, type ServiceError } from '@grpc/grpc-js';
+import {
+  credentials,
+  makeClientConstructor,
+  type ClientDuplexStream,
+  type ClientReadableStream,
+  type ClientUnaryCall,
+  type ServiceError,
+} from '@grpc/grpc-js';
 import type { AssignRequest } from '../proto/generated/golddiff/v1/AssignRequest.js';
 import type { AssignResponse__Output } from '../proto/generated/golddiff/v1/AssignResponse.js';
 import type { DescribeResponse__Output } from '../proto/generated/golddiff/v1/DescribeResponse.js';
@@ -19,6 +26,7 @@ import type { StepResponse__Output } from '../proto/generated/golddiff/v1/StepRe
 import { asGolddiffError, GolddiffError, invariant } from '../shared/errors.js';
 import { DATA_PLANE_WINDOW_BYTES, INTERNAL_MESSAGE_BYTES_MAX } from '../shared/limits.js';
 import { channelOptions } from '../shared/rpc/channel.js';
+import { countedService, type MessageCounter } from '../shared/rpc/counted-messages.js';
 import { protoPackage } from '../shared/rpc/proto-package.js';
 import { fromServiceError } from '../shared/rpc/status.js';
 
@@ -49,14 +57,17 @@ export class WorkerLink {
   #lastStepId = 0;
   #closed = false;
 
-  /** @param address host:port */
+  /** @param address host:port. @param countMessage gets every message of the stream of steps */
   constructor(
     readonly workerId: string,
     readonly address: string,
+    countMessage: MessageCounter = () => {},
   ) {
     const data = channelOptions({ messageBytesMax: INTERNAL_MESSAGE_BYTES_MAX, windowBytes: DATA_PLANE_WINDOW_BYTES, ownConnection: true });
     const control = channelOptions({ messageBytesMax: INTERNAL_MESSAGE_BYTES_MAX, ownConnection: true });
-    this.#steps = new protoPackage.ShardService(address, credentials.createInsecure(), data);
+    const counted = countedService(protoPackage.ShardService.service, 'Steps', 'client', countMessage);
+    const Steps = makeClientConstructor(counted, 'ShardService') as unknown as typeof protoPackage.ShardService;
+    this.#steps = new Steps(address, credentials.createInsecure(), data);
     this.#control = new protoPackage.ShardService(address, credentials.createInsecure(), control);
   }
 

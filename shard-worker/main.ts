@@ -20,6 +20,7 @@ import type { LogLevel, Logger } from '../shared/log.js';
 import { startMetricsEndpoint } from '../shared/metrics-endpoint.js';
 import { createMetrics } from '../shared/metrics.js';
 import { runService, type RunningService } from '../shared/process-lifecycle.js';
+import { countedService, type MessageCounter } from '../shared/rpc/counted-messages.js';
 import { startGrpcServer } from '../shared/rpc/grpc-server.js';
 import { protoPackage } from '../shared/rpc/proto-package.js';
 import { BACKEND_WISHES, type BackendWish } from './backends/choose-backend.js';
@@ -89,6 +90,7 @@ async function start(flags: WorkerFlags, log: Logger): Promise<RunningService> {
       metrics.partitionsHeld.set(held.filter((state) => state.failure === undefined).length);
       metrics.partitionsFailed.set(held.filter((state) => state.failure !== undefined).length);
       metrics.residentBytes.set(backend.residentBytes);
+      metrics.placementEpoch.set(held.reduce((newest, { epoch }) => Math.max(newest, epoch), 0));
       void registration?.changed();
     },
   });
@@ -105,7 +107,11 @@ async function start(flags: WorkerFlags, log: Logger): Promise<RunningService> {
       deviceMemoryBytes,
       metrics,
     });
-    const services = [{ service: protoPackage.ShardService.service, implementation }];
+    const countMessage: MessageCounter = (direction, bytes) => {
+      metrics.stepStreamBytes.inc({ direction }, bytes);
+      metrics.stepStreamMessages.inc({ direction });
+    };
+    const services = [{ service: countedService(protoPackage.ShardService.service, 'Steps', 'server', countMessage), implementation }];
     const server = await startGrpcServer({
       listen: flags.listen,
       services,

@@ -260,3 +260,5 @@ export const JOB_WATCH_LOOK_MS = 2_000;
 export const JOB_KEY_CHARS_MAX = 128;
 /** A call that one coordinator could not answer is made on another after this. */
 export const ANY_COORDINATOR_AGAIN_MS = 250;
+/** A scrape of /metrics waits so long for the control plane's figures: well within the 10 s that Prometheus gives it. */
+export const METRICS_CONTROL_PLANE_WAIT_MS = 1_000;

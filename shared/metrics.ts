@@ -37,6 +37,18 @@ export const COMMON_METRICS = {
     labels: ['direction'],
     help: 'Bytes of tensors and partials moved between coordinators and workers, by direction (sent, received).',
   },
+  stepStreamBytes: {
+    name: 'golddiff_step_stream_bytes_total',
+    type: 'counter',
+    labels: ['direction'],
+    help: 'Bytes of all messages of steps between coordinators and workers, requests, cuts and scalars included, as they are serialised, by direction (sent, received).',
+  },
+  stepStreamMessages: {
+    name: 'golddiff_step_stream_messages_total',
+    type: 'counter',
+    labels: ['direction'],
+    help: 'Messages of steps between coordinators and workers, by direction (sent, received).',
+  },
 } as const satisfies Record<string, Definition>;
 
 export const COORDINATOR_METRICS = {
@@ -128,6 +140,73 @@ export const COORDINATOR_METRICS = {
   openSteps: { name: 'golddiff_coordinator_open_steps', type: 'gauge', labels: [], help: 'Steps that run now.' },
   queueDepth: { name: 'golddiff_coordinator_queue_depth', type: 'gauge', labels: [], help: 'Steps that wait for a place.' },
   workersLive: { name: 'golddiff_coordinator_workers_live', type: 'gauge', labels: [], help: 'Workers whose lease is live.' },
+  leader: {
+    name: 'golddiff_coordinator_leader',
+    type: 'gauge',
+    labels: [],
+    help: '1 on the coordinator that leads, which plans the placement, 0 on the others.',
+  },
+  leadsTaken: { name: 'golddiff_coordinator_leads_taken_total', type: 'counter', labels: [], help: 'Times that this coordinator took the lead.' },
+  placementEpoch: {
+    name: 'golddiff_coordinator_placement_epoch',
+    type: 'gauge',
+    labels: [],
+    help: 'Epoch of the placement in effect, as this coordinator knows it; 0 = none yet.',
+  },
+  epochSkew: {
+    name: 'golddiff_coordinator_epoch_skew',
+    type: 'gauge',
+    labels: [],
+    help: 'Largest distance between the epoch in effect and the newest epoch of a live worker that it names; not 0 while partitions move.',
+  },
+  partitions: {
+    name: 'golddiff_coordinator_partitions',
+    type: 'gauge',
+    labels: ['replicas'],
+    help: 'Partitions of the served data set by their live replicas: 0 (missing), 1 (without a second), 2_or_more.',
+  },
+  partitionsShort: {
+    name: 'golddiff_coordinator_partitions_short',
+    type: 'gauge',
+    labels: [],
+    help: 'Partitions with fewer live replicas than --replicas asks for.',
+  },
+  controlPlaneUp: {
+    name: 'golddiff_coordinator_control_plane_up',
+    type: 'gauge',
+    labels: [],
+    help: '1 where the control plane told of its jobs for this scrape, else 0: the figures of jobs are then the last ones known.',
+  },
+  jobs: {
+    name: 'golddiff_coordinator_jobs',
+    type: 'gauge',
+    labels: ['state'],
+    help: 'Jobs of the whole cluster whose records are kept, by state (queued, running, succeeded, failed, cancelled).',
+  },
+  jobQueueLag: {
+    name: 'golddiff_coordinator_job_queue_lag_seconds',
+    type: 'gauge',
+    labels: [],
+    help: 'Age of the oldest job that waits, of the whole cluster; 0 = none waits.',
+  },
+  jobDeadLetters: {
+    name: 'golddiff_coordinator_job_dead_letters',
+    type: 'gauge',
+    labels: [],
+    help: 'Jobs of the whole cluster that were given up after their last delivery and whose letter is kept.',
+  },
+  jobDeliveries: {
+    name: 'golddiff_coordinator_job_deliveries_total',
+    type: 'counter',
+    labels: ['kind'],
+    help: 'Jobs that this coordinator took up, by kind: first, again (given back, or left by one that died).',
+  },
+  jobRuns: {
+    name: 'golddiff_coordinator_job_runs_total',
+    type: 'counter',
+    labels: ['outcome'],
+    help: 'Runs of jobs that ended on this coordinator, by outcome: succeeded, failed, given_back, lost (the lease was, or the job was cancelled).',
+  },
 } as const satisfies Record<string, Definition>;
 
 export const WORKER_METRICS = {
@@ -151,6 +230,18 @@ export const WORKER_METRICS = {
     type: 'gauge',
     labels: [],
     help: 'Partitions assigned but not served, such as for a wrong checksum.',
+  },
+  rowsScored: {
+    name: 'golddiff_worker_rows_scored_total',
+    type: 'counter',
+    labels: ['stage'],
+    help: 'Rows that steps had looked at, added up over queries, by stage: presample, proxy and full (rows among which the nearest were found), proof (rows that a proof of the pool speaks of), sums (rows in the sums).',
+  },
+  placementEpoch: {
+    name: 'golddiff_worker_placement_epoch',
+    type: 'gauge',
+    labels: [],
+    help: 'Newest placement epoch at which this worker holds partitions; 0 = none.',
   },
   openSteps: { name: 'golddiff_worker_open_steps', type: 'gauge', labels: [], help: 'Steps that are open on the worker now.' },
   proxySearches: {

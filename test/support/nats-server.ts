@@ -2,9 +2,10 @@
 
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { connect, createServer, type AddressInfo } from 'node:net';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { freePorts } from './free-ports.js';
 
 /** Why tests that need the program skip; undefined where it is installed. */
 export const natsMissing: string | undefined =
@@ -94,18 +95,4 @@ async function reachable(port: number, child: ChildProcess): Promise<void> {
     if (child.exitCode !== null || performance.now() > endMs) throw new Error(`nats-server did not start on port ${port}, status ${child.exitCode}`);
     await new Promise((resolve) => setTimeout(resolve, 25));
   }
-}
-
-/** Held at once and then let go, so that they differ. */
-async function freePorts(count: number): Promise<number[]> {
-  const holders = await Promise.all(
-    Array.from({ length: count }, async () => {
-      const holder = createServer();
-      await new Promise<void>((resolve) => holder.listen(0, '127.0.0.1', resolve));
-      return holder;
-    }),
-  );
-  const ports = holders.map((holder) => (holder.address() as AddressInfo).port);
-  await Promise.all(holders.map((holder) => new Promise((resolve) => holder.close(resolve))));
-  return ports;
 }
