@@ -19,6 +19,8 @@ export interface ServiceProcessSettings {
   /** path of the program's main.js */
   readonly program: string;
   readonly args: readonly string[];
+  /** a command that becomes the program which it is given, such as `ip netns exec NAME`; absent = Node itself is started */
+  readonly launcher?: readonly [string, ...string[]];
   readonly readyTimeoutMs: number;
   /** gets every line of the child's log; default: the last lines are kept for the report of a death */
   readonly onLogLine?: (line: string) => void;
@@ -55,7 +57,8 @@ export class ServiceProcess {
 
   private constructor(settings: ServiceProcessSettings) {
     this.name = settings.name;
-    const child = spawn(process.execPath, [...SERVICE_NODE_FLAGS, settings.program, ...settings.args], {
+    const [command, ...args] = [...(settings.launcher ?? []), process.execPath, ...SERVICE_NODE_FLAGS, settings.program, ...settings.args];
+    const child = spawn(command!, args, {
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
       detached: true,
     });

@@ -1,9 +1,17 @@
 /**
  * How slow each worker is against the others of the same rounds: a moving average of its time over theirs, which says the same of short rounds and long ones. One
- * that is not asked any more, since others are faster, is forgiven by and by, and so is tried again.
+ * that is not asked any more, since others are faster, is forgiven by and by, and so is tried again. One that was given up, since a hedge was faster, may hang: it is
+ * left alone for a moment, and each time that it is given up again for twice as long, until it answers.
  */
 
-import { SLOWNESS_HALF_LIFE_MS, SLOWNESS_IGNORED, SLOWNESS_MAX, SLOWNESS_TIME_FLOOR_MS } from '../shared/limits.js';
+import {
+  GIVEN_UP_FOR_MS,
+  GIVEN_UP_FOR_MS_MAX,
+  SLOWNESS_HALF_LIFE_MS,
+  SLOWNESS_IGNORED,
+  SLOWNESS_MAX,
+  SLOWNESS_TIME_FLOOR_MS,
+} from '../shared/limits.js';
 
 /** Weight of a new time in the average. */
 const WEIGHT = 0.2;
@@ -23,18 +31,30 @@ export function fadedSlowness(slowness: number, idleMs: number): number {
   return 1 + (slowness - 1) * 2 ** (-idleMs / SLOWNESS_HALF_LIFE_MS);
 }
 
+interface Known {
+  slowness: number;
+  /** of the last time */
+  atMs: number;
+  /** in a row, without an answer between them */
+  givenUp: number;
+  aloneUntilMs: number;
+}
+
 export class WorkerLatency {
-  readonly #known = new Map<string, { slowness: number; atMs: number }>();
+  readonly #known = new Map<string, Known>();
 
   /** @param nowMs by performance.now() */
   note(workerId: string, ms: number, typicalMs: number, nowMs: number, givenUp = false): void {
-    const known = this.#known.get(workerId);
-    const before = known === undefined ? 1 : fadedSlowness(known.slowness, nowMs - known.atMs);
-    const slowness = nextSlowness(before, ms, typicalMs, givenUp);
-    if (known === undefined) this.#known.set(workerId, { slowness, atMs: nowMs });
-    else {
-      known.slowness = slowness;
-      known.atMs = nowMs;
+    let known = this.#known.get(workerId);
+    if (known === undefined) this.#known.set(workerId, (known = { slowness: 1, atMs: nowMs, givenUp: 0, aloneUntilMs: -Infinity }));
+    known.slowness = nextSlowness(fadedSlowness(known.slowness, nowMs - known.atMs), ms, typicalMs, givenUp);
+    known.atMs = nowMs;
+    if (!givenUp) {
+      known.givenUp = 0;
+      known.aloneUntilMs = -Infinity;
+    } else if (nowMs >= known.aloneUntilMs) {
+      // Those that were under way at once count as one.
+      known.aloneUntilMs = nowMs + Math.min(GIVEN_UP_FOR_MS_MAX, GIVEN_UP_FOR_MS * 2 ** known.givenUp++);
     }
   }
 
@@ -42,6 +62,7 @@ export class WorkerLatency {
   cost(workerId: string, nowMs: number): number {
     const known = this.#known.get(workerId);
     if (known === undefined) return 1;
+    if (nowMs < known.aloneUntilMs) return SLOWNESS_MAX;
     const slowness = fadedSlowness(known.slowness, nowMs - known.atMs);
     return slowness < SLOWNESS_IGNORED ? 1 : slowness;
   }

@@ -74,6 +74,10 @@ export const SLOWNESS_HALF_LIFE_MS = 5_000;
 export const SLOWNESS_IGNORED = 1.5;
 /** Slower than this is as good as dead, and one bad round should not be remembered for minutes. */
 export const SLOWNESS_MAX = 32;
+/** A worker that was given up once is left alone so long: about the longest pause of a healthy one. */
+export const GIVEN_UP_FOR_MS = 250;
+/** However often it was given up, it is tried again after this. */
+export const GIVEN_UP_FOR_MS_MAX = 8_000;
 /** Added to both times before they are compared: below it a difference is that of two wake-ups. */
 export const SLOWNESS_TIME_FLOOR_MS = 5;
 /** Draining: time for the work under way before the process ends. */
