@@ -10,12 +10,14 @@ import { digestOf, type Question } from './questions.js';
 import type { FaultFigures } from './fault.js';
 
 const LANES = 3;
-/** Beyond any fault: an answer that takes longer is none. */
-const ANSWER_TIMEOUT_MS = 60_000;
+/** Beyond any fault, and beyond what a machine that does other things may take: an answer that takes longer is none. */
+const ANSWER_TIMEOUT_MS = 300_000;
 const AGAIN_MS = 50;
-/** Slower than so many usual ones, and than this, an answer was delayed by the fault. */
-const SLOW_TIMES = 5;
-const SLOW_MS = 150;
+/** Slower than so many times the slow ones among those just before, and than this, an answer was delayed by the fault. */
+const SLOW_TIMES = 3;
+const SLOW_MS = 250;
+const USUAL_ANSWERS = 60;
+const USUAL_SHARE = 0.9;
 
 interface Ended {
   readonly startMs: number;
@@ -65,8 +67,8 @@ export class Load {
     const errors: Record<string, number> = {};
     for (const { code } of this.#ended) if (code !== undefined) errors[code] = (errors[code] ?? 0) + 1;
     const answered = this.#ended.filter(({ code }) => code === undefined);
-    const before = answered.filter(({ endMs }) => endMs < this.#faultMs).map(timeOf);
-    const usual = before.sort((a, b) => a - b)[Math.floor(before.length / 2)] ?? Infinity;
+    const before = answered.filter(({ endMs }) => endMs < this.#faultMs).slice(-USUAL_ANSWERS);
+    const usual = before.map(timeOf).sort((a, b) => a - b)[Math.floor(USUAL_SHARE * before.length)] ?? Infinity;
     const after = this.#ended.filter(({ endMs }) => endMs >= this.#faultMs);
     const trouble = after.filter((each) => each.code !== undefined || timeOf(each) > Math.max(SLOW_MS, SLOW_TIMES * usual));
     return {

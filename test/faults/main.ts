@@ -51,6 +51,8 @@ async function run(parts: readonly string[], report: string): Promise<boolean> {
 process.on('disconnect', () => process.exit(1));
 process.channel?.unref();
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1));
+// Every server that is started wants to be told.
+process.setMaxListeners(100);
 let held = true;
 const program = new Command('test:faults')
   .description('breaks things under load, and asserts the same bytes or a declared error; writes the table of docs/RELIABILITY.md')

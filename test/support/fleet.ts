@@ -25,6 +25,8 @@ export interface FleetOptions {
   readonly replicas?: number;
   /** of each worker, default 1 */
   readonly computeThreads?: number;
+  /** false = do not wait for every row to be served, and for every worker to have some; default true */
+  readonly complete?: boolean;
   /** what is different with a worker, by its number */
   readonly workerOf?: (worker: number) => WorkerPlace;
 }
@@ -175,7 +177,7 @@ export class Fleet {
       this.coordinators.push(coordinator);
       this.clients.push(connect(coordinator.address));
     }
-    await this.placed();
+    if (this.options.complete !== false) await this.placed();
   }
 
   #startCoordinator(i: number): Promise<ServiceProcess> {
