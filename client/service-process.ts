@@ -57,8 +57,9 @@ export class ServiceProcess {
 
   private constructor(settings: ServiceProcessSettings) {
     this.name = settings.name;
-    const [command, ...args] = [...(settings.launcher ?? []), process.execPath, ...SERVICE_NODE_FLAGS, settings.program, ...settings.args];
-    const child = spawn(command!, args, {
+    const node = [process.execPath, ...SERVICE_NODE_FLAGS, settings.program, ...settings.args] as const;
+    const [command, ...args] = settings.launcher === undefined ? node : ([...settings.launcher, ...node] as const);
+    const child = spawn(command, args, {
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
       detached: true,
     });

@@ -1,7 +1,7 @@
 /** What agrees and remembers goes away: a server of NATS, a coordinator; and the acceptance of it all, by the commands that a user types. */
 
 import assert from 'node:assert/strict';
-import { connect, type GolddiffClient, type JobInfo } from '../../client/golddiff-client.js';
+import type { GolddiffClient, JobInfo } from '../../client/golddiff-client.js';
 import { NatsSession } from '../../shared/control-plane/nats/session.js';
 import { asGolddiffError } from '../../shared/errors.js';
 import { Fleet } from '../support/fleet.js';

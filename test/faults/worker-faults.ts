@@ -18,9 +18,9 @@ const REPLICAS = 2;
 /** Until everything has its replicas again: a lease, a placement and its loads, on a slow machine. */
 export const WHOLE_WITHIN_MS = 60_000;
 /** Beyond the lease, so that a worker that stands still is slow at first and dead then. */
-const STOPPED_MS = 6_000;
+const STOPPED_MS = 5_000;
 const SLOW_LINK_MS = 300;
-const SLOW_FOR_MS = 5_000;
+const SLOW_FOR_MS = 3_000;
 
 /** Every coordinator knows of so many live replicas of every partition, on the workers that are meant to be here. */
 export async function whole(fleet: Fleet, replicas: number): Promise<void> {
@@ -144,7 +144,7 @@ async function slowLink(): Promise<FaultFigures> {
 export const WORKER_FAULTS: readonly Fault[] = [
   { name: 'a worker is killed (kill -9)', holds: 'no request fails; two replicas of everything again', fast: true, run: killed },
   {
-    name: 'a worker hangs (SIGSTOP for 6 s)',
+    name: `a worker hangs (SIGSTOP for ${STOPPED_MS / 1_000} s)`,
     holds: 'no request fails; answers go on before its lease ends; it is placed around, and has its part again after SIGCONT',
     fast: true,
     run: stopped,

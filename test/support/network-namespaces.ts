@@ -13,14 +13,14 @@ export interface Host {
   /** starts a program there; it becomes the program */
   readonly launcher: readonly [string, ...string[]];
   /** Drops every packet in and out, or those of one TCP port of the host. Nobody is told. */
-  wall(port?: number): void;
+  readonly wall: (port?: number) => void;
   /** Ends what `wall` did. */
-  heal(): void;
+  readonly heal: () => void;
 }
 
 export interface Hosts {
   readonly hosts: readonly Host[];
-  dispose(): void;
+  readonly dispose: () => void;
 }
 
 /** @param count 1 .. 200 */
