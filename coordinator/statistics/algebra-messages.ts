@@ -16,6 +16,11 @@ export type AlgebraWork =
       readonly alpha: Float64Array;
     };
 
+export interface AlgebraThreadData {
+  /** of the thread's NativeSection */
+  readonly section: Int32Array;
+}
+
 export interface ToAlgebra {
   readonly task: number;
   readonly work: AlgebraWork;

@@ -6,17 +6,24 @@
 import { Worker } from 'node:worker_threads';
 import { GolddiffError } from '../../shared/errors.js';
 import type { Covariance } from '../../shared/math/moment-sums.js';
-import type { AlgebraWork, FromAlgebra, ToAlgebra } from './algebra-messages.js';
+import type { AlgebraThreadData, AlgebraWork, FromAlgebra, ToAlgebra } from './algebra-messages.js';
 import type { GaussianAnswer } from './gaussian-mean.js';
+import { NativeSection } from './native-section.js';
 
 interface Task {
   resolve(result: NonNullable<FromAlgebra['result']>): void;
   reject(error: GolddiffError): void;
 }
 
+interface Thread {
+  readonly worker: Worker;
+  readonly section: NativeSection;
+  readonly ended: Promise<void>;
+}
+
 export class Algebra {
   readonly #tasks = new Map<number, Task>();
-  #worker: Worker | undefined;
+  #thread: Thread | undefined;
   #last = 0;
   #closed = false;
 
@@ -35,12 +42,15 @@ export class Algebra {
     // At once: what the thread would still finish nobody waits for any more.
     for (const waiting of this.#tasks.values()) waiting.reject(closed());
     this.#tasks.clear();
-    await this.#worker?.terminate();
+    if (this.#thread === undefined) return;
+    const { worker, section, ended } = this.#thread;
+    if (!section.endsByItself()) void worker.terminate();
+    await ended;
   }
 
   #run(work: AlgebraWork): Promise<NonNullable<FromAlgebra['result']>> {
     if (this.#closed) return Promise.reject(closed());
-    const worker = (this.#worker ??= this.#start());
+    const { worker } = (this.#thread ??= this.#start());
     const task = ++this.#last;
     return new Promise((resolve, reject) => {
       this.#tasks.set(task, { resolve, reject });
@@ -48,8 +58,11 @@ export class Algebra {
     });
   }
 
-  #start(): Worker {
-    const worker = new Worker(new URL('./algebra-thread.js', import.meta.url));
+  #start(): Thread {
+    const section = new NativeSection();
+    const worker = new Worker(new URL('./algebra-thread.js', import.meta.url), {
+      workerData: { section: section.shared } satisfies AlgebraThreadData,
+    });
     worker.on('message', ({ task, result, failure }: FromAlgebra) => {
       const waiting = this.#tasks.get(task);
       this.#tasks.delete(task);
@@ -57,13 +70,18 @@ export class Algebra {
       else waiting?.reject(new GolddiffError('INTERNAL', `The algebra thread failed: ${failure ?? 'it does not say why'}`));
     });
     const end = (error: GolddiffError): void => {
-      if (this.#worker === worker) this.#worker = undefined;
+      if (this.#thread?.worker === worker) this.#thread = undefined;
       for (const waiting of this.#tasks.values()) waiting.reject(error);
       this.#tasks.clear();
     };
     worker.on('error', (cause) => end(new GolddiffError('INTERNAL', `The algebra thread ended: ${cause.message}`, {}, { cause })));
-    worker.on('exit', () => end(closed()));
-    return worker;
+    const ended = new Promise<void>((resolve) => {
+      worker.on('exit', () => {
+        end(closed());
+        resolve();
+      });
+    });
+    return { worker, section, ended };
   }
 }
 

@@ -6,15 +6,19 @@
 import { invariant } from '../../shared/errors.js';
 import { loadAddon } from '../../shared/native/load-addon.js';
 
-/** (covariance + ratio I)^-1 [D, D] of a symmetric covariance [D, D]; ratio > 0. Cost: D^3 multiply-adds and four matrices of D^2 doubles. */
-export type Inverse = (covariance: Float64Array, ratio: number) => Promise<Float64Array>;
+/** (covariance + ratio I)^-1 [D, D] of a symmetric covariance [D, D]; ratio > 0. Cost: D^3 multiply-adds and three matrices of D^2 doubles. */
+export type Inverse = (covariance: Float64Array, ratio: number) => Float64Array;
 
-/** Undefined where the engine is not built. @param threads at least 1 */
-export function nativeInverse(threads: number, load: typeof loadAddon = loadAddon): Inverse | undefined {
+/**
+ * Undefined where the engine is not built. The inverse is made on the calling thread and those beside it: for a worker thread, which may be terminated
+ * meanwhile: no native call outlives the return to it.
+ * @param threads at least 1 @param stop [1] on shared memory: once it is not 0, an inverse under way returns soon, half done
+ */
+export function nativeInverse(threads: number, stop?: Int32Array, load: typeof loadAddon = loadAddon): Inverse | undefined {
   const loaded = load();
   if (!('addon' in loaded)) return undefined;
   const { addon, isas } = loaded;
-  return async (covariance, ratio) => {
+  return (covariance, ratio) => {
     const n = Math.round(Math.sqrt(covariance.length));
     invariant(n * n === covariance.length, 'a covariance is square');
     const matrix = Float64Array.from(covariance);
@@ -24,9 +28,10 @@ export function nativeInverse(threads: number, load: typeof loadAddon = loadAddo
       rhs[p * n + p] = 1;
     }
     // An engine of its own for each, since masks are made seldom and its threads should not wait in between.
-    const engine = addon.createEngine({ threads, isa: isas[0]!, stepStateBytesMax: Infinity });
+    const engine = addon.createEngine({ threads: Math.max(1, threads - 1), isa: isas[0]!, stepStateBytesMax: Infinity });
     try {
-      return await addon.spdSolve(engine, { n, matrix, rhs, columns: n });
+      addon.spdSolve(engine, { n, matrix, rhs, columns: n, stop });
+      return rhs;
     } finally {
       addon.closeEngine(engine);
     }

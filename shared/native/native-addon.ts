@@ -185,9 +185,19 @@ export interface NativeAddon {
     engine: NativeEngine,
     partitions: readonly NativePartition[],
   ): Promise<{ readonly mean: Float64Array; readonly covariance: Float64Array }>;
-  /** Solves A X = R for a symmetric positive definite A [n, n] and R [n, columns], row-major. ARGUMENT_INVALID where A is not positive definite. */
+  /**
+   * Solves A X = R for a symmetric positive definite A [n, n] and R [n, columns], row-major, on the calling thread and those of the engine: for a worker
+   * thread, not for an event loop. `rhs` becomes X, `matrix` is overwritten. Returns soon, with rhs half done, once stop[0] (on shared memory) is not 0.
+   * ARGUMENT_INVALID where A is not positive definite.
+   */
   spdSolve(
     engine: NativeEngine,
-    system: { readonly n: number; readonly matrix: Float64Array; readonly rhs: Float64Array; readonly columns: number },
-  ): Promise<Float64Array>;
+    system: {
+      readonly n: number;
+      readonly matrix: Float64Array;
+      readonly rhs: Float64Array;
+      readonly columns: number;
+      readonly stop?: Int32Array | undefined;
+    },
+  ): void;
 }

@@ -1,5 +1,6 @@
 #include "statistics_calls.h"
 
+#include <atomic>
 #include <memory>
 #include <vector>
 
@@ -57,13 +58,14 @@ Napi::Value spd_solve(const Napi::CallbackInfo &info) {
   const Napi::Object in = info[1].As<Napi::Object>();
   const size_t n = in.Get("n").ToNumber().Uint32Value();
   const size_t m = in.Get("columns").ToNumber().Uint32Value();
-  auto matrix = std::make_shared<std::vector<double>>(doubles(in.Get("matrix")));
-  auto rhs = std::make_shared<std::vector<double>>(doubles(in.Get("rhs")));
-  if (matrix->size() != n * n || rhs->size() != n * m) throw Napi::Error::New(info.Env(), "The arrays of a solve do not have its shape");
-  auto call = std::make_unique<Call>(info.Env());
-  call->work = [matrix, rhs, n, m, engine = engine.get()] { golddiff::spd_solve(*matrix, *rhs, n, m, engine->kernels, engine->pool); };
-  call->answer = [rhs](Napi::Env env) { return float64s(env, *rhs); };
-  return start(info.Env(), engine, std::move(call));
+  auto matrix = in.Get("matrix").As<Napi::Float64Array>(), rhs = in.Get("rhs").As<Napi::Float64Array>();
+  if (matrix.ElementLength() != n * n || rhs.ElementLength() != n * m) throw Napi::Error::New(info.Env(), "The arrays of a solve do not have its shape");
+  const Napi::Value flag = in.Get("stop");
+  static_assert(sizeof(std::atomic<int32_t>) == sizeof(int32_t) && std::atomic<int32_t>::is_always_lock_free);
+  const auto *stop = given(flag) ? reinterpret_cast<const std::atomic<int32_t> *>(flag.As<Napi::Int32Array>().Data()) : nullptr;
+  golddiff::spd_solve(matrix.Data(), rhs.Data(), n, m, engine->kernels, engine->pool, stop);
+  /* Nothing is made here: a worker thread that was told to end meanwhile cannot make anything any more. */
+  return Napi::Value();
 }
 
 }  // namespace golddiff

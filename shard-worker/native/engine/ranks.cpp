@@ -1,6 +1,7 @@
 #include "ranks.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
 
@@ -82,11 +83,11 @@ KeyCounts::KeyCounts(const gd_kernels &kernels, const Doubles &keys) {
   for (size_t i = 0; i < n; i += stride) high = std::max(high, keys[i]);
   width_ = high > low_ ? (high - low_) / BINS : 1;
   const double bins = 1 / width_;
-  std::vector<uint32_t> counts(BINS + 1, 0);
-  for (size_t i = 0; i < n; i++) counts[static_cast<size_t>(std::min<double>(BINS, (keys[i] - low_) * bins))]++;
+  std::array<uint32_t, 2 * (BINS + 1)> counts{};
+  kernels.count_bins(keys.data(), n, low_, bins, BINS, counts.data());
   up_to_.resize(BINS);
   uint32_t total = 0;
-  for (size_t bin = 0; bin < BINS; bin++) up_to_[bin] = total += counts[bin];
+  for (size_t bin = 0; bin < BINS; bin++) up_to_[bin] = total += counts[bin] + counts[BINS + 1 + bin];
 }
 
 std::pair<uint32_t, double> KeyCounts::of_at_least(size_t rows) const {

@@ -106,9 +106,11 @@ Covariance sample_covariance(const std::vector<Partition *> &partitions, const g
   return out;
 }
 
-void spd_solve(std::vector<double> &a, std::vector<double> &rhs, size_t n, size_t m, const gd_kernels &kernels, ThreadPool &pool) {
+void spd_solve(double *a, double *rhs, size_t n, size_t m, const gd_kernels &kernels, ThreadPool &pool, const std::atomic<int32_t> *stop) {
+  const auto stopped = [stop] { return stop != nullptr && stop->load(std::memory_order_relaxed) != 0; };
   /* Right-looking: factor a block column, then subtract its products from what is below and to the right. */
   for (size_t k = 0; k < n; k += BLOCK_FACTOR) {
+    if (stopped()) return;
     const size_t end = std::min(n, k + BLOCK_FACTOR);
     for (size_t j = k; j < end; j++) {
       double diagonal = a[j * n + j];
@@ -145,6 +147,7 @@ void spd_solve(std::vector<double> &a, std::vector<double> &rhs, size_t n, size_
       for (size_t j = task * BLOCK_FACTOR; j < std::min(to, i + 1); j++) upper[j * n + i] = a[i * n + j];
   });
   pool.parallel(chunks(m, BLOCK_FACTOR), [&](size_t task) {
+    if (stopped()) return;
     const size_t from = task * BLOCK_FACTOR, count = std::min(m, from + BLOCK_FACTOR) - from;
     std::vector<double> x(count * n);
     for (size_t i = 0; i < n; i++)

@@ -1,6 +1,8 @@
 /* Mean and covariance of a data set, and linear systems with symmetric positive definite matrices. In double, blocked, on all threads. */
 #pragma once
+#include <atomic>
 #include <cstddef>
+#include <cstdint>
 #include <vector>
 
 #include "partition.h"
@@ -21,7 +23,8 @@ Covariance sample_covariance(const std::vector<Partition *> &partitions, const g
 /*
  * rhs [n, m] row-major becomes matrix^-1 rhs by a blocked Cholesky factorisation; the lower triangle of matrix [n, n] is overwritten.
  * n^3 / 3 + 2 n^2 m multiply-adds. Throws ARGUMENT_INVALID where the matrix is not positive definite.
+ * Returns soon, with rhs half done, once *stop is not 0.
  */
-void spd_solve(std::vector<double> &matrix, std::vector<double> &rhs, size_t n, size_t m, const gd_kernels &kernels, ThreadPool &pool);
+void spd_solve(double *matrix, double *rhs, size_t n, size_t m, const gd_kernels &kernels, ThreadPool &pool, const std::atomic<int32_t> *stop = nullptr);
 
 }  // namespace golddiff

@@ -156,6 +156,7 @@ class Step {
     std::vector<double> block_nearest;
     /* weighted sums of all blocks, where they have been made already; digits of their weights, 0 = not decided */
     std::vector<BlockSum> early;
+    Doubles early_values;
     size_t digits = 0;
     /* sum of bounds on exp(logit - max) of the rows left out */
     double tail = 0;
@@ -189,7 +190,9 @@ class Step {
   void refined(Partition &partition, Stage stage, size_t b, const uint32_t *rows, size_t count, double *out);
   /* Distances of some queries to all rows by integer products. With block_rows, rows go by aligned blocks of so many, and each is told when it is done. */
   void dense(Partition &partition, const PixelRows &pixels, const std::vector<LimbedQuery> &columns, std::vector<Doubles> &out, size_t block_rows = 0,
-             const std::function<void(size_t from, size_t to)> &block_done = {});
+             const std::function<void(size_t from, size_t to, size_t end)> &block_done = {});
+  /* Which queries are compared with all rows, by the share of them that is wanted. */
+  static std::vector<bool> compared_with_all(const std::vector<double> &share);
   /* Distances of one query to some rows, the same bits as those of dense. */
   ListedQuery listed_query(Partition &partition, const PixelRows &pixels, const LimbedQuery &query);
   void listed(Partition &partition, const PixelRows &pixels, const ListedQuery &query, const uint32_t *rows, size_t count, double *out);

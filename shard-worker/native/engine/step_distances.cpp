@@ -12,7 +12,7 @@ namespace {
 /* Products of one pass, that stay in the second-level cache until they have become distances. */
 constexpr size_t PRODUCT_BYTES = 128 * 1024;
 /* A sieve lets this many nats more pass than there are between rows that matter and rows that do not. */
-constexpr double SIEVE_NATS = 30;
+constexpr double SIEVE_NATS = 120;
 /* Rows of a list whose products with one query are made at once. */
 constexpr size_t LISTED_ROWS = 256;
 /* What two limbs leave open is a few rows beside each cut. */
@@ -28,7 +28,7 @@ using Scratch = std::vector<T, Uninitialised<T>>;
 }  // namespace
 
 void Step::dense(Partition &partition, const PixelRows &pixels, const std::vector<LimbedQuery> &columns, std::vector<Doubles> &out, size_t block_rows,
-                 const std::function<void(size_t from, size_t to)> &block_done) {
+                 const std::function<void(size_t from, size_t to, size_t end)> &block_done) {
   const size_t factor = &pixels == partition.full().pixels.get() ? 0 : settings_.factor;
   const size_t n = pixels.n();
   const auto packed = queries_.packed(partition.kernels(), columns, factor, partition.shape());
@@ -59,9 +59,17 @@ void Step::dense(Partition &partition, const PixelRows &pixels, const std::vecto
         partition.kernels().distances_of_products(products.data() + group.first, total, inner * total, planes, group.limbs, to - from, places.size(),
                                                   terms_of[g].data(), pixels.sum() + from, pixels.sum_sq() + from, places.data());
       }
-      if (block_rows > 0) block_done(from, to);
+      if (block_rows > 0) block_done(from, to, end);
     }
   });
+}
+
+std::vector<bool> Step::compared_with_all(const std::vector<double> &share) {
+  double total = 0;
+  for (double own : share) total += own;
+  std::vector<bool> out(share.size());
+  for (size_t k = 0; k < share.size(); k++) out[k] = share[k] > (total > DENSE_TOTAL ? DENSE_SHARE_OF_MANY : DENSE_SHARE);
+  return out;
 }
 
 gd_distance_terms Step::terms(Partition &partition, const PixelRows &pixels, const LimbedQuery &query) {
@@ -127,16 +135,16 @@ std::vector<Step::Keys> Step::distances(Partition &partition, const RowSet &set,
   std::vector<LimbedQuery> columns;
   std::vector<size_t> columns_of, lists;
   std::vector<ListedQuery> listed_queries;
-  size_t listed_rows = 0;
-  for (size_t b : wanted) listed_rows += rows[b].size(n);
-  const bool many = static_cast<double>(listed_rows) > DENSE_TOTAL * static_cast<double>(n);
+  std::vector<double> share(wanted.size());
+  for (size_t k = 0; k < wanted.size(); k++) share[k] = static_cast<double>(rows[wanted[k]].size(n)) / static_cast<double>(std::max<size_t>(1, n));
+  const std::vector<bool> with_all = compared_with_all(share);
   for (size_t k = 0; k < wanted.size(); k++) {
-    const size_t b = wanted[k], size = rows[b].size(n);
-    if (products && static_cast<double>(size) > (many ? DENSE_SHARE_OF_MANY : DENSE_SHARE) * static_cast<double>(n)) {
+    const size_t b = wanted[k];
+    if (products && with_all[k]) {
       columns.push_back({b, out[k].limbs});
       columns_of.push_back(k);
     } else {
-      out[k].values.resize(size);
+      out[k].values.resize(rows[b].size(n));
       lists.push_back(k);
       if (products) listed_queries.push_back(listed_query(partition, *pixels, {b, out[k].limbs}));
     }

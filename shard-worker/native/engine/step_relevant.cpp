@@ -4,6 +4,7 @@
  * too far to matter, and tells what a coordinator needs for the proof.
  */
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
 
@@ -22,6 +23,25 @@ constexpr std::array<double, PoolProof::POINTS> SIGMAS = {-24, -12, -6, -2, 0, 3
 /* No logit that is looked at again is off by more. */
 constexpr double LOGIT_ERROR_NATS_MAX = 1e-3;
 constexpr double ROUNDING = 64 * 1.1102230246251565e-16;
+constexpr size_t SAMPLE_ROWS = 512;
+
+/* Rows whose pooled distance, and what pooling left of them, allow that they are near: key <= highest and weight key + (norm - scale residual)^2 <= limit. */
+struct Near {
+  double highest, weight, norm, scale, limit;
+  size_t named(const gd_kernels &kernels, const double *key, const double *residual, size_t n, uint32_t *places) const {
+    return kernels.possibly_near(key, residual, n, highest, weight, norm, scale, limit, places);
+  }
+};
+
+/* Share of them in a sample of all rows. */
+double share_near(const gd_kernels &kernels, const Doubles &keys, const std::vector<double> &residual, const Near &near) {
+  std::array<double, 2 * SAMPLE_ROWS> key, left;
+  std::array<uint32_t, 2 * SAMPLE_ROWS + 1> places;
+  const size_t stride = std::max<size_t>(1, keys.size() / SAMPLE_ROWS);
+  size_t count = 0;
+  for (size_t i = 0; i < keys.size() && count < key.size(); i += stride, count++) key[count] = keys[i], left[count] = residual[i];
+  return static_cast<double>(near.named(kernels, key.data(), left.data(), count, places.data())) / static_cast<double>(count);
+}
 }  // namespace
 
 void Step::score_relevant(Part &part, Partition &partition, const std::vector<size_t> &asked) {
@@ -32,7 +52,6 @@ void Step::score_relevant(Part &part, Partition &partition, const std::vector<si
   /* A bound on distances by what pooling leaves is known for pixels only. */
   const bool provable = full.pixels && full.pixels->has_products() && &proxies != &full;
   Selection &root = part.chain.front();
-  const std::vector<double> &share = part.pool_share;
   std::vector<size_t> wanted;
   for (size_t b : asked) {
     part.proofs[b].eligible = static_cast<uint32_t>(root.rows[b].size(n));
@@ -45,20 +64,20 @@ void Step::score_relevant(Part &part, Partition &partition, const std::vector<si
   ensure_keys(partition, root, PROXY, wanted, SIEVING);
 
   const gd_kernels &kernels = partition.kernels();
-  const double factor = static_cast<double>(settings_.factor), weight = factor * factor;
-  std::vector<Rows> rows(B);
-  std::vector<StepVector<uint32_t>> places(B);
+  const double factor = static_cast<double>(settings_.factor), weight = factor * factor, D = static_cast<double>(queries_.dim);
+  const double relevant_nats = std::log(static_cast<double>(n) / settings_.tolerance);
+  std::vector<Near> nears(wanted.size());
+  std::vector<double> share(wanted.size()), low(wanted.size());
   partition.pool().parallel(wanted.size(), [&](size_t k) {
     check();
     const size_t b = wanted[k];
     const Keys &keys = root.keys[PROXY][b];
-    const Rows &from = root.rows[b];
     PoolProof &proof = part.proofs[b];
     const size_t count = keys.values.size();
     const KeyCounts counts(kernels, keys.values);
-    const double expected = share[b] * static_cast<double>(count), sigma = std::sqrt(expected * std::max(0.0, 1 - share[b]));
+    const double pool = part.pool_share[b] * static_cast<double>(count), sigma = std::sqrt(pool * std::max(0.0, 1 - part.pool_share[b]));
     for (size_t j = 0; j < PoolProof::POINTS; j++) {
-      const double rank = std::clamp(expected + SIGMAS[j] * sigma, 0.0, static_cast<double>(count));
+      const double rank = std::clamp(pool + SIGMAS[j] * sigma, 0.0, static_cast<double>(count));
       const auto [rows_below, bound] = counts.of_at_least(static_cast<size_t>(rank));
       proof.rank[j] = bound == INF ? proof.eligible : rows_below;
       proof.least[j] = keys.error.least(bound * (1 - KeyCounts::ROUNDING));
@@ -66,38 +85,56 @@ void Step::score_relevant(Part &part, Partition &partition, const std::vector<si
     }
     const double highest = keys.error.most(proof.most.back());
     proof.unseen_key = keys.error.least(highest);
+    low[k] = std::min(counts.of_at_least(FIRST_ROWS).second, highest);
     /* x and y in what pooling keeps and what it leaves: |x - a y|^2 >= f^2 |pool(x) - a pool(y)|^2 + (|left(x)| - a |left(y)|)^2 */
-    const double a = queries_.alpha[b], square = queries_.values(b, 0, partition.shape()).square;
-    const double pooled = queries_.values(b, settings_.factor, partition.shape()).square;
-    const double norm = std::sqrt(std::max(0.0, square - weight * pooled));
-    places[b].resize(count + 1);
-    const double low = counts.of_at_least(FIRST_ROWS).second;
+    const double square = queries_.values(b, 0, partition.shape()).square, pooled = queries_.values(b, settings_.factor, partition.shape()).square;
+    nears[k] = {highest, weight, std::sqrt(std::max(0.0, square - weight * pooled)), queries_.alpha[b], 0};
+    /* A query made of a row and noise is about so far from it. */
+    nears[k].limit = queries_.sigma[b] * queries_.sigma[b] * D + queries_.divisor(b) * relevant_nats;
+    if (root.rows[b].all) share[k] = share_near(kernels, keys.values, proxies.residual, nears[k]);
+  });
+
+  /* What would be compared with all rows in any case is not named first. */
+  const std::vector<bool> with_all = compared_with_all(share);
+  std::vector<Rows> rows(B);
+  partition.pool().parallel(wanted.size(), [&](size_t k) {
+    check();
+    const size_t b = wanted[k];
+    const Keys &keys = root.keys[PROXY][b];
+    const Rows &from = root.rows[b];
+    if (with_all[k]) {
+      part.proofs[b].unseen_key = INF;
+      rows[b] = from;
+      return;
+    }
+    const size_t count = keys.values.size();
+    StepVector<uint32_t> places(count + 1);
     size_t below = 0;
-    const size_t first = kernels.within(keys.values.data(), count, -INF, std::min(low, highest), places[b].data(), &below);
+    const size_t first = kernels.within(keys.values.data(), count, -INF, low[k], places.data(), &below);
     StepVector<uint32_t> few(first);
-    for (size_t i = 0; i < first; i++) few[i] = from.at(places[b][i]);
+    for (size_t i = 0; i < first; i++) few[i] = from.at(places[i]);
     Doubles distance(first);
     const size_t limbs = std::min(precision(partition, b).limbs, size_t{2});
     listed(partition, *full.pixels, listed_query(partition, *full.pixels, {b, limbs}), few.data(), first, distance.data());
-    const double divisor = queries_.divisor(b), error = distance_error(partition, *full.pixels, b, limbs);
-    const double far = kernels.smallest(distance.data(), first) + 2 * error + divisor * std::log(static_cast<double>(n) / settings_.tolerance);
-    const double row = a * full.pixels->norm_max() / full.pixels->divisor() + a * std::sqrt(static_cast<double>(queries_.dim)) + std::sqrt(square);
+    Near &near = nears[k];
+    const double far = kernels.smallest(distance.data(), first) + 2 * distance_error(partition, *full.pixels, b, limbs) + queries_.divisor(b) * relevant_nats;
+    const double row = near.scale * (full.pixels->norm_max() / full.pixels->divisor() + std::sqrt(D)) + std::sqrt(queries_.values(b, 0, partition.shape()).square);
     const double root_max = std::sqrt(std::max(0.0, (far + row * row * ROUNDING) / weight + keys.error.absolute));
-    const double slack = weight * (2 * keys.error.root * root_max + keys.error.root * keys.error.root + 2 * keys.error.absolute) + row * row * ROUNDING;
+    near.limit = far + weight * (2 * keys.error.root * root_max + keys.error.root * keys.error.root + 2 * keys.error.absolute) + row * row * ROUNDING;
     if (from.all) {
-      places[b].resize(kernels.possibly_near(keys.values.data(), proxies.residual.data(), count, highest, weight, norm, a, far + slack, places[b].data()));
+      places.resize(near.named(kernels, keys.values.data(), proxies.residual.data(), count, places.data()));
     } else {
       size_t found = 0;
       for (size_t i = 0; i < count; i++) {
-        const double apart = norm - a * proxies.residual[from.at(i)];
-        places[b][found] = static_cast<uint32_t>(i);
-        found += keys.values[i] <= highest && weight * keys.values[i] + apart * apart <= far + slack ? 1 : 0;
+        const double apart = near.norm - near.scale * proxies.residual[from.at(i)];
+        places[found] = static_cast<uint32_t>(i);
+        found += keys.values[i] <= near.highest && weight * keys.values[i] + apart * apart <= near.limit ? 1 : 0;
       }
-      places[b].resize(found);
+      places.resize(found);
     }
     rows[b].all = false;
-    rows[b].list.resize(places[b].size());
-    for (size_t i = 0; i < places[b].size(); i++) rows[b].list[i] = from.at(places[b][i]);
+    rows[b].list.resize(places.size());
+    for (size_t i = 0; i < places.size(); i++) rows[b].list[i] = from.at(places[i]);
   });
 
   auto found = distances(partition, full, rows, wanted, SIEVING);
@@ -109,13 +146,13 @@ void Step::score_relevant(Part &part, Partition &partition, const std::vector<si
     if (found[k].values.empty()) return;
     const StepVector<uint32_t> near = look_again(partition, b, found[k], rows[b], found[k].values);
     scored.rows.all = false;
-    const double beyond = queries_.divisor(b) * (std::log(static_cast<double>(n) / settings_.tolerance) + 2 * LOGIT_ERROR_NATS_MAX);
+    const double beyond = queries_.divisor(b) * (relevant_nats + 2 * LOGIT_ERROR_NATS_MAX);
     double nearest = INF;
     for (uint32_t place : near) nearest = std::min(nearest, found[k].values[place]);
     for (uint32_t place : near) {
       const double distance = found[k].values[place];
       if (distance > nearest + beyond) continue;
-      scored.rows.list.push_back(rows[b].list[place]);
+      scored.rows.list.push_back(rows[b].at(place));
       scored.distance.push_back(distance);
     }
     /* The keys that count, of rows that are few where a proof is at hand. */

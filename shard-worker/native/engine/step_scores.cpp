@@ -78,14 +78,18 @@ void Step::score_exact(Partition &partition, const std::vector<size_t> &wanted, 
   std::vector<size_t> early;
   for (size_t k = 0; k < wanted.size() && wanted.size() <= EARLY_QUERIES_MAX; k++)
     if (!precisions[k].second_look && spread(partition, wanted[k]) <= SPREAD_SHARED) early.push_back(k);
-  for (size_t k : early) scored[wanted[k]].early.resize((n + block_rows - 1) / block_rows);
+  for (size_t k : early) {
+    scored[wanted[k]].early.resize((n + block_rows - 1) / block_rows);
+    scored[wanted[k]].early_values.resize(scored[wanted[k]].early.size() * pixels.dim());
+  }
   std::vector<Doubles> found;
-  dense(partition, pixels, columns, found, early.empty() ? 0 : block_rows, [&](size_t from, size_t to) {
+  dense(partition, pixels, columns, found, early.empty() ? 0 : block_rows, [&](size_t from, size_t to, size_t end) {
     for (size_t k : early) {
       const size_t b = wanted[k];
       const double *distance = found[k].data() + from;
       scored[b].early[from / block_rows] = block_sum(kernels, pixels, from, distance, to - from, kernels.smallest(distance, to - from), 1 / queries_.divisor(b),
-                                                     digits_for_spread(spread(partition, b), n));
+                                                     digits_for_spread(spread(partition, b), n), k == early.back() ? std::min(to - from, end - to) : 0,
+                                                     scored[b].early_values.data() + from / block_rows * pixels.dim());
     }
   });
   partition.pool().parallel(wanted.size(), [&](size_t k) {

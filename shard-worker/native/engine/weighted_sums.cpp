@@ -81,16 +81,19 @@ struct BlockQuery {
   const uint32_t *list;
   double nearest, farthest, scale;
   size_t digits;
+  /* [D] for the values of `out` */
+  double *room;
   BlockSum *out;
 };
 
 void combine(const gd_kernels &kernels, Digits &digits, size_t column, const BlockQuery &query) {
-  query.out->values = std::make_unique<double[]>(digits.dim);
-  kernels.combined_digits(digits.sum(column), GD_SUM_STRIDE(digits.dim), query.digits, 1 / reach_of(query.digits), digits.dim, query.out->values.get());
+  kernels.combined_digits(digits.sum(column), GD_SUM_STRIDE(digits.dim), query.digits, 1 / reach_of(query.digits), digits.dim, query.room);
+  query.out->values = query.room;
 }
 
-/* Sums of `rows` rows, of which queries without a list share those from `first` on. */
-void pixel_block(const gd_kernels &kernels, const PixelRows &pixels, size_t first, size_t rows, const std::vector<BlockQuery> &queries, Digits &digits) {
+/* Sums of `rows` rows, of which queries without a list share those from `first` on; `soon` as of sum_u8s8. */
+void pixel_block(const gd_kernels &kernels, const PixelRows &pixels, size_t first, size_t rows, const std::vector<BlockQuery> &queries, Digits &digits,
+                 const uint8_t *const *soon = nullptr) {
   std::vector<std::pair<size_t, size_t>> shared;
   size_t columns = 0;
   for (size_t j = 0; j < queries.size(); j++) {
@@ -114,12 +117,12 @@ void pixel_block(const gd_kernels &kernels, const PixelRows &pixels, size_t firs
       some++;
     }
     digits.end(columns, query.digits, some);
-    kernels.sum_u8s8(digits.pointers.data(), some, pixels.dim(), w, digits.rows, query.digits, digits.sum(columns));
+    kernels.sum_u8s8(digits.pointers.data(), some, pixels.dim(), w, digits.rows, query.digits, nullptr, digits.sum(columns));
     combine(kernels, digits, columns, query);
   }
   if (shared.empty()) return;
   for (size_t i = 0; i < rows; i++) digits.pointers[i] = pixels.row(first + i);
-  kernels.sum_u8s8(digits.pointers.data(), rows, pixels.dim(), digits.column(0), digits.rows, columns, digits.sum(0));
+  kernels.sum_u8s8(digits.pointers.data(), rows, pixels.dim(), digits.column(0), digits.rows, columns, soon, digits.sum(0));
   for (const auto &[j, column] : shared) combine(kernels, digits, column, queries[j]);
 }
 
@@ -139,13 +142,14 @@ void float_block(const gd_kernels &kernels, const FloatRows &floats, size_t firs
     query.out->weight += static_cast<double>(weights[i]);
   }
   query.out->kept = near.size();
-  query.out->values = std::make_unique<double[]>(dim);
-  if (query.list == nullptr && near.size() == rows) return kernels.weighted_f32(floats.row(first), dim, rows, weights.data(), rows, 1, query.out->values.get(), dim);
+  std::fill_n(query.room, dim, 0.0);
+  query.out->values = query.room;
+  if (query.list == nullptr && near.size() == rows) return kernels.weighted_f32(floats.row(first), dim, rows, weights.data(), rows, 1, query.room, dim);
   std::vector<float> gathered(GD_SUM_ROWS * dim);
   for (size_t from = 0; from < near.size(); from += GD_SUM_ROWS) {
     const size_t some = std::min<size_t>(GD_SUM_ROWS, near.size() - from);
     for (size_t i = 0; i < some; i++) std::copy_n(floats.row(near[from + i]), dim, gathered.data() + i * dim);
-    kernels.weighted_f32(gathered.data(), dim, some, weights.data() + from, some, 1, query.out->values.get(), dim);
+    kernels.weighted_f32(gathered.data(), dim, some, weights.data() + from, some, 1, query.room, dim);
   }
 }
 
@@ -171,10 +175,14 @@ size_t digits_for_spread(double spread, size_t n) {
 }
 
 BlockSum block_sum(const gd_kernels &kernels, const PixelRows &pixels, size_t first, const double *distance, size_t rows, double nearest, double scale,
-                   size_t digits) {
+                   size_t digits, size_t next_rows, double *room) {
+  /* One of four, so that reading them next mixes what is fetched with what is not. */
+  std::vector<const uint8_t *> soon;
+  for (size_t i = 0; next_rows >= rows && i < rows / 4; i++) soon.push_back(pixels.row(first + rows + 4 * i));
   BlockSum out;
-  Digits room(pixels.dim(), 1);
-  pixel_block(kernels, pixels, first, rows, {{distance, nullptr, nearest, std::numeric_limits<double>::infinity(), scale, digits, &out}}, room);
+  Digits columns(pixels.dim(), 1);
+  pixel_block(kernels, pixels, first, rows, {{distance, nullptr, nearest, std::numeric_limits<double>::infinity(), scale, digits, room, &out}}, columns,
+              soon.empty() ? nullptr : soon.data());
   return out;
 }
 
@@ -196,6 +204,7 @@ std::vector<WeightedSum> weighted_sums(const gd_kernels &kernels, const RowSet &
     pool.parallel(tasks, [&](size_t task) {
       check();
       std::unique_ptr<Digits> room;
+      Doubles values(computed > 0 ? count * dim : 0);
       if (rows.pixels && computed > 0) room = std::make_unique<Digits>(dim, computed);
       for (size_t block = task * blocks_a_task; block < (task + 1) * blocks_a_task; block++) {
         /* Blocks end where the rows of a query do: those of a list are its own. */
@@ -206,7 +215,7 @@ std::vector<WeightedSum> weighted_sums(const gd_kernels &kernels, const RowSet &
           if (block >= query.block_nearest->size() || query.early != nullptr || (*query.block_nearest)[block] > query.farthest) continue;
           const size_t at = block * block_rows;
           by_rows[std::min(block_rows, query.distance->size() - at)].push_back({query.distance->data() + at, query.rows == nullptr ? nullptr : query.rows + at,
-                                                                               (*query.block_nearest)[block], query.farthest, query.scale, digits[j], &found[j]});
+                                                                               (*query.block_nearest)[block], query.farthest, query.scale, digits[j], values.data() + j * dim, &found[j]});
         }
         for (const auto &[some, together] : by_rows) {
           if (rows.pixels) pixel_block(kernels, *rows.pixels, block * block_rows, some, together, *room);

@@ -13,8 +13,8 @@ namespace golddiff {
 
 /* Weighted sum over one block of rows, relative to the block's own nearest row. */
 struct BlockSum {
-  /* [D] of u or v; null = no row has weight */
-  std::unique_ptr<double[]> values;
+  /* [D] of u or v, in memory of the caller; null = no row has weight */
+  const double *values = nullptr;
   /* weight of all its rows */
   double weight = 0;
   /* rows not beyond `farthest` */
@@ -47,9 +47,9 @@ struct WeightedSum {
 /* Digits that do for weights of n rows whose logits spread by this variance. Decides without having seen a weight, for sums that are made early. */
 size_t digits_for_spread(double spread, size_t n);
 
-/* Sum of one block of consecutive pixel rows, from `first` on, for one query: as weighted_sums makes it. */
+/* Sum of one block of consecutive pixel rows, from `first` on, for one query: as weighted_sums makes it. The next_rows behind them are read after this; room: [D] for its values. */
 BlockSum block_sum(const gd_kernels &kernels, const PixelRows &pixels, size_t first, const double *distance, size_t rows, double nearest, double scale,
-                   size_t digits);
+                   size_t digits, size_t next_rows, double *room);
 
 /*
  * Weighted sums of rows for some queries. n D multiply-adds a query over the rows that have weight, times two or three for pixels, whose weights are integers of

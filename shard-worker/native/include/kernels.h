@@ -44,8 +44,9 @@ typedef struct gd_kernels {
   /*
    * out[c * GD_SUM_STRIDE(D) + p] = sum_r w[c * wstride + r] * rows[r][p]. Exact; 64-byte aligned; what lies beyond D is not told. w is readable and 0 up to the
    * next multiple of 4 of n. n * D * C multiply-adds; reads n * D bytes once for few columns, out of the caches for more.
+   * soon: n / 4 rows that are read after this and may be fetched meanwhile, where the rows of this are in the cache already; or nullptr.
    */
-  void (*sum_u8s8)(const uint8_t *const *rows, size_t n, size_t dim, const int8_t *w, size_t wstride, size_t columns, int32_t *out);
+  void (*sum_u8s8)(const uint8_t *const *rows, size_t n, size_t dim, const int8_t *w, size_t wstride, size_t columns, const uint8_t *const *soon, int32_t *out);
   /*
    * out[k][r] = max(0, square sum_sq[r] + cross v + (linear sum[r] + constant)) by the terms of query k, with the integer
    * v = sum over planes and limbs l of 256^(plane + l) products[plane * plane_stride + r * total + l * queries + k]. The small terms come first: the large ones
@@ -77,6 +78,8 @@ typedef struct gd_kernels {
   size_t (*within)(const double *x, size_t n, double low, double high, uint32_t *places, size_t *below);
   /* Places with key <= highest and weight key + (norm - scale residual)^2 <= limit, ascending; returns how many. `places` has room for n + 1. */
   size_t (*possibly_near)(const double *key, const double *residual, size_t n, double highest, double weight, double norm, double scale, double limit, uint32_t *places);
+  /* counts[k] + counts[bins + 1 + k] += values with floor((x - low) * scale) = k, or >= bins for k = bins; no value is under low. Two tables, so that neighbours do not wait. */
+  void (*count_bins)(const double *x, size_t n, double low, double scale, size_t bins, uint32_t *counts);
   /* mass += sum exp((nearest - distance) * scale), mass_sq += sum exp(2 (nearest - distance) * scale); nearest <= every distance, scale > 0. */
   void (*softmax_mass)(const double *distance, size_t n, double nearest, double scale, double *mass, double *mass_sq);
   /* For weights by groups of values. */

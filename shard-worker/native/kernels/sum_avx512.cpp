@@ -24,7 +24,7 @@ constexpr size_t CACHE_BYTES = 256 * 1024;
 /* out += over quads of rows, 64 values from p on, C columns. */
 template <int C>
 inline void add_quads(const uint8_t *const *rows, size_t n, size_t p, __mmask64 mask, const int8_t *w, size_t wstride, int32_t *out, size_t ostride,
-                      size_t ahead) {
+                      size_t ahead, const uint8_t *const *soon) {
   __m512i acc[C][4];
 #pragma GCC unroll 8
   for (int c = 0; c < C; c++)
@@ -36,6 +36,7 @@ inline void add_quads(const uint8_t *const *rows, size_t n, size_t p, __mmask64 
       v[i] = _mm512_maskz_loadu_epi8(mask, rows[r + i] + p);
       if (ahead != 0) _mm_prefetch(reinterpret_cast<const char *>(rows[r + i + ahead] + p), _MM_HINT_T1);
     }
+    if (soon != nullptr) _mm_prefetch(reinterpret_cast<const char *>(soon[r / 4] + p), _MM_HINT_T1);
     const __m512i ab_low = _mm512_unpacklo_epi8(v[0], v[1]), ab_high = _mm512_unpackhi_epi8(v[0], v[1]);
     const __m512i cd_low = _mm512_unpacklo_epi8(v[2], v[3]), cd_high = _mm512_unpackhi_epi8(v[2], v[3]);
     const __m512i x[4] = {_mm512_unpacklo_epi16(ab_low, cd_low), _mm512_unpackhi_epi16(ab_low, cd_low), _mm512_unpacklo_epi16(ab_high, cd_high),
@@ -55,17 +56,18 @@ inline void add_quads(const uint8_t *const *rows, size_t n, size_t p, __mmask64 
     for (int j = 0; j < 4; j++) _mm512_store_si512(out + c * ostride + j * 16, acc[c][j]);
 }
 
-void add_tile(const uint8_t *const *rows, size_t n, size_t dim, const int8_t *w, size_t wstride, size_t columns, int32_t *out, size_t ostride, size_t ahead) {
+void add_tile(const uint8_t *const *rows, size_t n, size_t dim, const int8_t *w, size_t wstride, size_t columns, int32_t *out, size_t ostride, size_t ahead,
+              const uint8_t *const *soon) {
   for (size_t p = 0; p < dim; p += 64) {
     const __mmask64 mask = dim - p >= 64 ? ~__mmask64{0} : (__mmask64{1} << (dim - p)) - 1;
     int32_t *o = out + p;
     switch (columns) {
-      case 1: add_quads<1>(rows, n, p, mask, w, wstride, o, ostride, ahead); break;
-      case 2: add_quads<2>(rows, n, p, mask, w, wstride, o, ostride, ahead); break;
-      case 3: add_quads<3>(rows, n, p, mask, w, wstride, o, ostride, ahead); break;
-      case 4: add_quads<4>(rows, n, p, mask, w, wstride, o, ostride, ahead); break;
-      case 5: add_quads<5>(rows, n, p, mask, w, wstride, o, ostride, ahead); break;
-      default: add_quads<6>(rows, n, p, mask, w, wstride, o, ostride, ahead);
+      case 1: add_quads<1>(rows, n, p, mask, w, wstride, o, ostride, ahead, soon); break;
+      case 2: add_quads<2>(rows, n, p, mask, w, wstride, o, ostride, ahead, soon); break;
+      case 3: add_quads<3>(rows, n, p, mask, w, wstride, o, ostride, ahead, soon); break;
+      case 4: add_quads<4>(rows, n, p, mask, w, wstride, o, ostride, ahead, soon); break;
+      case 5: add_quads<5>(rows, n, p, mask, w, wstride, o, ostride, ahead, soon); break;
+      default: add_quads<6>(rows, n, p, mask, w, wstride, o, ostride, ahead, soon);
     }
   }
 }
@@ -84,7 +86,8 @@ inline void in_order(int32_t *sums) {
 
 }  // namespace
 
-void sum_u8s8_avx512(const uint8_t *const *rows, size_t n, size_t dim, const int8_t *w, size_t wstride, size_t columns, int32_t *out) {
+void sum_u8s8_avx512(const uint8_t *const *rows, size_t n, size_t dim, const int8_t *w, size_t wstride, size_t columns, const uint8_t *const *soon,
+                     int32_t *out) {
   const size_t ostride = GD_SUM_STRIDE(dim);
   std::memset(out, 0, ostride * columns * sizeof(int32_t));
   const size_t tile = std::max<size_t>(STREAM_ROWS, CACHE_BYTES / std::max<size_t>(1, dim) / STREAM_ROWS * STREAM_ROWS);
@@ -92,17 +95,18 @@ void sum_u8s8_avx512(const uint8_t *const *rows, size_t n, size_t dim, const int
   for (size_t from = 0; from < whole; from += tile) {
     const size_t to = std::min(whole, from + tile);
     /* The first columns bring the tile in, a few rows ahead; the others find it there. */
-    for (size_t r = from; r < to; r += STREAM_ROWS)
-      add_tile(rows + r, std::min(STREAM_ROWS, to - r), dim, w + r, wstride, std::min(COLUMNS_AT_ONCE, columns), out, ostride,
-               r + 2 * STREAM_ROWS <= whole ? STREAM_ROWS : 0);
+    const size_t some = soon == nullptr ? STREAM_ROWS : tile;
+    for (size_t r = from; r < to; r += some)
+      add_tile(rows + r, std::min(some, to - r), dim, w + r, wstride, std::min(COLUMNS_AT_ONCE, columns), out, ostride,
+               soon == nullptr && r + 2 * STREAM_ROWS <= whole ? STREAM_ROWS : 0, soon == nullptr ? nullptr : soon + r / 4);
     for (size_t c = COLUMNS_AT_ONCE; c < columns; c += COLUMNS_AT_ONCE)
-      add_tile(rows + from, to - from, dim, w + c * wstride + from, wstride, std::min(COLUMNS_AT_ONCE, columns - c), out + c * ostride, ostride, 0);
+      add_tile(rows + from, to - from, dim, w + c * wstride + from, wstride, std::min(COLUMNS_AT_ONCE, columns - c), out + c * ostride, ostride, 0, nullptr);
   }
   if (whole < n) {
     const uint8_t *last[4];
     for (size_t i = 0; i < 4; i++) last[i] = rows[std::min(n - 1, whole + i)];
     for (size_t c = 0; c < columns; c += COLUMNS_AT_ONCE)
-      add_tile(last, 4, dim, w + c * wstride + whole, wstride, std::min(COLUMNS_AT_ONCE, columns - c), out + c * ostride, ostride, 0);
+      add_tile(last, 4, dim, w + c * wstride + whole, wstride, std::min(COLUMNS_AT_ONCE, columns - c), out + c * ostride, ostride, 0, nullptr);
   }
   for (size_t c = 0; c < columns; c++)
     for (size_t p = 0; p < dim; p += 64) in_order(out + c * ostride + p);

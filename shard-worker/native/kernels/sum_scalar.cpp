@@ -5,7 +5,7 @@
 
 namespace golddiff {
 
-void sum_u8s8_scalar(const uint8_t *const *rows, size_t n, size_t dim, const int8_t *w, size_t wstride, size_t columns, int32_t *out) {
+void sum_u8s8_scalar(const uint8_t *const *rows, size_t n, size_t dim, const int8_t *w, size_t wstride, size_t columns, const uint8_t *const *, int32_t *out) {
   const size_t ostride = GD_SUM_STRIDE(dim);
   std::memset(out, 0, ostride * columns * sizeof(int32_t));
   for (size_t r = 0; r < n; r++)

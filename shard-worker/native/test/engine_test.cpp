@@ -169,7 +169,7 @@ void linear_algebra(const gd_kernels *kernels, ThreadPool &pool) {
         for (size_t k = 0; k < n; k++) a[i * n + j] += r[i * n + k] * r[j * n + k] / static_cast<double>(n);
       }
     auto factored = a, x = rhs;
-    golddiff::spd_solve(factored, x, n, 3, *kernels, pool);
+    golddiff::spd_solve(factored.data(), x.data(), n, 3, *kernels, pool);
     for (size_t i = 0; i < n; i++)
       for (size_t c = 0; c < 3; c++) {
         double sum = -rhs[i * 3 + c];
@@ -177,6 +177,10 @@ void linear_algebra(const gd_kernels *kernels, ThreadPool &pool) {
         CHECK(std::fabs(sum) < 1e-13 * static_cast<double>(n), "%s residual %g of n=%zu", kernels->isa, sum, n);
       }
   }
+  const std::atomic<int32_t> stop{1};
+  std::vector<double> untouched{2, 0, 0, 2}, ones{1, 1};
+  golddiff::spd_solve(untouched.data(), ones.data(), 2, 1, *kernels, pool, &stop);
+  CHECK(ones == std::vector<double>({1, 1}), "%s a stopped solve went on", kernels->isa);
   for (const bool pixels : {true, false}) {
     const Data first({70, 1, 9, 9}, pixels, 1), none({0, 1, 9, 9}, pixels, 2), second({33, 1, 9, 9}, pixels, 3);
     const auto a = first.partition(kernels, pool), b = none.partition(kernels, pool), c = second.partition(kernels, pool);

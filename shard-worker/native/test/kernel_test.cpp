@@ -135,7 +135,7 @@ void integer_sums(const gd_kernels *k) {
       for (size_t r = 0; r < n; r++) rows[r] = v.data() + random.below(n) * dim;
       for (size_t c = 0; c < columns; c++)
         for (size_t r = 0; r < n; r++) w[c * wstride + r] = extreme ? (c % 2 ? -128 : 127) : static_cast<int8_t>(random.bits());
-      k->sum_u8s8(rows.data(), n, dim, w.data(), wstride, columns, out.data());
+      k->sum_u8s8(rows.data(), n, dim, w.data(), wstride, columns, columns % 2 == 0 ? nullptr : rows.data(), out.data());
       for (size_t c = 0; c < columns; c++)
         for (size_t p = 0; p < dim; p++) {
           int64_t want = 0;
@@ -149,7 +149,7 @@ void integer_sums(const gd_kernels *k) {
   Buffer<int8_t> w(GD_SUM_U8_ROWS_MAX);
   std::memset(w.data(), -128, w.size());
   Buffer<int32_t> out(GD_SUM_STRIDE(3));
-  k->sum_u8s8(rows.data(), rows.size(), 3, w.data(), w.size(), 1, out.data());
+  k->sum_u8s8(rows.data(), rows.size(), 3, w.data(), w.size(), 1, nullptr, out.data());
   for (size_t p = 0; p < 3; p++) CHECK(out[p] == -static_cast<int64_t>(GD_SUM_U8_ROWS_MAX) * 255 * 128, "%s longest sum is %d", k->isa, out[p]);
 }
 

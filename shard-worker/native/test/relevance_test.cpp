@@ -85,8 +85,9 @@ void proofs_hold(const gd_kernels *kernels, ThreadPool &pool, const Partition::S
     }
     const double divisor = queries.divisor(b);
     double nearest = INFINITY, mass_seen = 0, mass_all = 0;
+    /* Rows of keys just beyond may have been seen: what matters is measured from the nearest of all. */
     for (const auto &row : rows)
-      if (row.eligible && row.key < proof.unseen_key - slack) nearest = std::min(nearest, row.distance);
+      if (row.eligible && row.key < std::max(proof.unseen_key, proof.relevant_key) + slack) nearest = std::min(nearest, row.distance);
     const double beyond = divisor * std::log(static_cast<double>(n) / tolerance);
     size_t relevant = 0;
     for (const auto &row : rows) {

@@ -35,9 +35,8 @@ export function nativeStatistics(request: StatisticsRequest, all: readonly Parti
   return withEngine(all, threads, async (addon, engine, partitions) => {
     const covariance = await repeated(() => addon.covariance(engine, partitions), request, 0);
     const sigma = covariance.values[0]!.covariance;
-    const system = shifted(sigma, request.alpha ** 2, request.sigma ** 2);
-    const solve = await repeated(() => addon.spdSolve(engine, system), request, 0);
-    const dim = system.n;
+    const solve = await repeated(() => Promise.resolve(inverseOf(addon, engine, sigma, request.alpha ** 2, request.sigma ** 2)), request, 0);
+    const dim = Math.sqrt(sigma.length);
     return { covarianceMs: covariance.times, solveMs: solve.times, trace: traceOf(sigma, dim), inverseTrace: traceOf(solve.values[0]!, dim) };
   });
 }
@@ -49,14 +48,13 @@ export function nativeCovariance(all: readonly PartitionRows[], threads: number)
 
 /** The locality mask by the engine's solver; the formula is the coordinator's. */
 export function nativeMask(covariance: Float64Array, ratio: number, threshold: number, threads: number): Promise<SupportSet> {
-  return withEngine([], threads, async (addon, engine) => {
-    const inverse = await addon.spdSolve(engine, shifted(covariance, 1, ratio));
-    return maskOfInverse(covariance, inverse, ratio, threshold);
-  });
+  return withEngine([], threads, (addon, engine) =>
+    Promise.resolve(maskOfInverse(covariance, inverseOf(addon, engine, covariance, 1, ratio), ratio, threshold)),
+  );
 }
 
-/** (factor covariance + shift I) X = I */
-function shifted(covariance: Float64Array, factor: number, shift: number): Parameters<NativeAddon['spdSolve']>[1] {
+/** (factor covariance + shift I)^-1 */
+function inverseOf(addon: NativeAddon, engine: NativeEngine, covariance: Float64Array, factor: number, shift: number): Float64Array {
   const n = Math.sqrt(covariance.length);
   const rhs = new Float64Array(n * n);
   const matrix = covariance.map((value) => factor * value);
@@ -64,7 +62,8 @@ function shifted(covariance: Float64Array, factor: number, shift: number): Param
     rhs[i * n + i] = 1;
     matrix[i * n + i] = matrix[i * n + i]! + shift;
   }
-  return { n, matrix, rhs, columns: n };
+  addon.spdSolve(engine, { n, matrix, rhs, columns: n });
+  return rhs;
 }
 
 export function traceOf(matrix: Float64Array, dim: number): number {

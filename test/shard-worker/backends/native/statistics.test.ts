@@ -81,13 +81,16 @@ for (const isa of isas) {
           matrix[i * n + j] = sum;
         }
       const rhs = Float64Array.from({ length: n * columns }, () => random() - 0.5);
-      const given = { matrix: matrix.slice(), rhs: rhs.slice() };
       const found: Float64Array[] = [];
       for (const threads of [1, 2, 3])
-        await withEngine(isa, threads, async (engine) => void found.push(await nativeAddon().spdSolve(engine, { n, matrix, rhs, columns })));
+        await withEngine(isa, threads, (engine) => {
+          const solution = rhs.slice();
+          nativeAddon().spdSolve(engine, { n, matrix: matrix.slice(), rhs: solution, columns });
+          found.push(solution);
+          return Promise.resolve();
+        });
       assert.deepEqual(found[1], found[0]);
       assert.deepEqual(found[2], found[0]);
-      assert.deepEqual({ matrix, rhs }, given, 'the arguments are left as they are');
       let residual = 0;
       for (let i = 0; i < n; i++)
         for (let c = 0; c < columns; c++) {
@@ -101,9 +104,10 @@ for (const isa of isas) {
   });
 
   test(`${isa}: a matrix that is not positive definite is refused`, async () => {
-    await withEngine(isa, 2, async (engine) => {
+    await withEngine(isa, 2, (engine) => {
       for (const matrix of [Float64Array.of(1, 2, 2, 1), Float64Array.of(0, 0, 0, 1), Float64Array.of(NaN, 0, 0, 1)])
-        await assert.rejects(nativeAddon().spdSolve(engine, { n: 2, matrix, rhs: Float64Array.of(1, 1), columns: 1 }), { code: 'ARGUMENT_INVALID' });
+        assert.throws(() => nativeAddon().spdSolve(engine, { n: 2, matrix, rhs: Float64Array.of(1, 1), columns: 1 }), { code: 'ARGUMENT_INVALID' });
+      return Promise.resolve();
     });
   });
 }
