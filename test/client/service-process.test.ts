@@ -28,7 +28,13 @@ test('a service that is ready tells its addresses and stops in order', async () 
 });
 
 test('a launcher becomes the service, which tells its addresses and stops as any other', async () => {
-  const launched = await ServiceProcess.start({ name: 'small service', program, args: ['ready'], launcher: ['nice', '-n', '1'], readyTimeoutMs: 20_000 });
+  const launched = await ServiceProcess.start({
+    name: 'small service',
+    program,
+    args: ['ready'],
+    launcher: ['nice', '-n', '1'],
+    readyTimeoutMs: 20_000,
+  });
   assert.equal(launched.address, '127.0.0.1:7');
   assert.equal(await launched.stop(10_000), true);
   assert.match(await launched.exited, /ended with status 0/);

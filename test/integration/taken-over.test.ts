@@ -91,7 +91,12 @@ async function withRunner(
   const { placementEpoch: epoch, partitions } = await client.cluster.status();
   client.close();
   const manifest = await readManifest(dataDir);
-  const document = { dataSet: manifest.name, contentHash: manifest.contentHash, epoch, partitions: partitions.map(({ id, replicas }) => ({ partition: id, replicas })) };
+  const document = {
+    dataSet: manifest.name,
+    contentHash: manifest.contentHash,
+    epoch,
+    partitions: partitions.map(({ id, replicas }) => ({ partition: id, replicas })),
+  };
   const view: ClusterView = {
     placement: () => document,
     addressOf: (id) => cluster.workers[Number(id.split('-')[1])]?.address,
