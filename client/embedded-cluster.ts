@@ -7,6 +7,7 @@ import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
+import { dataLocation, OBJECT_STORE_PREFIX } from '../shared/dataset/sources/data-location.js';
 import { argumentError } from '../shared/errors.js';
 import { EMBEDDED_COORDINATORS_MAX, EMBEDDED_READY_TIMEOUT_MS, EMBEDDED_SHARDS_MAX, EMBEDDED_STOP_TIMEOUT_MS } from '../shared/limits.js';
 import type { LogLevel } from '../shared/log.js';
@@ -15,8 +16,11 @@ import { ServiceProcess } from './service-process.js';
 import { threadsOfEach } from './threads-of-each.js';
 
 export interface EmbeddedClusterOptions {
-  /** folder of a data set: the one that holds manifest.json */
+  /** folder of a data set: the one that holds manifest.json; or http(s)://HOST/PATH/, or object-store:NAME with nats */
   readonly dataDir: string;
+  /** see --data-cache and --data-cache-bytes, for data that is not in a folder; default: the processes' own */
+  readonly dataCache?: string;
+  readonly dataCacheBytes?: number;
   /** shard workers, 1 .. 64; default 4 */
   readonly shards?: number;
   /** workers that hold each partition, 1 .. shards; default 1 */
@@ -96,11 +100,15 @@ export async function startEmbeddedCluster(options: EmbeddedClusterOptions): Pro
       options.nats === undefined ? '1, or NATS for more' : `a whole number from 1 to ${EMBEDDED_COORDINATORS_MAX}`,
       coordinators,
     );
-  if (!existsSync(path.join(options.dataDir, 'manifest.json')))
+  const location = dataLocation(options.dataDir, 'data');
+  if (location.kind === 'object-store' && options.nats?.servers === undefined)
+    throw argumentError('data', `NATS servers beside ${OBJECT_STORE_PREFIX}NAME`, 'none');
+  if (location.kind === 'folder' && !existsSync(path.join(location.dir, 'manifest.json')))
     throw argumentError('data', 'a folder with manifest.json, made by golddiff dataset import,', options.dataDir);
 
   const threads = options.computeThreads ?? threadsOfEach(shards);
   const common = ['--data', options.dataDir, '--metrics-listen', options.metrics ? '127.0.0.1:0' : 'off', '--log-level', options.logLevel ?? 'warn'];
+  if (options.dataCache !== undefined) common.push('--data-cache', options.dataCache);
   const deaths: string[] = [];
   const processes: ServiceProcess[] = [];
   let nats: LocalNats | undefined;
@@ -149,6 +157,7 @@ export async function startEmbeddedCluster(options: EmbeddedClusterOptions): Pro
     if (natsServers !== undefined) common.push('--nats', natsServers.join(','));
     if (options.nats?.clusterName !== undefined) common.push('--cluster-name', options.nats.clusterName);
     const workerArgs = ['--listen', '127.0.0.1:0', '--backend', options.backend ?? 'auto', '--compute-threads', String(threads)];
+    if (options.dataCacheBytes !== undefined) workerArgs.push('--data-cache-bytes', String(options.dataCacheBytes));
     if (options.deviceMemoryBytes !== undefined) workerArgs.push('--device-memory', String(options.deviceMemoryBytes));
     const starts = Array.from({ length: shards }, (_, i) =>
       startOne(`shard worker ${i}`, 'shard-worker', [...workerArgs, '--worker-id', `worker-${i}`], signal),

@@ -5,6 +5,8 @@ import process from 'node:process';
 import { Command, type Option } from 'commander';
 import { commonFlags, flag, hostPortList, integer, text } from '../shared/config.js';
 import { natsFlags, type NatsFlags } from '../shared/control-plane/nats/flags.js';
+import { dataCacheFlags, type DataCacheFlags } from '../shared/dataset/data-flags.js';
+import { dataLocation, LOCATION_FORMS, type DataLocation } from '../shared/dataset/sources/data-location.js';
 import { argumentError } from '../shared/errors.js';
 import {
   COORDINATOR_QUEUE_MAX,
@@ -19,9 +21,9 @@ import {
 } from '../shared/limits.js';
 import type { LogLevel } from '../shared/log.js';
 
-export interface CoordinatorConfig extends NatsFlags {
-  /** folder of the data set */
-  readonly data: string;
+export interface CoordinatorConfig extends NatsFlags, DataCacheFlags {
+  /** where the data set is: the manifest is read, and the covariance kept */
+  readonly data: DataLocation;
   /** host:port of each worker; absent = they come by NATS */
   readonly workers?: readonly string[];
   /** workers to wait for before the first placement; with a list of workers it is their number */
@@ -49,7 +51,8 @@ export function coordinatorFlags(): Option[] {
   const count = (name: string, description: string, low: number, high: number, fallback: number): Option =>
     flag({ name, placeholder: 'INT', description, parser: integer(low, high), fallback: String(fallback) });
   return [
-    flag({ name: 'data', placeholder: 'DIR', description: 'folder of the data set, as imported', parser: text, mandatory: true }),
+    flag({ name: 'data', placeholder: 'WHERE', description: `the data set: ${LOCATION_FORMS}`, parser: dataLocation, mandatory: true }),
+    ...dataCacheFlags(),
     flag({ name: 'workers', placeholder: 'H:P,H:P', description: 'addresses of the shard workers', parser: hostPortList }),
     ...natsFlags(),
     flag({

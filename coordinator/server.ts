@@ -2,7 +2,8 @@
 
 import { createInProcessControlPlane } from '../shared/control-plane/in-process.js';
 import { openControlPlane } from '../shared/control-plane/nats/flags.js';
-import { openDataSet } from '../shared/dataset/data-set.js';
+import type { DataSet } from '../shared/dataset/data-set.js';
+import { openData } from '../shared/dataset/open-data.js';
 import { PUBLIC_MESSAGE_BYTES_MAX, PUBLIC_WINDOW_BYTES } from '../shared/limits.js';
 import type { Logger } from '../shared/log.js';
 import { createMetrics } from '../shared/metrics.js';
@@ -32,11 +33,18 @@ import { WorkerProber } from './worker-prober.js';
 
 /**
  * Resolves when the first placement is in effect: over the whole data set, or over what could be loaded, the rest being in the log.
- * @throws NOT_FOUND, FILE_INVALID for the data set; ADDRESS_IN_USE
+ * @throws NOT_FOUND, FILE_INVALID, DATA_UNAVAILABLE for the data set; ADDRESS_IN_USE
  */
 export async function startCoordinator(config: CoordinatorConfig, log: Logger): Promise<RunningService> {
-  const { manifest, dir } = await openDataSet(config.data);
   const metrics = createMetrics('coordinator');
+  const data = await openData([config.data], {
+    ...config,
+    log,
+    onBytes: (source, bytes) => metrics.fetchedBytes.inc({ source }, bytes),
+    onFailure: (source, reason) => metrics.fetchErrors.inc({ source, reason }),
+  });
+  const [dataSet] = data.dataSets as [DataSet];
+  const { manifest } = dataSet;
   const controlPlane =
     config.nats === undefined ? createInProcessControlPlane() : await openControlPlane({ ...config, nats: config.nats }, log, true);
   const { membership, leadership } = controlPlane;
@@ -60,7 +68,7 @@ export async function startCoordinator(config: CoordinatorConfig, log: Logger): 
   const leader = new LeaderRole({ leadership, candidate: config.coordinatorId, makeController, log, onLead: () => metrics.leadsTaken.inc() });
   const queue = new AdmissionQueue({ runningMax: config.stepsMax, waitingMax: config.queueMax });
   const countBytes = (direction: 'sent' | 'received', bytes: number): void => metrics.dataPlaneBytes.inc({ direction }, bytes);
-  const statistics = new DataSetStatistics({ manifest, dir, cluster, links, log, placementWaitMs: config.placementWaitMs });
+  const statistics = new DataSetStatistics({ dataSet, cluster, links, log, placementWaitMs: config.placementWaitMs });
   const hedging = new Hedging({ budgetPercent: config.hedgePercent, percentile: config.hedgePercentile, delayMsMin: config.hedgeDelayMs }, metrics);
   const runner = new StepRunner({ cluster, links, statistics, log, placementWaitMs: config.placementWaitMs, hedging, countBytes, metrics });
   const scheduler = new StepScheduler(runner, queue, metrics);
@@ -123,6 +131,7 @@ export async function startCoordinator(config: CoordinatorConfig, log: Logger): 
       await statistics.close();
       await endpoint?.close();
       await controlPlane.close();
+      await data.close();
     },
   };
 }

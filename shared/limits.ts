@@ -266,3 +266,43 @@ export const JOB_KEY_CHARS_MAX = 128;
 export const ANY_COORDINATOR_AGAIN_MS = 250;
 /** A scrape of /metrics waits so long for the control plane's figures: well within the 10 s that Prometheus gives it. */
 export const METRICS_CONTROL_PLANE_WAIT_MS = 1_000;
+
+/** Files of data sets that a worker fetches at once: a few fill a link that one connection does not, and the event loop still serves steps. */
+export const DATA_FETCHES_DEFAULT = 4;
+export const DATA_FETCHES_MAX = 64;
+/** Size of the disk cache where no --data-cache-bytes is given: some data sets of the usual size, on a disk of any server. */
+export const DATA_CACHE_BYTES_DEFAULT = 64 * 1024 * 1024 * 1024;
+/** A manifest that is fetched: some 200 bytes for each of PARTITIONS_MAX partitions, read into memory. */
+export const MANIFEST_BYTES_MAX = 64 * 1024 * 1024;
+/** A saved covariance that is fetched: two tensors for the widest rows that have one (4,096 values), read into memory. */
+export const COVARIANCE_BYTES_MAX = 160 * 1024 * 1024;
+/** Tries in a row to fetch a file that bring less than FETCH_PROGRESS_BYTES: with the waits between them some ten seconds, after which the placement asks again. */
+export const FETCH_ATTEMPTS_MAX = 6;
+export const FETCH_PROGRESS_BYTES = 1024 * 1024;
+export const FETCH_BACKOFF_MIN_MS = 250;
+/** Also of what a server asks for by Retry-After. */
+export const FETCH_BACKOFF_MAX_MS = 10_000;
+/** Nothing came for so long: the connection is given up. Slow stores take seconds for their first byte. */
+export const FETCH_STALL_MS = 30_000;
+/** Files that came whole with a wrong checksum: the second one is no accident of the way. */
+export const FETCH_MISMATCHES_MAX = 2;
+/** Bytes between two notes of how far a fetch is: what a killed one loses. */
+export const FETCH_NOTE_BYTES = 1024 * 1024;
+/** Pieces of a fetch are put together to writes of this size. */
+export const FETCH_WRITE_BYTES = 256 * 1024;
+/** Between two looks whether the file that another process fetches is there. */
+export const CACHE_LOOK_MS = 250;
+/** A file that another process fetches and that has not grown for so long is fetched by whoever waits, too: longer than a stall and the wait after it. */
+export const CACHE_WAIT_STALL_MS = 60_000;
+/** The lock of a cache is held for milliseconds; a holder that lives and keeps it so long has been stopped. */
+export const CACHE_LOCK_STALE_MS = 10_000;
+/** A stopped process may still accept connections or not; nobody waits longer to find out. */
+export const CACHE_PROBE_MS = 2_000;
+/** Between two lines of the log while partitions are loaded. */
+export const LOAD_PROGRESS_LOG_MS = 5_000;
+/** Partitions that could not be fetched are placed again after this: a source that was away comes back without a word. */
+export const PLACEMENT_FETCH_AGAIN_MS = 10_000;
+/** Piece of a data set in the object store: half of what a message of NATS may have. */
+export const OBJECT_CHUNK_BYTES = 512 * 1024;
+/** Pieces in the object store that belong to no object and are older than this were left by a push that died. */
+export const OBJECT_ABANDONED_MS = 3_600_000;

@@ -49,6 +49,18 @@ export const COMMON_METRICS = {
     labels: ['direction'],
     help: 'Messages of steps between coordinators and workers, by direction (sent, received).',
   },
+  fetchedBytes: {
+    name: 'golddiff_dataset_fetched_bytes_total',
+    type: 'counter',
+    labels: ['source'],
+    help: 'Bytes of data sets that arrived from elsewhere, by source (http, object_store).',
+  },
+  fetchErrors: {
+    name: 'golddiff_dataset_fetch_errors_total',
+    type: 'counter',
+    labels: ['source', 'reason'],
+    help: 'Tries to fetch a file that failed, by source and reason (connection, stalled, status, missing, checksum, disk).',
+  },
 } as const satisfies Record<string, Definition>;
 
 export const COORDINATOR_METRICS = {
@@ -242,6 +254,30 @@ export const WORKER_METRICS = {
     type: 'gauge',
     labels: [],
     help: 'Newest placement epoch at which this worker holds partitions; 0 = none.',
+  },
+  partitionsLoading: {
+    name: 'golddiff_worker_partitions_loading',
+    type: 'gauge',
+    labels: [],
+    help: 'Partitions that are being fetched or loaded, or wait for it.',
+  },
+  cacheRequests: {
+    name: 'golddiff_worker_data_cache_requests_total',
+    type: 'counter',
+    labels: ['outcome'],
+    help: 'Files asked of the data cache, by outcome: hit, miss (fetched), damaged (found by its checksum, thrown away and asked for again).',
+  },
+  cacheBytes: {
+    name: 'golddiff_worker_data_cache_bytes',
+    type: 'gauge',
+    labels: [],
+    help: 'Bytes in the data cache of the machine, files being fetched counted whole, when this worker started or last fetched one.',
+  },
+  cacheEvictions: {
+    name: 'golddiff_worker_data_cache_evictions_total',
+    type: 'counter',
+    labels: [],
+    help: 'Files that this worker took out of the data cache to make room.',
   },
   openSteps: { name: 'golddiff_worker_open_steps', type: 'gauge', labels: [], help: 'Steps that are open on the worker now.' },
   proxySearches: {

@@ -2,8 +2,9 @@
 
 import { Command } from 'commander';
 
-import { hostPort, integer, logLevel, text } from '../../shared/config.js';
+import { bytes, hostPort, integer, logLevel, text } from '../../shared/config.js';
 import { clusterName, natsServers } from '../../shared/control-plane/nats/flags.js';
+import { LOCATION_FORMS } from '../../shared/dataset/sources/data-location.js';
 import { argumentError, GolddiffError } from '../../shared/errors.js';
 import { EMBEDDED_COORDINATORS_MAX, EMBEDDED_SHARDS_MAX } from '../../shared/limits.js';
 import type { LogLevel } from '../../shared/log.js';
@@ -14,6 +15,8 @@ import { clientFlag, defined } from './flags.js';
 
 interface ClusterFlags {
   readonly data?: string;
+  readonly dataCache?: string;
+  readonly dataCacheBytes?: number;
   readonly nats?: readonly string[] | true;
   readonly natsStore?: string;
   readonly clusterName?: string;
@@ -32,7 +35,9 @@ export function clusterCommand(): Command {
   return new Command('cluster')
     .enablePositionalOptions()
     .description('run a whole cluster on this machine in the foreground and print its endpoints; Ctrl-C ends it')
-    .addOption(clientFlag('--data <DIR>', 'data set to serve', text))
+    .addOption(clientFlag('--data <WHERE>', `data set to serve: ${LOCATION_FORMS}`, text))
+    .addOption(clientFlag('--data-cache <DIR>', 'for data that is not in a folder: where this machine keeps it', text))
+    .addOption(clientFlag('--data-cache-bytes <BYTES>', 'what the cache may hold, such as 200Gi', bytes))
     .addOption(clientFlag('--shards <S>', 'shard workers', integer(1, EMBEDDED_SHARDS_MAX), String(EMBEDDED_SHARDS_DEFAULT)))
     .addOption(clientFlag('--replicas <R>', 'workers that hold each partition', integer(1, EMBEDDED_SHARDS_MAX), '1'))
     .addOption(clientFlag('--nats [URL,URL]', 'membership, placement and jobs over NATS; without a URL a nats-server is started', natsServers))
@@ -64,6 +69,7 @@ async function run(flags: ClusterFlags): Promise<void> {
   try {
     const cluster = await startEmbeddedCluster({
       dataDir: flags.data,
+      ...defined({ dataCache: flags.dataCache, dataCacheBytes: flags.dataCacheBytes }),
       shards: flags.shards,
       replicas: flags.replicas,
       listen: flags.listen,

@@ -49,7 +49,7 @@ export async function runCoordinator(t: TestContext, data: TestDataSet, options:
   });
   for (let i = 0; i < (options.workers ?? 2); i++) workers.push(await startBruteForceWorker({ workerId: `w${i}`, data, ...options.worker }));
   const config: CoordinatorConfig = {
-    data: dir,
+    data: { kind: 'folder', dir },
     workers: workers.map((w) => w.address),
     replicas: 1,
     coordinatorId: 'c',

@@ -146,7 +146,7 @@ test('metrics and health are served, and a port in use is one sentence', async (
 
 test('a folder without a data set is refused', async () => {
   const config = {
-    data: '/nowhere',
+    data: { kind: 'folder', dir: '/nowhere' },
     workers: [],
     replicas: 1,
     listen: '127.0.0.1:0',

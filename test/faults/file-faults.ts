@@ -13,7 +13,7 @@ import { GolddiffError } from '../../shared/errors.js';
 import { temporaryFolder } from '../support/data-sets.js';
 import { Fleet } from '../support/fleet.js';
 import { natsMissing, startNats } from '../support/nats-server.js';
-import { makeSmallDisk, smallDiskMissing } from '../support/small-disk.js';
+import { FILLER, mountSmallDisk, smallDiskMissing, type SmallDisk } from '../support/small-disk.js';
 import { until } from '../support/until.js';
 import { jobEndsAsUndisturbed, jobNote, jobOf } from './control-faults.js';
 import type { Fault, FaultFigures } from './fault.js';
@@ -25,6 +25,13 @@ const program = fileURLToPath(new URL('../../client/main.js', import.meta.url));
 const REPLICAS = 2;
 const MIB = 2 ** 20;
 const JOB_WITHIN_MS = 240_000;
+const NO_DISK = smallDiskMissing();
+
+function smallDisk(bytes: number): SmallDisk {
+  const disk = mountSmallDisk(bytes);
+  if (typeof disk === 'string') throw new Error(disk);
+  return disk;
+}
 
 const partitionFiles = (dir: string): string[] => readdirSync(dir).filter((name) => /^partition-.*\.safetensors$/.test(name));
 
@@ -136,7 +143,7 @@ async function damagedOnly(): Promise<FaultFigures> {
 
 async function fullAtImport(): Promise<FaultFigures> {
   const { dataDir } = await questions();
-  const disk = makeSmallDisk(16 * MIB);
+  const disk = smallDisk(16 * MIB);
   try {
     disk.fill(MIB);
     const out = path.join(disk.dir, 'mnist');
@@ -148,7 +155,7 @@ async function fullAtImport(): Promise<FaultFigures> {
     );
     assert.equal(failed.code, 1);
     assert.match(failed.stderr, /no space left/i);
-    assert.deepEqual(readdirSync(disk.dir), ['.filler'], 'nothing of it is left');
+    assert.deepEqual(readdirSync(disk.dir), [FILLER], 'nothing of it is left');
     disk.free();
     const start = performance.now();
     await importIt();
@@ -160,7 +167,7 @@ async function fullAtImport(): Promise<FaultFigures> {
     ];
     return { answers: 0, errors: {}, recoveredMs, recovery: 'the import with room, the same content hash', notes };
   } finally {
-    disk.dispose();
+    disk.unmount();
   }
 }
 
@@ -180,7 +187,7 @@ async function fullAtCovariance(): Promise<FaultFigures> {
   const usual = path.join(temporaryFolder(), 'usual');
   cpSync(dataDir, usual, { recursive: true });
   const expected = await answerOf(usual);
-  const disk = makeSmallDisk(32 * MIB);
+  const disk = smallDisk(32 * MIB);
   try {
     const dir = path.join(disk.dir, 'mnist');
     cpSync(dataDir, dir, { recursive: true });
@@ -196,14 +203,14 @@ async function fullAtCovariance(): Promise<FaultFigures> {
     const notes = ['answered from memory while it could not be kept, and kept at the next start'];
     return { answers: 2, errors: {}, recoveredMs, recovery: 'another start with room, and the first answer', notes };
   } finally {
-    disk.dispose();
+    disk.unmount();
   }
 }
 
 async function fullAtJob(): Promise<FaultFigures> {
   const { dataDir, scores } = await questions();
   await undisturbedImages();
-  const disk = makeSmallDisk(64 * MIB);
+  const disk = smallDisk(64 * MIB);
   const nats = await startNats(1, { within: disk.dir });
   let fleet: Fleet | undefined;
   try {
@@ -232,7 +239,7 @@ async function fullAtJob(): Promise<FaultFigures> {
   } finally {
     await fleet?.stop();
     await nats.dispose();
-    disk.dispose();
+    disk.unmount();
   }
 }
 
@@ -251,19 +258,19 @@ export const FILE_FAULTS: readonly Fault[] = [
   {
     name: 'the disk is full at an import',
     holds: 'status 1 and one sentence, nothing left behind; the same data set once there is room',
-    skip: smallDiskMissing,
+    skip: NO_DISK,
     run: fullAtImport,
   },
   {
     name: 'the disk is full when the covariance is to be kept',
     holds: 'the same bytes; no half of a file; kept once there is room',
-    skip: smallDiskMissing,
+    skip: NO_DISK,
     run: fullAtCovariance,
   },
   {
     name: 'the disk of NATS is full while a job runs',
     holds: 'no request fails; no job is lost',
-    skip: smallDiskMissing ?? natsMissing,
+    skip: NO_DISK ?? natsMissing,
     run: fullAtJob,
   },
 ];

@@ -14,6 +14,7 @@ import type { StepAnswer } from '../../coordinator/step-answer.js';
 import { StepRunner } from '../../coordinator/step-runner.js';
 import type { LinkedStep, WorkerLink } from '../../coordinator/worker-link.js';
 import { WorkerLinks } from '../../coordinator/worker-links.js';
+import { openDataSet } from '../../shared/dataset/data-set.js';
 import { COVARIANCE_FILE, readManifest } from '../../shared/dataset/manifest-validation.js';
 import { GolddiffError } from '../../shared/errors.js';
 import { createLogger } from '../../shared/log.js';
@@ -106,7 +107,7 @@ async function withRunner(
   };
   const links = new LosingLinks();
   const metrics = createMetrics('coordinator');
-  const statistics = new DataSetStatistics({ manifest, dir: dataDir, cluster: view, links, log, placementWaitMs: 0 });
+  const statistics = new DataSetStatistics({ dataSet: await openDataSet(dataDir), cluster: view, links, log, placementWaitMs: 0 });
   try {
     const takeovers = async (): Promise<number> => (await metrics.retries.get()).values.find(({ labels }) => labels.scope === 'share')?.value ?? 0;
     await body(new StepRunner({ cluster: view, links, statistics, log, placementWaitMs: 0, metrics }), links, takeovers);

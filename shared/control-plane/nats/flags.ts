@@ -5,6 +5,7 @@ import { flag, oneOf, type Parser } from '../../config.js';
 import { argumentError } from '../../errors.js';
 import type { Logger } from '../../log.js';
 import { createNatsControlPlane, NATS_NAMESPACE_DEFAULT, type NatsControlPlane } from './control-plane.js';
+import { openPatiently, withoutUser } from './session.js';
 
 export interface NatsFlags {
   /** absent = no NATS */
@@ -17,7 +18,8 @@ export interface NatsFlags {
 export const natsServers: Parser<string[]> = (text, name) => {
   const parts = text.split(',').map((part) => part.trim());
   const form = /^((nats|tls):\/\/)?([^\s@/]+@)?(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+)(:\d{1,5})?$/;
-  if (parts.some((part) => !form.test(part))) throw argumentError(name, 'nats://HOST:PORT, or several with commas,', text);
+  if (parts.some((part) => !form.test(part)))
+    throw argumentError(name, 'nats://HOST:PORT, or several with commas,', parts.map(withoutUser).join(','));
   return parts;
 };
 
@@ -56,5 +58,6 @@ export function natsFlags(): Option[] {
 
 /** @param observes see NatsControlPlaneSettings. @throws CONTROL_PLANE_LOST */
 export function openControlPlane(flags: NatsFlags & { readonly nats: readonly string[] }, log: Logger, observes: boolean): Promise<NatsControlPlane> {
-  return createNatsControlPlane({ servers: flags.nats, namespace: flags.clusterName, replicas: flags.natsReplicas, log, observes });
+  const settings = { servers: flags.nats, namespace: flags.clusterName, replicas: flags.natsReplicas, log, observes };
+  return openPatiently(() => createNatsControlPlane(settings), log);
 }

@@ -9,6 +9,7 @@ import { nanos, type NatsConnection } from '@nats-io/nats-core';
 import { Objm, StorageType, type ObjectStore } from '@nats-io/obj';
 import { connect } from '@nats-io/transport-node';
 import { GolddiffError } from '../../errors.js';
+import type { Logger } from '../../log.js';
 import { NATS_CONNECT_TIMEOUT_MS, NATS_RECONNECT_JITTER_MS, NATS_RECONNECT_MS, NATS_REQUEST_TIMEOUT_MS } from '../../limits.js';
 
 export interface SessionSettings {
@@ -33,7 +34,7 @@ export class NatsSession {
 
   /** @throws CONTROL_PLANE_LOST where no server answers in time, or none that keeps data (JetStream) */
   static async open(settings: SessionSettings): Promise<NatsSession> {
-    const where = settings.servers.join(', ');
+    const where = settings.servers.map(withoutUser).join(', ');
     const boundMs = settings.connectTimeoutMs ?? NATS_CONNECT_TIMEOUT_MS;
     const connection = await firstConnection(settings, boundMs).catch((error: unknown) => {
       throw lost(`Expected a NATS server at ${where} within ${boundMs} ms but none answered`, error);
@@ -89,6 +90,25 @@ export async function unlessOvertaken(purpose: string, write: () => Promise<numb
       throw error;
     }
   });
+}
+
+/** What a process opens at its start: a server that is slow just now, as under many that start at once, is asked again for a while. @throws what `open` throws */
+export async function openPatiently<T>(open: () => Promise<T>, log: Logger, withinMs = NATS_CONNECT_TIMEOUT_MS): Promise<T> {
+  const endMs = performance.now() + withinMs;
+  for (;;) {
+    try {
+      return await open();
+    } catch (thrown) {
+      if (!(thrown instanceof GolddiffError) || thrown.code !== 'CONTROL_PLANE_LOST' || performance.now() >= endMs) throw thrown;
+      log.warn(`${thrown.message}; it is asked again`);
+      await new Promise((resolve) => setTimeout(resolve, NATS_RECONNECT_MS));
+    }
+  }
+}
+
+/** user:password@host:port without its user. */
+export function withoutUser(server: string): string {
+  return server.replace(/^([A-Za-z]+:\/\/)?[^\s/@]*@/, '$1');
 }
 
 function lost(message: string, cause: unknown): GolddiffError {

@@ -28,3 +28,10 @@ it('has no NATS where it is not asked for, one copy and a name by default', () =
   assert.deepEqual(command.parse([], { from: 'user' }).opts(), { clusterName: 'golddiff', natsReplicas: 1 });
   assert.throws(() => command.parse(['--nats-replicas', '2'], { from: 'user' }), { code: 'ARGUMENT_INVALID' });
 });
+
+it('a refusal does not repeat the password', () => {
+  assert.throws(
+    () => natsServers('nats://ann:secret@host:wrong', '--nats'),
+    (thrown: Error) => !thrown.message.includes('secret') && thrown.message.includes('host:wrong'),
+  );
+});
