@@ -146,8 +146,13 @@ export class Scatter implements RaceHost {
     return { step: this.settings.newStep(assignment), link: assignment.link };
   }
 
-  async #ask<T>(runner: Runner, ask: (step: WorkerStep) => Promise<T>): Promise<T> {
-    await (runner.opened ??= this.settings.open(runner.step, runner.link));
+  #ask<T>(runner: Runner, ask: (step: WorkerStep) => Promise<T>): Promise<T> {
+    return runner.open ? ask(runner.step) : this.#openAndAsk(runner, ask);
+  }
+
+  async #openAndAsk<T>(runner: Runner, ask: (step: WorkerStep) => Promise<T>): Promise<T> {
+    await this.settings.open(runner.step, runner.link);
+    runner.open = true;
     return ask(runner.step);
   }
 }

@@ -11,8 +11,8 @@ import type { WorkerStep } from './worker-step.js';
 export interface Runner {
   readonly step: WorkerStep;
   readonly link: WorkerLink;
-  /** set when the step is first needed there */
-  opened?: Promise<void>;
+  /** the step has been opened there */
+  open?: boolean;
 }
 
 /** The error of one worker: whoever planned the attempt may go elsewhere. */
@@ -73,11 +73,21 @@ export class ShareRace<T> {
 
   #start(team: readonly Runner[]): void {
     this.#running.add(team);
-    const answers = team.map((runner) => this.ask(runner).catch((thrown: unknown) => fail(runner, thrown)));
-    Promise.all(answers).then(
+    const [only, another] = team;
+    const answers =
+      another === undefined ? this.#answerOf(only!).then((found) => [found]) : Promise.all(team.map((runner) => this.#answerOf(runner)));
+    answers.then(
       (found) => this.#won(team, found),
       (failure: WorkerFailure) => this.#failed(team, failure),
     );
+  }
+
+  async #answerOf(runner: Runner): Promise<T> {
+    try {
+      return await this.ask(runner);
+    } catch (thrown) {
+      throw new WorkerFailure(runner.step.workerId, asGolddiffError(thrown), runner.link, runner.step.partitions);
+    }
   }
 
   #won(team: readonly Runner[], found: T[]): void {
@@ -106,8 +116,4 @@ export class ShareRace<T> {
 
 function closeAll(team: readonly Runner[], reason?: GolddiffError): void {
   for (const { step } of team) step.close(reason);
-}
-
-function fail({ step, link }: Runner, thrown: unknown): never {
-  throw new WorkerFailure(step.workerId, asGolddiffError(thrown), link, step.partitions);
 }

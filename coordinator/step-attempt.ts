@@ -7,7 +7,7 @@
  */
 
 import { GolddiffError, invariant } from '../shared/errors.js';
-import { DEADLINE_MARGIN_MS, STEP_TIMEOUT_MS, SUPPORTS_TIMEOUT_MS } from '../shared/limits.js';
+import { DATA_PLANE_CHUNK_BYTES, DEADLINE_MARGIN_MS, STEP_TIMEOUT_MS, SUPPORTS_TIMEOUT_MS } from '../shared/limits.js';
 import { mergeBlocked } from '../shared/math/blocked-partial.js';
 import { mergeGrouped } from '../shared/math/grouped-partial.js';
 import { mergeUp, rootLevel, type TreeNode } from '../shared/math/merge-tree.js';
@@ -76,7 +76,8 @@ export async function attemptStep(plan: StepPlan, epoch: number, means: AttemptM
   const onAbort = (): void => scatter.close(abortReason(context.signal));
   context.signal.addEventListener('abort', onAbort, { once: true });
   try {
-    await forEach('OPEN', () => Promise.resolve());
+    // A small x travels with the first question: there is nothing to wait for.
+    if (sets.length > 0 || x.length > DATA_PLANE_CHUNK_BYTES) await forEach('OPEN', () => Promise.resolve());
     clock.end('scatterMs');
     const provable = precision === undefined && plan.blockRows === undefined;
     const proven = provable ? await proveQueries(plan, coverage.missingPartitions.length === 0, forEach) : undefined;

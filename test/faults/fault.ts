@@ -7,7 +7,9 @@ export interface FaultFigures {
   readonly errors: Readonly<Record<string, number>>;
   /** longest wait of the load for an answer */
   readonly longestMs?: number;
-  /** from the fault to the end of the last request that failed or took much longer than those before it */
+  /** answers since the fault that took much longer than those before it */
+  readonly late?: number;
+  /** from the fault to the end of the last request that failed or was late, before a while without any; absent where the fault goes on */
   readonly troubleMs?: number;
   /** from the fault, or from its end, to what `recovery` says */
   readonly recoveredMs: number;

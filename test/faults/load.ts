@@ -16,6 +16,8 @@ const AGAIN_MS = 50;
 /** Slower than so many times the slow ones among those just before, and than this, an answer was delayed by the fault. */
 const SLOW_TIMES = 3;
 const SLOW_MS = 250;
+/** So long without one that failed or was late, and the trouble is over. */
+const QUIET_MS = 2_000;
 const USUAL_ANSWERS = 60;
 const USUAL_SHARE = 0.9;
 
@@ -71,11 +73,17 @@ export class Load {
     const usual = before.map(timeOf).sort((a, b) => a - b)[Math.floor(USUAL_SHARE * before.length)] ?? Infinity;
     const after = this.#ended.filter(({ endMs }) => endMs >= this.#faultMs);
     const trouble = after.filter((each) => each.code !== undefined || timeOf(each) > Math.max(SLOW_MS, SLOW_TIMES * usual));
+    let troubleEndMs = this.#faultMs;
+    for (const { startMs, endMs } of trouble.sort((a, b) => a.startMs - b.startMs)) {
+      if (startMs - troubleEndMs > QUIET_MS) break;
+      troubleEndMs = Math.max(troubleEndMs, endMs);
+    }
     return {
       answers: answered.length,
       errors,
       longestMs: Math.max(...answered.map(timeOf)),
-      troubleMs: Math.max(0, ...trouble.map(({ endMs }) => endMs - this.#faultMs)),
+      late: trouble.filter(({ code }) => code === undefined).length,
+      troubleMs: Math.max(0, troubleEndMs - this.#faultMs),
     };
   }
 

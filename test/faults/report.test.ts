@@ -6,7 +6,16 @@ import { packageRoot } from '../../shared/package-root.js';
 import { FAULTS } from './all-faults.js';
 import { BEGIN, END, figuresText, withTable, type FaultRun } from './report.js';
 
-const figures = { answers: 12, errors: { DRAINING: 2 }, longestMs: 31.4, troubleMs: 0, recoveredMs: 271, recovery: 'all is well', notes: ['seen'] };
+const figures = {
+  answers: 12,
+  errors: { DRAINING: 2 },
+  late: 3,
+  longestMs: 31.4,
+  troubleMs: 0,
+  recoveredMs: 271,
+  recovery: 'all is well',
+  notes: ['seen'],
+};
 const run: FaultRun = {
   outcomes: [
     { fault: { name: 'one dies', holds: 'no job is lost' }, figures },
@@ -21,7 +30,7 @@ test('the table takes the place of the one before, and nothing else changes', ()
   assert.match(once, /\nbelow\n$/);
   assert.doesNotMatch(once, /old/);
   assert.match(once, /1 faults ran and held, 1 were skipped/);
-  assert.match(once, /\| one dies \| +12 \| 2 DRAINING \| +31 \| +0 \| 271 ms: all is well \|/);
+  assert.match(once, /\| one dies \| +12 \| 2 DRAINING \| +3 \| +31 \| +0 \| 271 ms: all is well \|/);
   assert.match(once, /- skipped: no disk: needs root/);
   assert.equal(withTable(once, run), once);
   assert.throws(() => withTable('no place', run));
@@ -30,7 +39,7 @@ test('the table takes the place of the one before, and nothing else changes', ()
 test('the figures of one fault are a line', () => {
   assert.equal(
     figuresText(figures),
-    '12 answers, all the same bytes; errors: 2 DRAINING; longest answer 31 ms; as before after 0 ms; all is well: 271 ms; seen',
+    '12 answers, all the same bytes; errors: 2 DRAINING; 3 late; longest answer 31 ms; as before after 0 ms; all is well: 271 ms; seen',
   );
 });
 

@@ -23,10 +23,11 @@ export const BEGIN = '<!-- what follows is written by npm run test:faults -->';
 export const END = '<!-- until here -->';
 
 /** One line. */
-export function figuresText({ answers, errors, longestMs, troubleMs, recoveredMs, recovery, notes }: FaultFigures): string {
+export function figuresText({ answers, errors, late, longestMs, troubleMs, recoveredMs, recovery, notes }: FaultFigures): string {
   const parts = [
     `${answers} answers, all the same bytes`,
     `errors: ${errorsText(errors)}`,
+    ...(late === undefined ? [] : [`${late} late`]),
     ...(longestMs === undefined ? [] : [`longest answer ${Math.round(longestMs)} ms`]),
     ...(troubleMs === undefined ? [] : [`as before after ${Math.round(troubleMs)} ms`]),
     `${recovery}: ${Math.round(recoveredMs)} ms`,
@@ -47,20 +48,28 @@ export function reportText({ outcomes, cores, node, commit, date, command, secon
   const skipped = outcomes.filter(({ figures }) => figures === undefined);
   const figures = ran.map(({ fault, figures: f }) => [
     fault.name,
-    f!.answers,
+    f!.answers === 0 ? '' : String(f!.answers),
     errorsText(f!.errors),
-    f!.longestMs === undefined ? '' : String(Math.round(f!.longestMs)),
-    f!.troubleMs === undefined ? '' : String(Math.round(f!.troubleMs)),
+    rounded(f!.late),
+    rounded(f!.longestMs),
+    rounded(f!.troubleMs),
     `${Math.round(f!.recoveredMs)} ms: ${f!.recovery}`,
   ]);
   const held = ran.map(({ fault, figures: f }) => [fault.name, fault.holds, f!.notes.join('; ')]);
   const parts = [
     `Made by \`${command}\` at commit ${commit} (${date}; ${cores} virtual cores shared by all processes and clients, Node ${node}; ${Math.round(seconds)} s in all): ${ran.length} faults ran and held, ${skipped.length} were skipped.`,
-    markdownTable({ header: ['fault', 'answers', 'errors', 'longest answer ms', 'as before after ms', 'recovered'], rows: figures }).trimEnd(),
+    markdownTable({
+      header: ['fault', 'answers', 'errors', 'late', 'longest answer ms', 'as before after ms', 'recovered'],
+      rows: figures,
+    }).trimEnd(),
     markdownTable({ header: ['fault', 'also asserted', 'seen'], rows: held }).trimEnd(),
     ...skipped.map(({ fault }) => `- skipped: ${fault.name}: ${fault.skip ?? ''}`),
   ];
   return `${parts.join('\n\n')}\n`;
+}
+
+function rounded(value: number | undefined): string {
+  return value === undefined ? '' : String(Math.round(value));
 }
 
 function errorsText(errors: Readonly<Record<string, number>>): string {
