@@ -12,6 +12,9 @@ import {
   COORDINATOR_QUEUE_MAX,
   COORDINATOR_STEPS_MAX,
   DRAIN_TIMEOUT_MS,
+  HEDGE_DELAY_MS_DEFAULT,
+  HEDGE_PERCENT_DEFAULT,
+  HEDGE_PERCENTILE_DEFAULT,
   PARTITIONS_MAX,
   PLACEMENT_WAIT_MS,
   WORKERS_SETTLE_MS,
@@ -37,6 +40,10 @@ export interface CoordinatorConfig extends NatsFlags, DataCacheFlags {
   readonly stepsMax: number;
   readonly queueMax: number;
   readonly placementWaitMs: number;
+  /** hedges for each hundred requests to workers; 0 = none */
+  readonly hedgePercent: number;
+  readonly hedgePercentile: number;
+  readonly hedgeDelayMs: number;
   readonly drainTimeoutMs: number;
 }
 
@@ -68,6 +75,9 @@ export function coordinatorFlags(): Option[] {
     count('steps-max', 'steps that run at once', 1, 1024, COORDINATOR_STEPS_MAX),
     count('queue-max', 'steps that may wait for a place', 0, 65_536, COORDINATOR_QUEUE_MAX),
     count('placement-wait-ms', 'how long a step waits for partitions that nobody holds', 0, 600_000, PLACEMENT_WAIT_MS),
+    count('hedge-percent', 'hedges for each hundred requests to workers; 0 = none', 0, 100, HEDGE_PERCENT_DEFAULT),
+    count('hedge-percentile', 'a worker is late beyond this percentile of the times seen', 50, 99, HEDGE_PERCENTILE_DEFAULT),
+    count('hedge-delay-ms', 'no hedge before this', 1, 600_000, HEDGE_DELAY_MS_DEFAULT),
     count('drain-timeout-ms', 'time for the work under way when the process is told to stop', 0, 3_600_000, DRAIN_TIMEOUT_MS),
   ];
 }

@@ -17,6 +17,7 @@ import { ClusterState } from './cluster-state.js';
 import type { CoordinatorConfig } from './config.js';
 import { observeCluster, observeCall } from './coordinator-metrics.js';
 import { datasetService } from './dataset-service.js';
+import { Hedging } from './hedging.js';
 import { PlacementController } from './placement-controller.js';
 import { samplingService } from './sampling-service.js';
 import { scoreService } from './score-service.js';
@@ -51,11 +52,15 @@ export async function startCoordinator(config: CoordinatorConfig, log: Logger): 
     metrics.stepStreamBytes.inc({ direction }, bytes);
     metrics.stepStreamMessages.inc({ direction });
   });
+  const onReach = (workerId: string, reached: boolean): void => {
+    cluster.setReach(workerId, reached);
+    if (!reached) links.lose(workerId, 'it does not answer');
+  };
   const cluster: ClusterState = new ClusterState(controlPlane, manifest, (workerId) => watch.suspect(workerId));
   // A list of workers is asked from here; others send their heartbeats themselves.
   const watch =
     config.workers === undefined
-      ? new SuspectCheck({ membership, workerOf: (id) => cluster.worker(id), log })
+      ? new SuspectCheck({ membership, workerOf: (id) => cluster.worker(id), onReach, log })
       : new WorkerProber({ addresses: config.workers, membership, log });
   const expectedWorkers = config.expectedWorkers ?? config.workers?.length ?? 1;
   const makeController = (): PlacementController =>
@@ -64,7 +69,8 @@ export async function startCoordinator(config: CoordinatorConfig, log: Logger): 
   const queue = new AdmissionQueue({ runningMax: config.stepsMax, waitingMax: config.queueMax });
   const countBytes = (direction: 'sent' | 'received', bytes: number): void => metrics.dataPlaneBytes.inc({ direction }, bytes);
   const statistics = new DataSetStatistics({ dataSet, cluster, links, log, placementWaitMs: config.placementWaitMs });
-  const runner = new StepRunner({ cluster, links, statistics, log, placementWaitMs: config.placementWaitMs, countBytes });
+  const hedging = new Hedging({ budgetPercent: config.hedgePercent, percentile: config.hedgePercentile, delayMsMin: config.hedgeDelayMs }, metrics);
+  const runner = new StepRunner({ cluster, links, statistics, log, placementWaitMs: config.placementWaitMs, hedging, countBytes, metrics });
   const scheduler = new StepScheduler(runner, queue, metrics);
   const jobRunner = new JobRunner({ controlPlane, manifest, scheduler, log, metrics });
   observeCluster(metrics, { cluster, queue, leader, jobs: controlPlane.jobs, replicas: config.replicas });
@@ -95,6 +101,12 @@ export async function startCoordinator(config: CoordinatorConfig, log: Logger): 
     },
   );
 
+  // Steps that wait for a worker whose lease has ended wait for nobody.
+  const unwatch = membership.watch((workers) => {
+    const live = new Set(workers.map(({ workerId }) => workerId));
+    links.keepOnly(live);
+    hedging.latency.keepOnly(live);
+  });
   await cluster.start();
   leader.start();
   if (watch instanceof WorkerProber) watch.start();
@@ -113,6 +125,7 @@ export async function startCoordinator(config: CoordinatorConfig, log: Logger): 
       await server.drain(config.drainTimeoutMs);
       await leader.stop();
       watch.stop();
+      unwatch();
       cluster.stop();
       links.close();
       await statistics.close();

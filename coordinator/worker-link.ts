@@ -129,7 +129,7 @@ export class WorkerLink {
           call.cancel();
         }
       });
-      call.on('error', (error: ServiceError) => end(() => reject(fromServiceError(error))));
+      call.on('error', (error: ServiceError) => end(() => reject(this.#failureOf(error, signal.aborted))));
       call.on('end', () => end(resolve));
     });
   }
@@ -140,7 +140,7 @@ export class WorkerLink {
     if (stream !== undefined) this.#break(stream, why);
   }
 
-  /** Open steps fail with WORKER_LOST, unary calls under way with CANCELLED. */
+  /** Open steps and calls under way fail with WORKER_LOST. */
   close(): void {
     this.#closed = true;
     this.lose('the coordinator closes the link');
@@ -154,11 +154,17 @@ export class WorkerLink {
     return new Promise((resolve, reject) => {
       const call = start((error, reply) => {
         this.#calls.delete(call);
-        if (error !== null || reply === undefined) reject(fromServiceError(error ?? new Error('An answer without a message')));
+        if (error !== null || reply === undefined) reject(this.#failureOf(error ?? new Error('An answer without a message')));
         else resolve(reply);
       });
       this.#calls.add(call);
     });
+  }
+
+  /** A call that ended with the link was not cancelled by whoever made it. */
+  #failureOf(error: Error, cancelled = false): GolddiffError {
+    if (!this.#closed || cancelled) return fromServiceError(error);
+    return new GolddiffError('WORKER_LOST', `The link to worker ${this.workerId} at ${this.address} was closed`, {}, { cause: error });
   }
 
   #connect(): StepsStream {

@@ -20,6 +20,11 @@ export class WorkerLinks {
     return link;
   }
 
+  /** The worker does not answer: its open steps fail with WORKER_LOST. */
+  lose(workerId: string, why: string): void {
+    this.#links.get(workerId)?.lose(why);
+  }
+
   /** Closes the links of workers that are not listed; their open steps fail with WORKER_LOST. */
   keepOnly(workerIds: ReadonlySet<string>): void {
     for (const [id, link] of this.#links) {

@@ -54,6 +54,32 @@ export const PROBE_TIMEOUT_MS = 1_000;
 export const WORKER_LEASE_MS = 3_000;
 /** Attempts of one step when workers die under it. */
 export const STEP_ATTEMPTS_MAX = 3;
+/** Hedges for each hundred requests to workers: what a healthy cluster's slowest twentieth would need, and little beside the work itself. */
+export const HEDGE_PERCENT_DEFAULT = 5;
+/** A worker is late beyond this percentile of the times seen for such a round. */
+export const HEDGE_PERCENTILE_DEFAULT = 95;
+/** No hedge earlier: a pause for garbage or a busy core takes as long, and is over before a second worker could answer. */
+export const HEDGE_DELAY_MS_DEFAULT = 20;
+/** Hedges that may be saved up: enough to carry every step that runs over the moment in which a worker stops answering. */
+export const HEDGE_TOKENS_SAVED = 10;
+/** Times that are kept of a kind of round: a minute or so of a sampler's. */
+export const HEDGE_SAMPLES = 128;
+/** Times to be seen before a percentile of them means something. */
+export const HEDGE_SAMPLES_MIN = 20;
+/** Kinds of rounds whose times are kept, a kilobyte each; the oldest go. */
+export const ROUND_KINDS_MAX = 256;
+/** A worker that was slow and is not asked any more is half forgiven after this: it is tried again within some of them. */
+export const SLOWNESS_HALF_LIFE_MS = 5_000;
+/** A worker so little slower than the others is one of them: smaller differences are noise of the scheduler, and moving work for them helps nobody. */
+export const SLOWNESS_IGNORED = 1.5;
+/** Slower than this is as good as dead, and one bad round should not be remembered for minutes. */
+export const SLOWNESS_MAX = 32;
+/** A worker that was given up once is left alone so long: about the longest pause of a healthy one. */
+export const GIVEN_UP_FOR_MS = 250;
+/** However often it was given up, it is tried again after this. */
+export const GIVEN_UP_FOR_MS_MAX = 8_000;
+/** Added to both times before they are compared: below it a difference is that of two wake-ups. */
+export const SLOWNESS_TIME_FLOOR_MS = 5;
 /** Draining: time for the work under way before the process ends. */
 export const DRAIN_TIMEOUT_MS = 30_000;
 

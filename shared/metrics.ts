@@ -112,6 +112,37 @@ export const COORDINATOR_METRICS = {
     labels: ['outcome'],
     help: 'Queries with an error budget (max_tail_mass), by what it took: held (the first golden subset), raised (a larger one), exact (all rows).',
   },
+  hedges: {
+    name: 'golddiff_coordinator_hedges_total',
+    type: 'counter',
+    labels: [],
+    help: 'Questions that were put to a second replica while the first one was late.',
+  },
+  hedgeWins: {
+    name: 'golddiff_coordinator_hedge_wins_total',
+    type: 'counter',
+    labels: [],
+    help: 'Hedges that answered before the first replica, which was cancelled.',
+  },
+  hedgesDenied: {
+    name: 'golddiff_coordinator_hedges_denied_total',
+    type: 'counter',
+    labels: ['reason'],
+    help: 'Hedges that were due and not made, by reason: budget (no token left), replicas (nobody else holds the partitions).',
+  },
+  hedgeTokens: { name: 'golddiff_coordinator_hedge_tokens', type: 'gauge', labels: [], help: 'Hedges that the budget allows now.' },
+  retries: {
+    name: 'golddiff_coordinator_retries_total',
+    type: 'counter',
+    labels: ['reason', 'scope'],
+    help: 'Work of a failed worker that was done again elsewhere, by reason (lost, draining, stale, missing, supports) and scope: share (its partitions, within the step) or step (all of it).',
+  },
+  epochRefreshes: {
+    name: 'golddiff_coordinator_epoch_refreshes_total',
+    type: 'counter',
+    labels: [],
+    help: 'Steps that met a worker of a newer placement, and went on with that placement.',
+  },
   coverage: {
     name: 'golddiff_coordinator_coverage_ratio',
     type: 'gauge',

@@ -61,6 +61,9 @@ export async function runCoordinator(t: TestContext, data: TestDataSet, options:
     stepsMax: 4,
     queueMax: 64,
     placementWaitMs: 0,
+    hedgePercent: 0,
+    hedgePercentile: 95,
+    hedgeDelayMs: 20,
     drainTimeoutMs: 1_000,
     ...options.config,
   };

@@ -30,6 +30,7 @@ test('a set that was dropped is sent again', async (t) => {
     addressOf: () => worker.server.address,
     changed: () => Promise.resolve(),
     suspect: () => assert.fail('the worker is well'),
+    refresh: () => Promise.resolve(),
   };
   const links = new WorkerLinks();
   const log = createLogger('test', 'silent');

@@ -26,7 +26,7 @@ before(async () => {
 });
 
 async function withNats(flags: readonly string[], body: (nats: NatsServers, url: string) => Promise<void>): Promise<void> {
-  const nats = await startNats(1, flags);
+  const nats = await startNats(1, { more: flags });
   try {
     await body(nats, nats.addresses.join());
   } finally {

@@ -18,16 +18,31 @@ export interface FleetOptions {
   readonly workersMax?: number;
   /** addresses of NATS servers; absent = a static list of workers */
   readonly nats?: readonly string[];
+  /** copies of what NATS keeps; default 1 */
+  readonly natsReplicas?: number;
   /** more than one needs nats */
   readonly coordinators?: number;
   readonly replicas?: number;
   /** of each worker, default 1 */
   readonly computeThreads?: number;
+  /** false = do not wait for every row to be served, and for every worker to have some; default true */
+  readonly complete?: boolean;
+  /** what is different with a worker, by its number */
+  readonly workerOf?: (worker: number) => WorkerPlace;
+}
+
+export interface WorkerPlace {
+  /** its own folder of the data set */
+  readonly dataDir?: string;
+  /** where it listens, default 127.0.0.1 */
+  readonly host?: string;
+  /** see ServiceProcess */
+  readonly launcher?: readonly [string, ...string[]];
 }
 
 const READY_TIMEOUT_MS = 120_000;
 const STOP_TIMEOUT_MS = 60_000;
-const COMMON = ['--metrics-listen', '127.0.0.1:0', '--log-level', 'error'] as const;
+const HOST = '127.0.0.1';
 
 export class Fleet {
   /** by id, those that were not asked to leave */
@@ -67,14 +82,34 @@ export class Fleet {
   /** Resolves with their ids when they serve; partitions come later, see `placed`. */
   async addWorkers(count: number): Promise<string[]> {
     const numbers = Array.from({ length: count }, () => this.#started++);
-    await Promise.all(
-      numbers.map(async (n) => {
-        const listen = `127.0.0.1:${this.#ports[n] ?? 0}`;
-        const args = ['--worker-id', idOf(n), '--listen', listen, '--compute-threads', String(this.options.computeThreads ?? 1)];
-        this.workers.set(idOf(n), await this.#start(`shard worker ${n}`, 'shard-worker', args));
-      }),
-    );
+    await Promise.all(numbers.map((n) => this.#addWorker(n)));
     return numbers.map(idOf);
+  }
+
+  /** Ends one at once, as a machine that is switched off does; `addWorker` may bring it back. */
+  async killWorker(id: string): Promise<void> {
+    const worker = this.workers.get(id)!;
+    this.workers.delete(id);
+    await worker.kill();
+  }
+
+  /** One that was here before, under its id and, where the coordinator has a list, its address. */
+  async restartWorker(id: string): Promise<void> {
+    const n = Number(id.split('-')[1]);
+    await this.#addWorker(n);
+  }
+
+  /** Another process in the place of coordinator i, under its name. */
+  async restartCoordinator(i: number): Promise<void> {
+    this.clients[i]!.close();
+    const coordinator = await this.#startCoordinator(i);
+    this.coordinators[i] = coordinator;
+    this.clients[i] = connect(coordinator.address);
+  }
+
+  async #addWorker(n: number): Promise<void> {
+    const args = ['--worker-id', idOf(n), '--listen', this.#listenOf(n), '--compute-threads', String(this.options.computeThreads ?? 1)];
+    this.workers.set(idOf(n), await this.#start(`shard worker ${n}`, 'shard-worker', args, this.options.workerOf?.(n)));
   }
 
   /** Has them leave in order: their partitions move first. Resolves when they are gone. */
@@ -137,25 +172,35 @@ export class Fleet {
   }
 
   async #startCoordinators(): Promise<void> {
-    const { nats, replicas, workers } = this.options;
-    const who = nats === undefined ? ['--workers', this.#ports.map((port) => `127.0.0.1:${port}`).join()] : [];
-    const args = [...who, '--listen', '127.0.0.1:0', '--replicas', String(replicas ?? 1), '--expected-workers', String(workers)];
     for (let i = 0; i < (this.options.coordinators ?? 1); i++) {
-      const coordinator = await this.#start(`coordinator ${i}`, 'coordinator', [...args, '--coordinator-id', `coordinator-${i}`]);
+      const coordinator = await this.#startCoordinator(i);
       this.coordinators.push(coordinator);
       this.clients.push(connect(coordinator.address));
     }
-    await this.placed();
+    if (this.options.complete !== false) await this.placed();
   }
 
-  #start(name: string, service: 'coordinator' | 'shard-worker', args: readonly string[]): Promise<ServiceProcess> {
-    const { nats, dataDir } = this.options;
-    const plane = nats === undefined ? [] : ['--nats', nats.join()];
+  #startCoordinator(i: number): Promise<ServiceProcess> {
+    const { nats, replicas, workers } = this.options;
+    const who = nats === undefined ? ['--workers', this.#ports.map((_port, n) => this.#listenOf(n)).join()] : [];
+    const args = [...who, '--listen', '127.0.0.1:0', '--replicas', String(replicas ?? 1), '--expected-workers', String(workers)];
+    return this.#start(`coordinator ${i}`, 'coordinator', [...args, '--coordinator-id', `coordinator-${i}`]);
+  }
+
+  #listenOf(n: number): string {
+    return `${this.options.workerOf?.(n).host ?? HOST}:${this.#ports[n] ?? 0}`;
+  }
+
+  #start(name: string, service: 'coordinator' | 'shard-worker', args: readonly string[], place: WorkerPlace = {}): Promise<ServiceProcess> {
+    const { nats, natsReplicas = 1 } = this.options;
+    const { dataDir = this.options.dataDir, host = HOST, launcher } = place;
+    const plane = nats === undefined ? [] : ['--nats', nats.join(), '--nats-replicas', String(natsReplicas)];
     return ServiceProcess.start({
       name,
       program: serviceProgram(service),
-      args: [...args, ...plane, '--data', dataDir, ...COMMON],
+      args: [...args, ...plane, '--data', dataDir, '--metrics-listen', `${host}:0`, '--log-level', 'error'],
       readyTimeoutMs: READY_TIMEOUT_MS,
+      ...(launcher && { launcher }),
     });
   }
 }

@@ -51,6 +51,7 @@ async function settingOf(t: TestContext, rows: PlainRows): Promise<Setting> {
     },
     changed: () => Promise.resolve(),
     suspect: () => {},
+    refresh: () => Promise.resolve(),
   };
   const links = new WorkerLinks();
   const made: DataSetStatistics[] = [];
