@@ -212,6 +212,8 @@ export const GROUPS_PER_THREAD = 2;
 export const NATS_CONNECT_TIMEOUT_MS = 10_000;
 /** One exchange with NATS: an election of its own after the loss of a server takes about two seconds. */
 export const NATS_REQUEST_TIMEOUT_MS = 3_000;
+/** Between two tries to make what another process is making at this moment. */
+export const NATS_MADE_AGAIN_MS = 50;
 /** Between two tries to reach a NATS server: a lease survives several. */
 export const NATS_RECONNECT_MS = 250;
 export const NATS_RECONNECT_JITTER_MS = 100;
