@@ -5,6 +5,7 @@
 import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import path from 'node:path';
+import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 
 import { dataLocation, OBJECT_STORE_PREFIX } from '../shared/dataset/sources/data-location.js';
@@ -58,6 +59,8 @@ export interface EmbeddedNats {
   readonly store?: string;
   /** see --cluster-name; default golddiff */
   readonly clusterName?: string;
+  /** with servers: flags of TLS and credentials for every process, see natsSecurityArguments; their environment variables count too */
+  readonly security?: readonly string[];
 }
 
 export interface EmbeddedCluster {
@@ -113,6 +116,8 @@ export async function startEmbeddedCluster(options: EmbeddedClusterOptions): Pro
   const processes: ServiceProcess[] = [];
   let nats: LocalNats | undefined;
   let stopping = false;
+  // Variables of NATS are meant for servers that the caller names, and not for one of our own or for none.
+  const env = options.nats?.servers === undefined ? withoutVariablesOf('GOLDDIFF_NATS') : process.env;
 
   const startOne = async (
     name: string,
@@ -124,6 +129,7 @@ export async function startEmbeddedCluster(options: EmbeddedClusterOptions): Pro
       name,
       program: serviceProgram(service),
       args: [...args, ...common],
+      env,
       readyTimeoutMs: options.readyTimeoutMs ?? EMBEDDED_READY_TIMEOUT_MS,
       signal,
       ...(options.onLogLine === undefined ? {} : { onLogLine: options.onLogLine }),
@@ -155,6 +161,7 @@ export async function startEmbeddedCluster(options: EmbeddedClusterOptions): Pro
     }
     const natsServers = options.nats?.servers ?? (nats && [nats.address]);
     if (natsServers !== undefined) common.push('--nats', natsServers.join(','));
+    if (options.nats?.servers !== undefined) common.push(...(options.nats.security ?? []));
     if (options.nats?.clusterName !== undefined) common.push('--cluster-name', options.nats.clusterName);
     const workerArgs = ['--listen', '127.0.0.1:0', '--backend', options.backend ?? 'auto', '--compute-threads', String(threads)];
     if (options.dataCacheBytes !== undefined) workerArgs.push('--data-cache-bytes', String(options.dataCacheBytes));
@@ -194,4 +201,8 @@ export async function startEmbeddedCluster(options: EmbeddedClusterOptions): Pro
     await stop();
     throw error;
   }
+}
+
+function withoutVariablesOf(prefix: string): NodeJS.ProcessEnv {
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith(prefix)));
 }

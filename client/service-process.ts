@@ -19,6 +19,8 @@ export interface ServiceProcessSettings {
   /** path of the program's main.js */
   readonly program: string;
   readonly args: readonly string[];
+  /** default: that of this process */
+  readonly env?: NodeJS.ProcessEnv;
   /** a command that becomes the program which it is given, such as `ip netns exec NAME`; absent = Node itself is started */
   readonly launcher?: readonly [string, ...string[]];
   readonly readyTimeoutMs: number;
@@ -62,6 +64,7 @@ export class ServiceProcess {
     const child = spawn(command, args, {
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
       detached: true,
+      ...(settings.env === undefined ? {} : { env: settings.env }),
     });
     this.#child = child;
     this.pid = child.pid ?? -1;

@@ -21,6 +21,7 @@ const CODES = {
   PARTITION_MISSING: { status: GrpcStatus.UNAVAILABLE, retryable: true },
   WORKER_LOST: { status: GrpcStatus.UNAVAILABLE, retryable: true },
   CONTROL_PLANE_LOST: { status: GrpcStatus.UNAVAILABLE, retryable: true },
+  CONTROL_PLANE_REFUSED: { status: GrpcStatus.PERMISSION_DENIED, retryable: false },
   DATA_UNAVAILABLE: { status: GrpcStatus.UNAVAILABLE, retryable: true },
   DRAINING: { status: GrpcStatus.UNAVAILABLE, retryable: true },
   DEADLINE_EXCEEDED: { status: GrpcStatus.DEADLINE_EXCEEDED, retryable: false },

@@ -268,6 +268,8 @@ export const JOB_KEY_CHARS_MAX = 128;
 export const ANY_COORDINATOR_AGAIN_MS = 250;
 /** A scrape of /metrics waits so long for the control plane's figures: well within the 10 s that Prometheus gives it. */
 export const METRICS_CONTROL_PLANE_WAIT_MS = 1_000;
+/** What a NATS server sends first comes at once, or something else listens there. */
+export const NATS_GREETING_TIMEOUT_MS = 1_000;
 
 /** Files of data sets that a worker fetches at once: a few fill a link that one connection does not, and the event loop still serves steps. */
 export const DATA_FETCHES_DEFAULT = 4;

@@ -3,7 +3,9 @@
 import { Command } from 'commander';
 import { oneOf, text } from '../../shared/config.js';
 import { NATS_NAMESPACE_DEFAULT } from '../../shared/control-plane/nats/control-plane.js';
-import { clusterName, NATS_REPLICAS, natsServers } from '../../shared/control-plane/nats/flags.js';
+import { clusterName, NATS_REPLICAS } from '../../shared/control-plane/nats/flags.js';
+import type { NatsSecurityFlags } from '../../shared/control-plane/nats/security.js';
+import { natsServers } from '../../shared/control-plane/nats/server-address.js';
 import { NatsSession } from '../../shared/control-plane/nats/session.js';
 import { OBJECT_STORE_PREFIX } from '../../shared/dataset/sources/data-location.js';
 import { DATA_SET_NAME_PATTERN } from '../../shared/dataset/manifest-validation.js';
@@ -13,8 +15,9 @@ import { listenForInterrupts } from '../interrupts.js';
 import { startProgress } from '../progress.js';
 import { markdownTable } from '../studies/table.js';
 import { clientFlag, defined } from './flags.js';
+import { natsSecurityOptions } from './nats-flags.js';
 
-interface StoreFlags {
+interface StoreFlags extends NatsSecurityFlags {
   readonly nats: readonly string[];
   readonly clusterName: string;
   readonly natsReplicas: number;
@@ -90,9 +93,9 @@ export function listText(dataSets: readonly StoredDataSet[]): string {
 
 function storeCommand(name: string, description: string): Command {
   const nats = clientFlag('--nats <URL,URL>', 'NATS servers of the cluster', natsServers);
-  return new Command(name)
-    .description(description)
-    .addOption(nats.makeOptionMandatory())
+  const command = new Command(name).description(description).addOption(nats.makeOptionMandatory());
+  for (const option of natsSecurityOptions()) command.addOption(option);
+  return command
     .addOption(clientFlag('--cluster-name <NAME>', 'that of the cluster', clusterName, NATS_NAMESPACE_DEFAULT))
     .addOption(
       clientFlag(
@@ -113,6 +116,7 @@ async function withStore(flags: StoreFlags, use: (store: DatasetStore, signal: A
       namespace: flags.clusterName,
       replicas: flags.natsReplicas,
       clientName: `golddiff dataset ${process.pid}`,
+      security: flags,
     });
     try {
       await use(await DatasetStore.open(session), interrupts.signal);

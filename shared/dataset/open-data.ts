@@ -2,6 +2,7 @@
 
 import { hostname } from 'node:os';
 import path from 'node:path';
+import type { NatsSecurityFlags } from '../control-plane/nats/security.js';
 import { NatsSession, openPatiently } from '../control-plane/nats/session.js';
 import { argumentError } from '../errors.js';
 import { DATA_FETCHES_DEFAULT } from '../limits.js';
@@ -17,7 +18,7 @@ import type { DataSource, FetchFailureReason, SourceKind } from './sources/data-
 import { HttpSource } from './sources/http-source.js';
 import { ObjectStoreSource } from './sources/object-store-source.js';
 
-export interface OpenDataSettings {
+export interface OpenDataSettings extends NatsSecurityFlags {
   readonly log: Logger;
   /** absent = partitions are not fetched, and the cache holds only what is kept beside manifests */
   readonly partitions?: Pick<DataFetchFlags, 'dataCacheBytes' | 'dataFetches'>;
@@ -43,7 +44,7 @@ export interface OpenData {
 
 /**
  * @throws ARGUMENT_INVALID for an object store without --nats, or a cache folder that cannot be used; NOT_FOUND, FILE_INVALID, DATA_UNAVAILABLE for a data set;
- * CONTROL_PLANE_LOST
+ * CONTROL_PLANE_LOST, CONTROL_PLANE_REFUSED
  */
 export async function openData(locations: readonly DataLocation[], settings: OpenDataSettings): Promise<OpenData> {
   const { log, partitions, nats } = settings;
@@ -65,6 +66,7 @@ export async function openData(locations: readonly DataLocation[], settings: Ope
       namespace: settings.clusterName,
       replicas: settings.natsReplicas,
       clientName: `golddiff data ${hostname()} ${process.pid}`,
+      security: settings,
     });
     const connected = await session;
     return openPatiently(() => ObjectStoreSource.open(connected, location.name), log);

@@ -155,7 +155,7 @@ export interface TimelineChart {
 }
 
 /** Evaluations in a second are counted over so long. */
-const RATE_WINDOW_MS = 1_000;
+const RATE_WINDOW_MS = 2_000;
 
 export function timelineChart(chart: TimelineChart): Promise<{ svg: string; png: Buffer }> {
   return renderChart(timelineSpecification(chart));

@@ -37,6 +37,7 @@ interface Flags {
 /** @returns whether every check held */
 async function run({ rows, out }: Flags): Promise<boolean> {
   const started = performance.now();
+  const where = environment([]);
   const progress = (sentence: string): void => void process.stderr.write(`${Math.round((performance.now() - started) / 1000)} s  ${sentence}\n`);
   const cases = batchCases(BATCH);
   const whole = await importMnist(0, rows, PARTITIONS);
@@ -69,7 +70,7 @@ async function run({ rows, out }: Flags): Promise<boolean> {
     for (const { name, detail } of broken) process.stdout.write(`not held: ${name} (${detail})\n`);
     return false;
   }
-  const files = await writeReport(out, { strong, weak, change, checks, ...environment([]), command: 'npm run test:scale-out' });
+  const files = await writeReport(out, { strong, weak, change, checks, ...where, command: 'npm run test:scale-out' });
   progress(`written to ${out}: ${files.join(', ')}`);
   return true;
 }

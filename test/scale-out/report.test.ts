@@ -21,6 +21,7 @@ const run: ScaleOutRun = {
   commit: 'abc',
   date: 'today',
   command: 'npm run x',
+  loadAverage: 0.5,
 };
 
 test('the report says what was run, how many checks held and which did not, and names pictures that are there', async () => {
@@ -44,10 +45,10 @@ test('a table has a line for each case and size, with the rows and the time of t
   assert.deepEqual(rowsOfWorkers(generatedBatch(2)), [3_400, 3_400]);
 });
 
-test('ticks of a logarithmic axis are few, and rates are over a second', () => {
+test('ticks of a logarithmic axis are few, and rates are over a while', () => {
   assert.deepEqual(logTicks([0.09, 1.2]), [0.1, 0.2, 0.5, 1]);
   assert.deepEqual(logTicks([40, 9_000]), [50, 100, 200, 500, 1_000, 2_000, 5_000]);
   assert.deepEqual(logTicks([0.05, 20_000]), [0.1, 1, 10, 100, 1_000, 10_000]);
   const rates = evaluationRates(generatedChange().moments);
-  assert.ok(rates.length > 30 && rates.every(({ value }) => Math.abs(value - 100) < 1e-9));
+  assert.ok(rates.length >= 30 && rates.every(({ value }) => Math.abs(value - 100) < 1e-9));
 });

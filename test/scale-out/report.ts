@@ -19,6 +19,8 @@ export interface ScaleOutRun {
   readonly commit: string;
   readonly date: string;
   readonly command: string;
+  /** of the last minute when the run began: what else the machine did */
+  readonly loadAverage: number;
 }
 
 const IMAGES = { strong: 'scaling-strong.png', weak: 'scaling-weak.png', change: 'scaling-change.png' } as const;
@@ -38,7 +40,7 @@ export async function writeReport(folder: string, run: ScaleOutRun): Promise<str
 async function picturesOf({ strong, weak, change, cores }: ScaleOutRun): Promise<[string, Buffer][]> {
   const batch = strong[0]!.batch;
   const common = `One step of ${batch} queries; workers of one compute thread, all on one machine of ${cores} virtual cores`;
-  const levels = `Drawn through: t = ${LEVELS[0]}, much noise, all partitions have a share of the mass. Dashed: t = ${LEVELS[1]}, little, a few have it all`;
+  const levels = `Drawn through: t = ${LEVELS[0]}, all partitions have a share of the mass. Dashed: t = ${LEVELS[1]}, a few have it all`;
   const strongChart = await scalingChart({
     title: `Strong scaling: ${number(strong[0]!.rows)} rows on W workers`,
     subtitles: [common, levels],
@@ -70,7 +72,7 @@ export function reportText(run: ScaleOutRun): string {
   const sizes = sizesOf(strong);
   const text = [
     '# Scaling',
-    `Made by \`${run.command}\` at commit ${run.commit} (${run.date}; ${cores} virtual cores, Node ${run.node}, backend ${change.backend}); do not edit. Rows are MNIST training images, queries are test ` +
+    `Made by \`${run.command}\` at commit ${run.commit} (${run.date}; ${cores} virtual cores, Node ${run.node}, backend ${change.backend}, load average ${run.loadAverage} at the start); do not edit. Rows are MNIST training images, queries are test ` +
       `images noised to t = ${LEVELS[0]} (much noise: all partitions have a share of the mass) and t = ${LEVELS[1]} (little: a few have it all). Figures are of one step: what the processes' ` +
       '`/metrics` ([METRICS.md](METRICS.md)) told before and after some dozens of them, divided by their number; wall time is the median that the client saw. Bytes are those of gRPC messages as serialised.',
     `${held} of ${checks.length} checks held. They are of bytes and counters, never of time: the same bytes of every answer on every number of workers; the same rows looked at by all workers together, 1/W of them by each; ` +

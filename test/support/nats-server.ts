@@ -40,17 +40,19 @@ export interface NatsOptions {
   readonly host?: string;
   /** where the stores are, default the temporary folder */
   readonly within?: string;
+  /** flags of nats-server for each */
+  readonly more?: readonly string[];
 }
 
 /** One server, or a cluster of several, ready for connections. */
-export async function startNats(count = 1, { host = '127.0.0.1', within = tmpdir() }: NatsOptions = {}): Promise<NatsServers> {
+export async function startNats(count = 1, { host = '127.0.0.1', within = tmpdir(), more = [] }: NatsOptions = {}): Promise<NatsServers> {
   const folder = mkdtempSync(path.join(within, 'golddiff-nats-'));
   const ports = await freePorts(2 * count);
   const routes = ports.slice(count).map((port) => `nats://127.0.0.1:${port}`);
   const servers = await Promise.all(
     ports.slice(0, count).map((port, i) => {
       const store = path.join(folder, String(i));
-      const single = ['-a', host, '-p', String(port), '-js', '-sd', store];
+      const single = ['-a', host, '-p', String(port), '-js', '-sd', store, ...more];
       const clustered = ['-n', `n${i}`, '-cluster_name', 'test', '-cluster', routes[i]!, '-routes', routes.join(',')];
       return startOne(host, port, count === 1 ? single : [...single, ...clustered]);
     }),

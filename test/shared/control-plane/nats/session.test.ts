@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { createServer, type AddressInfo } from 'node:net';
 import { it, test } from 'node:test';
-import { call, NatsSession, openPatiently, unlessOvertaken, withoutUser } from '../../../../shared/control-plane/nats/session.js';
+import { call, NatsSession, openPatiently, unlessOvertaken } from '../../../../shared/control-plane/nats/session.js';
 import { GolddiffError } from '../../../../shared/errors.js';
 import { createLogger } from '../../../../shared/log.js';
 import { natsMissing } from '../../../support/nats-server.js';
@@ -44,12 +44,6 @@ it('leaves errors of ours as they are', async () => {
     call('be found', () => Promise.reject(new Error('timeout'))),
     { code: 'CONTROL_PLANE_LOST', message: 'NATS did not be found: timeout' },
   );
-});
-
-test('servers are shown without their users', () => {
-  assert.equal(withoutUser('nats://ann:secret@host:4222'), 'nats://host:4222');
-  assert.equal(withoutUser('token@host'), 'host');
-  assert.equal(withoutUser('tls://host:1'), 'tls://host:1');
 });
 
 test('what does not open for a moment is opened again, for a while; what is wrong for good fails at once', async () => {
