@@ -4,6 +4,10 @@ import path from 'node:path';
 import { run } from 'node:test';
 import { root } from './stamps.mjs';
 
+/** Files at once: many wait for leases and servers more than they compute. */
+const AT_ONCE = 2;
+/** These have the machine to themselves: clusters of processes with deadlines, and answers that must come within a time. */
+const ALONE = ['integration/', 'examples/', 'faults/', 'scale-out/', 'shard-worker/shard-service.test.js'];
 /** One file; the longest start whole clusters. */
 const FILE_TIMEOUT_MS = 300_000;
 
@@ -25,7 +29,14 @@ const counts = { passed: 0, failed: 0, skipped: 0 };
 const failures = [];
 const skips = [];
 let file = '';
-for await (const { type, data } of run({ files, concurrency: 1, timeout: FILE_TIMEOUT_MS })) {
+
+const isAlone = (name) => ALONE.some((start) => path.relative(folder, name).startsWith(start));
+async function* events() {
+  const [alone, others] = [files.filter(isAlone), files.filter((name) => !isAlone(name))];
+  if (others.length > 0) yield* run({ files: others, concurrency: AT_ONCE, timeout: FILE_TIMEOUT_MS });
+  if (alone.length > 0) yield* run({ files: alone, concurrency: 1, timeout: FILE_TIMEOUT_MS });
+}
+for await (const { type, data } of events()) {
   if ((type === 'test:pass' || type === 'test:fail') && data.file && data.file !== file) {
     file = data.file;
     process.stdout.write(`${path.relative(root, file)}\n`);
