@@ -128,14 +128,20 @@ export class DevicePartition implements ThreadPartition {
   }
 }
 
+/** Rows and proxies that are no whole numbers have two words for each value. */
+const FLOAT_WORDS = 2;
 const WORD_BYTES = 4;
 const SQUARE_BYTES = 8;
 
 /** What a partition takes: words of its rows and of the proxies that are used where no resolution is asked for, and |V|^2 of each. */
 export function deviceBytesOf({ values, labels, rowIds, rows, shape }: PartitionRows): PartitionBytes {
   const D = shape[0] * shape[1] * shape[2];
-  const width = values instanceof Uint8Array ? Math.ceil(D / BYTES_IN_WORD) : D;
+  const eightBit = values instanceof Uint8Array;
+  const width = eightBit ? Math.ceil(D / BYTES_IN_WORD) : FLOAT_WORDS * D;
   const geometry = proxyGeometry(shape, 0);
   const bytes = (words: number): number => rows * (words * WORD_BYTES + SQUARE_BYTES);
-  return { rows: bytes(width) + labels.byteLength + rowIds.byteLength, proxies: geometry.factor === 1 ? 0 : bytes(geometry.values) };
+  return {
+    rows: bytes(width) + labels.byteLength + rowIds.byteLength,
+    proxies: geometry.factor === 1 ? 0 : bytes(geometry.values * (eightBit ? 1 : FLOAT_WORDS)),
+  };
 }

@@ -2,7 +2,7 @@
 
 import { GolddiffError } from '../../../shared/errors.js';
 import { PLANE_MAX } from './digits.js';
-import { BYTES_IN_WORD, wordBias, type RowWords } from './row-words.js';
+import { BYTES_IN_WORD, LOW_UNIT, wordBias, type RowWords } from './row-words.js';
 import type { Tensor, TensorDevice, TensorOps } from './tensor-ops.js';
 
 /** One plane of some rows: integers in [-128, 127]. */
@@ -32,10 +32,11 @@ export class DeviceRows {
   readonly #words: Tensor;
   readonly #width: number;
   readonly #packed: boolean;
-  readonly #planes: 1 | 2 | 3;
+  readonly #wordBytes: 2 | 3;
+  readonly #lines: 1 | 2;
 
   /** @throws LIMIT_EXCEEDED for more words than a tensor has indices */
-  constructor(device: TensorDevice, { rows, rowValues, width, packed, planes, words, squares, divisor, offset }: RowWords) {
+  constructor(device: TensorDevice, { rows, rowValues, width, packed, wordBytes, lines, words, squares, divisor, offset }: RowWords) {
     if (words.length > WORDS_MAX)
       throw new GolddiffError('LIMIT_EXCEEDED', `Expected partitions of up to ${WORDS_MAX} words for TensorFlow.js but received ${words.length}`);
     this.ops = device.ops;
@@ -49,13 +50,14 @@ export class DeviceRows {
     this.bytes = words.byteLength + squares.byteLength;
     this.#width = width;
     this.#packed = packed;
-    this.#planes = planes;
-    this.#words = this.ops.tensor(words, [rows, width], 'float32');
+    this.#wordBytes = wordBytes;
+    this.#lines = lines;
+    this.#words = this.ops.tensor(words, [rows, lines * width], 'float32');
   }
 
   /** Words of consecutive rows. */
   range(first: number, count: number): Tensor {
-    return this.ops.slice(this.#words, [first, 0], [count, this.#width]);
+    return this.ops.slice(this.#words, [first, 0], [count, this.#lines * this.#width]);
   }
 
   /** Words of rows by index. */
@@ -65,16 +67,22 @@ export class DeviceRows {
 
   planes(words: Tensor): Plane[] {
     const { ops } = this;
-    const bytes = this.#bytes(words);
     const middle = ops.scalar(PLANE_MAX);
-    if (this.#packed) return [{ tensor: ops.sub(ops.concat(bytes, 1), middle), scale: 1 }];
-    return bytes.map((tensor, k) => ({ tensor: ops.sub(tensor, middle), scale: 256 ** k }));
+    if (this.#packed) return [{ tensor: ops.sub(ops.concat(this.#bytes(words), 1), middle), scale: 1 }];
+    return this.#ofLines(words).flatMap(({ line, unit }) =>
+      this.#bytes(line).map((tensor, k) => ({ tensor: ops.sub(tensor, middle), scale: unit * 256 ** k })),
+    );
   }
 
   /** [r, D] V in float32, exact. */
   values(words: Tensor): Tensor {
     const { ops } = this;
-    if (this.#planes !== 1) return ops.sub(words, ops.scalar(wordBias(this.#planes)));
+    if (!this.#packed) {
+      const bias = ops.scalar(wordBias(this.#wordBytes));
+      return this.#ofLines(words)
+        .map(({ line, unit }) => ops.mul(ops.sub(line, bias), ops.scalar(unit)))
+        .reduce((sum, part) => ops.add(sum, part));
+    }
     const [plane] = this.planes(words);
     const { tensor } = plane!;
     return this.planeWidth === this.rowValues ? tensor : ops.slice(tensor, [0, 0], [tensor.shape[0]!, this.rowValues]);
@@ -84,10 +92,16 @@ export class DeviceRows {
     this.#words.dispose();
   }
 
+  #ofLines(words: Tensor): { line: Tensor; unit: number }[] {
+    if (this.#lines === 1) return [{ line: words, unit: 1 }];
+    const size = [words.shape[0]!, this.#width];
+    return [1, LOW_UNIT].map((unit, k) => ({ line: this.ops.slice(words, [0, k * this.#width], size), unit }));
+  }
+
   /** Bytes of the words, lowest first: quotients by powers of two and their floors are exact. */
   #bytes(words: Tensor): Tensor[] {
     const { ops } = this;
-    const count = this.#packed ? BYTES_IN_WORD : this.#planes;
+    const count = this.#wordBytes;
     const bytes: Tensor[] = [];
     let rest = words;
     for (let k = 1; k < count; k++) {

@@ -40,7 +40,7 @@ export interface DeviceThreadSettings {
 
 /** The first flavour whose package is found from a folder, without loading it. */
 export function findTfjs(from: string, flavours: readonly TfjsFlavour[] = TFJS_FLAVOURS): TfjsFlavour | undefined {
-  const require = createRequire(path.join(from, 'package.json'));
+  const require = requireFrom(from);
   return flavours.find((flavour) => {
     try {
       require.resolve(PACKAGES[flavour]);
@@ -59,7 +59,7 @@ export async function loadTensorOps(from: string, flavours: readonly TfjsFlavour
   const flavour = findTfjs(from, flavours);
   if (flavour === undefined) throw missing(`TensorFlow.js is not installed; ${TFJS_NEXT_STEP}`);
   try {
-    const tf = await loaded(createRequire(path.join(from, 'package.json')), flavour);
+    const tf = await loaded(requireFrom(from), flavour);
     const device = flavour === 'node-gpu' && tf.backend().isUsingGpuDevice === true ? 'gpu' : 'cpu';
     checkProducts(tf);
     return { ops: tf, facts: { flavour, version: tf.version_core ?? 'unknown', device }, tileValues: TILE_VALUES[device] };
@@ -68,6 +68,10 @@ export async function loadTensorOps(from: string, flavours: readonly TfjsFlavour
     const [reason = ''] = (thrown instanceof Error ? thrown.message : String(thrown)).split('\n');
     throw missing(`${PACKAGES[flavour]} is installed but does not load: ${reason}; reinstall it, with its build, or remove it`);
   }
+}
+
+function requireFrom(folder: string): NodeJS.Require {
+  return createRequire(path.resolve(folder, 'package.json'));
 }
 
 async function loaded(require: NodeJS.Require, flavour: TfjsFlavour): Promise<TfjsModule> {

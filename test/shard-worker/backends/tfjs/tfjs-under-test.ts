@@ -12,7 +12,10 @@ export const flavours: readonly TfjsFlavour[] = TFJS_FLAVOURS.filter((flavour) =
 
 export const skip = flavours.length > 0 ? false : 'TensorFlow.js is not installed: npm run test:tfjs installs it for the tests';
 
-export function tfjsBackend(flavour: TfjsFlavour, settings: { deviceMemoryBytes?: number; stepStateBytesMax?: number | undefined } = {}): TfjsBackend {
+export function tfjsBackend(
+  flavour: TfjsFlavour,
+  settings: { deviceMemoryBytes?: number; stepStateBytesMax?: number | undefined } = {},
+): TfjsBackend {
   const { deviceMemoryBytes = Infinity, stepStateBytesMax } = settings;
   return new TfjsBackend({ from, flavours: [flavour], deviceMemoryBytes, ...(stepStateBytesMax !== undefined && { stepStateBytesMax }) });
 }
