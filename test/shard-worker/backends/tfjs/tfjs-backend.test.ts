@@ -25,8 +25,9 @@ for (const flavour of tried) {
     name: `tfjs ${flavour}`,
     threadCounts: [1, 2],
     create: ({ deviceMemoryBytes = Infinity, stepStateBytesMax }) => tfjsBackend(flavour, { deviceMemoryBytes, stepStateBytesMax }),
-    // Products are exact; a query has 40 bits, thus 2^-39 of its largest value in each. A weight has 38, and there are up to 700 of them.
-    tolerances: { distance: 2e-12, mass: 4e-12, sums: 2 ** -24 + 700 * 2 ** -39 },
+    // Products are exact; a query q has 40 bits, so that its values are off by 2^-39 |q| and a distance by 2 |q| (|q| + a |y|) 2^-39, at most 2^-37 of the scale.
+    // A weight has 38, and there are up to 700 of them.
+    tolerances: { distance: 2 ** -37, mass: 2 ** -36, sums: 2 ** -24 + 700 * 2 ** -39 },
     shapes: SHAPES,
     closeAfterMs: 5,
   });
