@@ -47,7 +47,7 @@ test('two workers on TensorFlow.js answer exact, golden and pca steps as the ref
       return [
         await client.score({ ...common, alpha: 0.999, sigma: 0.02, retrieval: { kind: 'exact' } }),
         await client.score({ ...common, alpha: 0.7, sigma: 0.7, retrieval: golden }),
-        await client.score({ ...common, alpha: 0.7, sigma: 0.7, retrieval: golden, denoiser: { kind: 'pca' } }),
+        await client.score({ ...common, alpha: 0.7, sigma: 0.7, retrieval: golden, denoiser: 'pca' }),
       ];
     } finally {
       client.close();
