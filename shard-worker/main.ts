@@ -7,6 +7,7 @@ import { bytes, commonFlags, flag, hostPort, integer, oneOf, runCommandLine, tex
 import type { WorkerStatus } from '../shared/control-plane/control-plane.js';
 import { natsFlags, openControlPlane, type NatsFlags } from '../shared/control-plane/nats/flags.js';
 import { dataFetchFlags, type DataFetchFlags } from '../shared/dataset/data-flags.js';
+import type { Manifest } from '../shared/dataset/manifest.js';
 import { dataLocation, LOCATION_FORMS, type DataLocation } from '../shared/dataset/sources/data-location.js';
 import {
   DATA_PLANE_WINDOW_BYTES,
@@ -42,6 +43,7 @@ interface WorkerFlags extends NatsFlags, DataFetchFlags {
   readonly workerId: string;
   readonly backend: BackendWish;
   readonly isa: IsaWish;
+  readonly tfjsFrom?: string;
   readonly computeThreads: number;
   readonly deviceMemory: number;
   readonly metricsListen: string;
@@ -65,7 +67,16 @@ async function start(flags: WorkerFlags, log: Logger): Promise<RunningService> {
   const { dataSets } = data;
   const names = dataSets.map(({ manifest }) => manifest.name);
   const deviceMemoryBytes = flags.deviceMemory;
-  const backend = createBackend({ wish: flags.backend, isa: flags.isa, computeThreads: flags.computeThreads, deviceMemoryBytes, log });
+  const { backend, choice, variant } = await createBackend({
+    wish: flags.backend,
+    isa: flags.isa,
+    computeThreads: flags.computeThreads,
+    deviceMemoryBytes,
+    partitionBytesMax: Math.max(0, ...dataSets.map(({ manifest }) => largestPartitionBytes(manifest))),
+    tfjsFrom: flags.tfjsFrom,
+    log,
+  });
+  metrics.backendInfo.set({ backend: choice.name, variant, choice: choice.kind }, 1);
   const indexes = new CandidateIndexes({
     threads: flags.computeThreads,
     memoryBytes: () => deviceMemoryBytes - backend.residentBytes,
@@ -189,6 +200,11 @@ function reachable(address: string): string {
   return address.replace(/^(0\.0\.0\.0|\[::\]):/, `${hostname()}:`);
 }
 
+function largestPartitionBytes({ shape, dtype, partitions }: Manifest): number {
+  const [channels, height, width] = shape;
+  return Math.max(0, ...partitions.map(({ rows }) => rows * channels * height * width * (dtype === 'u8' ? 1 : Float32Array.BYTES_PER_ELEMENT)));
+}
+
 /** Memory that this process may use: the machine's, or less where a control group says so. */
 function memoryBytes(): number {
   const limit = process.constrainedMemory();
@@ -229,6 +245,14 @@ const program = new Command('shard-worker')
       description: `instruction set of the native backend, one of ${ISA_WISHES.join(', ')}; auto takes the best of this machine`,
       parser: oneOf(ISA_WISHES),
       fallback: 'auto',
+    }),
+  )
+  .addOption(
+    flag({
+      name: 'tfjs-from',
+      placeholder: 'DIR',
+      description: 'folder where TensorFlow.js is installed, for the tfjs backend (default: that of golddiff)',
+      parser: text,
     }),
   )
   .addOption(
