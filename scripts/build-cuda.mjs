@@ -29,7 +29,7 @@ const addon = path.join(folder, 'golddiff_cuda.node');
 mkdirSync(folder, { recursive: true });
 const napi = path.dirname(createRequire(import.meta.url).resolve('node-addon-api/package.json'));
 const includes = ['-I../native/include', '-I../native', `-I${headers}`, `-I${napi}`];
-const newestSourceMs = newestMs();
+const headersMs = newestHeaderMs();
 const host = (files, flags = []) => files.map((file) => [compiler, [...HOST_FLAGS, ...ADDON_DEFINES, ...includes, ...flags, '-c', file], file]);
 const compilations = emulated
   ? [...host(HOST_FILES), ...host([...KERNEL_FILES, ...EMULATED_FILES], ['-x', 'c++', '-U_FORTIFY_SOURCE', '-Wno-unknown-pragmas'])]
@@ -38,8 +38,8 @@ const compilations = emulated
 const startedMs = Date.now();
 const objects = compilations.map(([, , file]) => path.join(folder, `${file.replaceAll(/[^a-z0-9_]/gi, '-')}.o`));
 const queue = compilations
-  .map(([command, args], k) => ({ command, args: [...args, '-o', objects[k]], object: objects[k] }))
-  .filter(({ object }) => !existsSync(object) || statSync(object).mtimeMs < newestSourceMs);
+  .map(([command, args, file], k) => ({ command, args: [...args, '-o', objects[k]], object: objects[k], source: path.join(cudaFolder, file) }))
+  .filter(({ object, source }) => !existsSync(object) || statSync(object).mtimeMs < Math.max(headersMs, statSync(source).mtimeMs));
 // A changed contract must never meet the old addon.
 if (queue.length > 0) rmSync(addon, { force: true });
 if (!existsSync(addon)) {
@@ -88,10 +88,11 @@ function nodeHeaders() {
   return folders.flatMap((of) => (of === undefined ? [] : [path.join(of, 'include/node')])).find((of) => existsSync(path.join(of, 'node_api.h')));
 }
 
-function newestMs() {
+/** Of what any source may include, and of what says how it is built. */
+function newestHeaderMs() {
   const sources = ['shard-worker/cuda', 'shard-worker/native'].flatMap((of) =>
     readdirSync(path.join(root, of), { recursive: true })
-      .filter((name) => /\.(cpp|cu|h|inc)$/.test(name))
+      .filter((name) => /\.(h|inc)$/.test(name))
       .map((name) => path.join(root, of, name)),
   );
   sources.push(path.join(root, 'scripts/build-cuda.mjs'), path.join(root, 'scripts/cuda-sources.mjs'));

@@ -135,12 +135,9 @@ Napi::Value load_partition(const Napi::CallbackInfo &info) {
 
 Napi::Value partition_bytes(const Napi::CallbackInfo &info) { return Napi::Number::New(info.Env(), static_cast<double>(loaded_at(info[0])->partition->bytes())); }
 
+/* Here rather than on a thread of the engine, which the engine could end with. */
 Napi::Value release_partition(const Napi::CallbackInfo &info) {
-  std::shared_ptr<Loaded> loaded = std::move(unwrap<PartitionReference>(info[0]).loaded);
-  if (!loaded) return info.Env().Undefined();
-  const EnginePointer engine = loaded->engine;
-  /* On a thread of the engine, which may wait for the device. */
-  engine->host.pool.submit([loaded = std::move(loaded)] {});
+  unwrap<PartitionReference>(info[0]).loaded.reset();
   return info.Env().Undefined();
 }
 

@@ -8,7 +8,9 @@ namespace golddiff::cuda {
 namespace {
 constexpr double ROUNDING = 16 * 1.1102230246251565e-16, FLOAT_ROUNDING = 5.9604644775390625e-8;
 constexpr double LOGIT_ERROR_NATS_MAX = 1.6e-4, LOGIT_ERROR_NATS_TYPICAL = 3.5e-6, LOGIT_ERROR_NATS_SHARED = 6e-4;
-constexpr size_t SHARED_DIM_MIN = 256, SHARED_ROWS_MIN = 256;
+constexpr size_t SHARED_DIM_MIN = 256;
+/* More than the CPU engine asks for: a limb more costs a device little. */
+constexpr size_t SHARED_ROWS_MIN = 4096;
 constexpr double SPREAD_SHARED = 1;
 constexpr size_t LIMBS_PRECISE_MAX = 3, LIMBS_COARSE = 2;
 }  // namespace

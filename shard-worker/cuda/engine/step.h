@@ -76,6 +76,8 @@ class Step {
 
   Part &part(Partition &partition);
   void check() const;
+  /* What is under way is waited for before arrays are let go. */
+  void check(Work &work) const;
   const RowSet &set_of(Partition &partition, Stage stage);
   Stage keys_stage(Stage stage) const { return stage == PROXY && settings_.factor <= 1 ? FULL : stage; }
   const DeviceArray<double> &keys(Work &work, Part &part, Partition &partition, Stage stage);

@@ -13,6 +13,12 @@ void Step::check() const {
   if (closed_) throw cancelled();
 }
 
+void Step::check(Work &work) const {
+  if (!closed_) return;
+  work.finish();
+  throw cancelled();
+}
+
 Step::Part &Step::part(Partition &partition) {
   std::lock_guard<std::mutex> lock(mutex_);
   auto &found = parts_[partition.id()];
@@ -26,7 +32,7 @@ const DeviceArray<double> &Step::keys(Work &work, Part &part, Partition &partiti
   stage = keys_stage(stage);
   auto &known = part.keys[stage];
   if (!known.empty()) return known;
-  check();
+  check(work);
   auto made = work.array<double>(queries_.batch * partition.n());
   if (stage == PRESAMPLE) {
     const auto ids = work.upload(settings_.query_ids);
@@ -60,7 +66,7 @@ Step::Masked Step::masked(Work &work, Part &part, Partition &partition, const Cu
   mask.passing = passing.data();
   launch_mask(mask, work.stream());
   out.passing = work.download(passing);
-  check();
+  check(work);
   return out;
 }
 
@@ -136,7 +142,7 @@ void Step::distances(Work &work, Partition &partition, const RowSet &set, const 
     for (size_t k = 0; k < queries.size(); k++)
       if (limbs[k] == count) own.push_back(queries[k]);
     for (size_t from = 0; from < own.size(); from += PRODUCT_QUERIES_MAX) {
-      check();
+      check(work);
       const std::vector<size_t> some(own.begin() + static_cast<std::ptrdiff_t>(from), own.begin() + static_cast<std::ptrdiff_t>(std::min(own.size(), from + PRODUCT_QUERIES_MAX)));
       const auto packed = columns(work, shape, factor, pixels, some, count);
       std::vector<DistanceTerms> terms(some.size());

@@ -78,7 +78,7 @@ std::vector<size_t> Step::group_rows(Work &work, Partition &partition, const Mas
   const size_t chunk_bytes = (4 * G + D) * sizeof(double) + (shared ? 0 : (D + 1) * sizeof(unsigned long long));
 
   for (size_t done = 0; done < wanted.size();) {
-    check();
+    check(work);
     /* As many queries as fit, one at least. */
     std::vector<GroupChunk> chunks;
     std::vector<uint32_t> chunk_of{0};

@@ -72,7 +72,7 @@ Step::Scored &Step::score(Work &work, Part &part, Partition &partition, const Cu
     }
     distances(work, partition, full, all, limbs, scored->distances);
   }
-  check();
+  check(work);
   if (!rows.mask.empty()) {
     const auto no_limit = work.upload(std::vector<double>(B, INF));
     const auto kept = work.zeros<unsigned long long>(B);
@@ -87,7 +87,7 @@ Step::Scored &Step::score(Work &work, Part &part, Partition &partition, const Cu
   const auto find_nearest = [&] {
     launch_nearest(scored->distances.data(), n, B, partial.data(), nearest.data(), work.stream());
     scored->nearest = work.download(nearest);
-    check();
+    check(work);
   };
   find_nearest();
   if (std::any_of(precisions.begin(), precisions.end(), [](const Precision &own) { return own.second_look; })) {
@@ -107,7 +107,7 @@ Step::Scored &Step::score(Work &work, Part &part, Partition &partition, const Cu
   out.max_logit.assign(B, -INF);
   for (size_t b = 0; b < B; b++)
     if (scored->nearest[b] < INF) out.max_logit[b] = 0 - scored->nearest[b] / divisors[b];
-  check();
+  check(work);
   part.cuts = cuts;
   part.scored = std::move(scored);
   return *part.scored;

@@ -47,7 +47,7 @@ ScreenReply Step::screen(Partition &partition, Stage stage, const Cuts &cuts, co
   const auto found_bits = work.zeros<RankedBits>(targets.size());
   launch_ranks(all.data(), rows.mask.data(), partition.n(), device_targets.data(), targets.size(), counters.data(), found_bits.data(), work.stream());
   const auto found = work.download(found_bits);
-  check();
+  check(work);
   std::vector<KeyRange> ranges;
   size_t collected = 0;
   for (size_t k = 0; k < targets.size(); k += 2) {

@@ -50,7 +50,7 @@ void Step::weighted(Work &work, Partition &partition, const Scored &, const std:
     const auto rows = work.zeros<uint32_t>(n + SUM_ROWS_MULTIPLE);
     launch_weighted_rows(device_queries.data(), count, n, counter.data(), rows.data(), work.stream());
     const size_t found = work.download(counter)[0], rows_padded = (found + SUM_ROWS_MULTIPLE - 1) / SUM_ROWS_MULTIPLE * SUM_ROWS_MULTIPLE;
-    check();
+    check(work);
     size_t columns = queries.back().column + queries.back().digits;
     columns = (columns + SUM_COLUMNS_MULTIPLE - 1) / SUM_COLUMNS_MULTIPLE * SUM_COLUMNS_MULTIPLE;
     const auto digits = work.zeros<int8_t>(columns * rows_padded);

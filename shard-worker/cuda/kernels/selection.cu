@@ -66,18 +66,17 @@ __global__ void mask_kernel(Mask in) {
   if (threadIdx.x == 0) atomicAdd(in.passing + b, count);
 }
 
-/* Counts the next digit of the keys whose higher bits are those found so far. */
-__global__ void count_kernel(const double *keys, const uint8_t *mask, size_t n, const RankTarget *targets, const RankedBits *found, unsigned shift, uint32_t *work) {
+/* Counts the next digit of the keys whose bits from known_from on are those found so far. */
+__global__ void count_kernel(const double *keys, const uint8_t *mask, size_t n, const RankTarget *targets, const RankedBits *found, unsigned known_from, unsigned shift, uint32_t *work) {
   __shared__ uint32_t bins[RANK_BINS];
   for (size_t k = threadIdx.x; k < RANK_BINS; k += BLOCK) bins[k] = 0;
   __syncthreads();
   const size_t b = targets[blockIdx.y].query, from = blockIdx.x * COUNTED_KEYS;
-  const unsigned top = shift + DIGIT_BITS;
   const unsigned long long prefix = found[blockIdx.y].bits;
   for (size_t row = from + threadIdx.x; row < n && row < from + COUNTED_KEYS; row += BLOCK) {
     if (mask[b * n + row] == 0) continue;
     const unsigned long long bits = ordered(keys[b * n + row]);
-    if (top < KEY_BITS && bits >> top != prefix >> top) continue;
+    if (known_from < KEY_BITS && bits >> known_from != prefix >> known_from) continue;
     atomicAdd(bins + (bits >> shift & (RANK_BINS - 1)), 1u);
   }
   __syncthreads();
@@ -163,7 +162,7 @@ void launch_ranks(const double *keys, const uint8_t *mask, size_t n, const RankT
   for (unsigned pass = 0; pass < PASSES; pass++) {
     /* 64 is no multiple of 11: the lowest digit is looked at with bits of the one before it, which are known by then. */
     const unsigned high = KEY_BITS - pass * DIGIT_BITS, shift = high > DIGIT_BITS ? high - DIGIT_BITS : 0;
-    GD_LAUNCH(count_kernel, dim3(blocks_of(n, COUNTED_KEYS), static_cast<unsigned>(count)), BLOCK, 0, stream, keys, mask, n, targets, found, shift, work);
+    GD_LAUNCH(count_kernel, dim3(blocks_of(n, COUNTED_KEYS), static_cast<unsigned>(count)), BLOCK, 0, stream, keys, mask, n, targets, found, high, shift, work);
     GD_LAUNCH(narrow_kernel, dim3(static_cast<unsigned>(count)), BLOCK, 0, stream, targets, found, shift, work);
   }
 }

@@ -55,3 +55,14 @@ test('with the addon auto takes the native backend with the best instruction set
   assert.equal(auto.lines[0]!.isa, isas[0]);
   assert.equal((await created({ isa: 'scalar' })).lines[0]!.isa, 'scalar');
 });
+
+test('a wish for cuda without its engine or a device fails with what to install', async () => {
+  const detect = (): { missing: string } => ({ missing: 'there is no NVIDIA driver here; install one for CUDA 13.0 or later' });
+  await assert.rejects(
+    created({ wish: 'cuda', load: () => ({ missing: 'not built' }), detect }),
+    (error: GolddiffError) =>
+      error.code === 'BACKEND_MISSING' &&
+      error.message ===
+        'Backend cuda is not available (there is no NVIDIA driver here; install one for CUDA 13.0 or later); start with --backend reference, or auto',
+  );
+});

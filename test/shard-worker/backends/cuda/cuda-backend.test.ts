@@ -46,3 +46,33 @@ if (skip === false) {
     tolerance: { nats: 5e-5, relative: 4e-7, weights: 2e-6 },
   });
 }
+
+test('keys that differ in their last bits alone are ranked, each rank by itself', { skip }, async () => {
+  const rows = 200;
+  const order = Array.from({ length: rows }, (_, i) => (i * 77) % rows);
+  // (1 - v)^2 is below 1 by k 2^-46, 128 units in the last place: in the bits that the last two digits of the selection share, too.
+  const values = new Float32Array(new SharedArrayBuffer(rows * 4)).map((_, i) => order[i]! * 2 ** -47);
+  const partition = {
+    dataSet: 'near',
+    partition: 0,
+    rows,
+    shape: [1, 1, 1] as const,
+    values: new Float32Array(new SharedArrayBuffer(rows * 4)),
+    labels: new Int32Array(rows).fill(-1),
+    rowIds: Uint32Array.from({ length: rows }, (_, i) => i),
+  };
+  partition.values.set(values);
+  const backend = cudaBackend();
+  try {
+    await backend.load(partition);
+    const ones = Float64Array.of(1);
+    const step = backend.openStep({ dataSet: 'near', batch: 1, x: ones, alpha: ones, sigma: ones, temperature: 1, labels: undefined, golden: undefined });
+    const windows = Array.from({ length: rows }, (_, firstRank) => ({ query: 0, firstRank, count: 1 }));
+    const { rowIds } = await step.screen(0, 'full', {}, { kind: 'windows', windows });
+    step.close();
+    // The largest value is the nearest.
+    assert.deepEqual([...rowIds].map((id) => order[id]), Array.from({ length: rows }, (_, rank) => rows - 1 - rank));
+  } finally {
+    await backend.close();
+  }
+});
