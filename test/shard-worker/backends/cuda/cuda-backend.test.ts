@@ -66,12 +66,24 @@ test('keys that differ in their last bits alone are ranked, each rank by itself'
   try {
     await backend.load(partition);
     const ones = Float64Array.of(1);
-    const step = backend.openStep({ dataSet: 'near', batch: 1, x: ones, alpha: ones, sigma: ones, temperature: 1, labels: undefined, golden: undefined });
+    const step = backend.openStep({
+      dataSet: 'near',
+      batch: 1,
+      x: ones,
+      alpha: ones,
+      sigma: ones,
+      temperature: 1,
+      labels: undefined,
+      golden: undefined,
+    });
     const windows = Array.from({ length: rows }, (_, firstRank) => ({ query: 0, firstRank, count: 1 }));
     const { rowIds } = await step.screen(0, 'full', {}, { kind: 'windows', windows });
     step.close();
     // The largest value is the nearest.
-    assert.deepEqual([...rowIds].map((id) => order[id]), Array.from({ length: rows }, (_, rank) => rows - 1 - rank));
+    assert.deepEqual(
+      [...rowIds].map((id) => order[id]),
+      Array.from({ length: rows }, (_, rank) => rows - 1 - rank),
+    );
   } finally {
     await backend.close();
   }
