@@ -5,8 +5,10 @@
 import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import path from 'node:path';
+import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 
+import { dataLocation, OBJECT_STORE_PREFIX } from '../shared/dataset/sources/data-location.js';
 import { argumentError } from '../shared/errors.js';
 import { EMBEDDED_COORDINATORS_MAX, EMBEDDED_READY_TIMEOUT_MS, EMBEDDED_SHARDS_MAX, EMBEDDED_STOP_TIMEOUT_MS } from '../shared/limits.js';
 import type { LogLevel } from '../shared/log.js';
@@ -15,8 +17,11 @@ import { ServiceProcess } from './service-process.js';
 import { threadsOfEach } from './threads-of-each.js';
 
 export interface EmbeddedClusterOptions {
-  /** folder of a data set: the one that holds manifest.json */
+  /** folder of a data set: the one that holds manifest.json; or http(s)://HOST/PATH/, or object-store:NAME with nats */
   readonly dataDir: string;
+  /** see --data-cache and --data-cache-bytes, for data that is not in a folder; default: the processes' own */
+  readonly dataCache?: string;
+  readonly dataCacheBytes?: number;
   /** shard workers, 1 .. 64; default 4 */
   readonly shards?: number;
   /** workers that hold each partition, 1 .. shards; default 1 */
@@ -54,6 +59,8 @@ export interface EmbeddedNats {
   readonly store?: string;
   /** see --cluster-name; default golddiff */
   readonly clusterName?: string;
+  /** with servers: flags of TLS and credentials for every process, see natsSecurityArguments; their environment variables count too */
+  readonly security?: readonly string[];
 }
 
 export interface EmbeddedCluster {
@@ -96,15 +103,21 @@ export async function startEmbeddedCluster(options: EmbeddedClusterOptions): Pro
       options.nats === undefined ? '1, or NATS for more' : `a whole number from 1 to ${EMBEDDED_COORDINATORS_MAX}`,
       coordinators,
     );
-  if (!existsSync(path.join(options.dataDir, 'manifest.json')))
+  const location = dataLocation(options.dataDir, 'data');
+  if (location.kind === 'object-store' && options.nats?.servers === undefined)
+    throw argumentError('data', `NATS servers beside ${OBJECT_STORE_PREFIX}NAME`, 'none');
+  if (location.kind === 'folder' && !existsSync(path.join(location.dir, 'manifest.json')))
     throw argumentError('data', 'a folder with manifest.json, made by golddiff dataset import,', options.dataDir);
 
   const threads = options.computeThreads ?? threadsOfEach(shards);
   const common = ['--data', options.dataDir, '--metrics-listen', options.metrics ? '127.0.0.1:0' : 'off', '--log-level', options.logLevel ?? 'warn'];
+  if (options.dataCache !== undefined) common.push('--data-cache', options.dataCache);
   const deaths: string[] = [];
   const processes: ServiceProcess[] = [];
   let nats: LocalNats | undefined;
   let stopping = false;
+  // Variables of NATS are meant for servers that the caller names, and not for one of our own or for none.
+  const env = options.nats?.servers === undefined ? withoutVariablesOf('GOLDDIFF_NATS') : process.env;
 
   const startOne = async (
     name: string,
@@ -116,6 +129,7 @@ export async function startEmbeddedCluster(options: EmbeddedClusterOptions): Pro
       name,
       program: serviceProgram(service),
       args: [...args, ...common],
+      env,
       readyTimeoutMs: options.readyTimeoutMs ?? EMBEDDED_READY_TIMEOUT_MS,
       signal,
       ...(options.onLogLine === undefined ? {} : { onLogLine: options.onLogLine }),
@@ -147,8 +161,10 @@ export async function startEmbeddedCluster(options: EmbeddedClusterOptions): Pro
     }
     const natsServers = options.nats?.servers ?? (nats && [nats.address]);
     if (natsServers !== undefined) common.push('--nats', natsServers.join(','));
+    if (options.nats?.servers !== undefined) common.push(...(options.nats.security ?? []));
     if (options.nats?.clusterName !== undefined) common.push('--cluster-name', options.nats.clusterName);
     const workerArgs = ['--listen', '127.0.0.1:0', '--backend', options.backend ?? 'auto', '--compute-threads', String(threads)];
+    if (options.dataCacheBytes !== undefined) workerArgs.push('--data-cache-bytes', String(options.dataCacheBytes));
     if (options.deviceMemoryBytes !== undefined) workerArgs.push('--device-memory', String(options.deviceMemoryBytes));
     const starts = Array.from({ length: shards }, (_, i) =>
       startOne(`shard worker ${i}`, 'shard-worker', [...workerArgs, '--worker-id', `worker-${i}`], signal),
@@ -185,4 +201,8 @@ export async function startEmbeddedCluster(options: EmbeddedClusterOptions): Pro
     await stop();
     throw error;
   }
+}
+
+function withoutVariablesOf(prefix: string): NodeJS.ProcessEnv {
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith(prefix)));
 }

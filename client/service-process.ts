@@ -19,6 +19,10 @@ export interface ServiceProcessSettings {
   /** path of the program's main.js */
   readonly program: string;
   readonly args: readonly string[];
+  /** default: that of this process */
+  readonly env?: NodeJS.ProcessEnv;
+  /** a command that becomes the program which it is given, such as `ip netns exec NAME`; absent = Node itself is started */
+  readonly launcher?: readonly [string, ...string[]];
   readonly readyTimeoutMs: number;
   /** gets every line of the child's log; default: the last lines are kept for the report of a death */
   readonly onLogLine?: (line: string) => void;
@@ -55,9 +59,12 @@ export class ServiceProcess {
 
   private constructor(settings: ServiceProcessSettings) {
     this.name = settings.name;
-    const child = spawn(process.execPath, [...SERVICE_NODE_FLAGS, settings.program, ...settings.args], {
+    const node = [process.execPath, ...SERVICE_NODE_FLAGS, settings.program, ...settings.args] as const;
+    const [command, ...args] = settings.launcher === undefined ? node : ([...settings.launcher, ...node] as const);
+    const child = spawn(command, args, {
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
       detached: true,
+      ...(settings.env === undefined ? {} : { env: settings.env }),
     });
     this.#child = child;
     this.pid = child.pid ?? -1;

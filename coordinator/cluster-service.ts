@@ -7,6 +7,7 @@ import { GolddiffError } from '../shared/errors.js';
 import { unary } from '../shared/rpc/handlers.js';
 import type { AdmissionQueue } from './admission-queue.js';
 import type { ClusterState } from './cluster-state.js';
+import { newestEpochOf } from './newest-epoch.js';
 
 export interface ClusterServiceSettings {
   readonly cluster: ClusterState;
@@ -31,13 +32,15 @@ export function clusterService(settings: ClusterServiceSettings): ClusterService
   };
 }
 
+/** Answers from what is known where the control plane does not: that is when one asks. */
 export async function describeCluster({ cluster, controlPlane, queue, coordinator, replicas }: ClusterServiceSettings): Promise<ClusterStatus> {
   const { manifest } = cluster;
+  const [leader, jobs] = await Promise.all([unlessLost(controlPlane.leadership.leader()), unlessLost(controlPlane.jobs.queue())]);
   const partitions = manifest.partitions.map(({ id, rows }) => ({ id, rows, replicas: cluster.replicasOf(id) }));
   return {
     controlPlane: controlPlane.kind,
     coordinator,
-    leader: (await controlPlane.leadership.leader()) ?? '',
+    leader: leader ?? '',
     dataSet: manifest.name,
     contentHash: manifest.contentHash,
     placementEpoch: cluster.placement()?.epoch ?? 0,
@@ -45,7 +48,8 @@ export async function describeCluster({ cluster, controlPlane, queue, coordinato
     coverage: cluster.coverage().fraction,
     stepsRunning: queue.running,
     stepsWaiting: queue.waiting,
-    workers: cluster.workers.map(({ held, workerId, address, backend, deviceMemoryBytes, deviceMemoryUsedBytes, openSteps, draining }) => {
+    workers: cluster.workers.map((worker) => {
+      const { held, workerId, address, backend, deviceMemoryBytes, deviceMemoryUsedBytes, openSteps, draining } = worker;
       const here = held.filter((h) => h.dataSet === manifest.name);
       return {
         workerId,
@@ -58,8 +62,22 @@ export async function describeCluster({ cluster, controlPlane, queue, coordinato
         partitionsPlaced: partitions.filter((p) => p.replicas.includes(workerId)).length,
         partitionsHeld: here.filter((h) => h.failure === undefined).length,
         failures: here.flatMap((h) => (h.failure === undefined ? [] : [`partition ${h.partition}: ${h.failure}`])),
+        epoch: newestEpochOf(worker, manifest.name),
       };
     }),
     partitions,
+    jobs:
+      jobs === undefined
+        ? null
+        : { ...jobs.byState, oldestQueuedUnixMs: jobs.oldestQueuedUnixMs ?? 0, redeliveries: jobs.redeliveries, deadLetters: jobs.deadLetters },
   };
+}
+
+async function unlessLost<T>(answer: Promise<T>): Promise<T | undefined> {
+  try {
+    return await answer;
+  } catch (thrown) {
+    if (thrown instanceof GolddiffError && thrown.code === 'CONTROL_PLANE_LOST') return undefined;
+    throw thrown;
+  }
 }

@@ -11,6 +11,9 @@ export class ClusterState implements ClusterView {
   #workers: ReadonlyMap<string, WorkerStatus> = new Map();
   readonly #waiters = new Set<() => void>();
   readonly #stops: (() => void)[] = [];
+  #refreshing: Promise<void> | undefined;
+  /** live workers that do not answer this coordinator */
+  readonly #outOfReach = new Set<string>();
 
   constructor(
     private readonly controlPlane: ControlPlane,
@@ -44,7 +47,14 @@ export class ClusterState implements ClusterView {
   }
 
   addressOf(workerId: string): string | undefined {
-    return this.#workers.get(workerId)?.address;
+    return this.#outOfReach.has(workerId) ? undefined : this.#workers.get(workerId)?.address;
+  }
+
+  /** Steps pass over a worker that is out of reach, though it lives. */
+  setReach(workerId: string, reached: boolean): void {
+    if (reached) this.#outOfReach.delete(workerId);
+    else this.#outOfReach.add(workerId);
+    this.#tell();
   }
 
   /** Live workers that hold a partition in the placement in effect. */
@@ -84,6 +94,17 @@ export class ClusterState implements ClusterView {
 
   suspect(workerId: string): void {
     this.onSuspect(workerId);
+  }
+
+  refresh(): Promise<void> {
+    return (this.#refreshing ??= this.controlPlane.placements
+      .get(this.manifest.name)
+      .then(
+        (document) => document && this.#documentIs(document),
+        // The watch goes on, and so do the steps with what is known.
+        () => undefined,
+      )
+      .finally(() => (this.#refreshing = undefined)));
   }
 
   #workersAre(workers: readonly WorkerStatus[]): void {

@@ -5,20 +5,25 @@ import process from 'node:process';
 import { Command, type Option } from 'commander';
 import { commonFlags, flag, hostPortList, integer, text } from '../shared/config.js';
 import { natsFlags, type NatsFlags } from '../shared/control-plane/nats/flags.js';
+import { dataCacheFlags, type DataCacheFlags } from '../shared/dataset/data-flags.js';
+import { dataLocation, LOCATION_FORMS, type DataLocation } from '../shared/dataset/sources/data-location.js';
 import { argumentError } from '../shared/errors.js';
 import {
   COORDINATOR_QUEUE_MAX,
   COORDINATOR_STEPS_MAX,
   DRAIN_TIMEOUT_MS,
+  HEDGE_DELAY_MS_DEFAULT,
+  HEDGE_PERCENT_DEFAULT,
+  HEDGE_PERCENTILE_DEFAULT,
   PARTITIONS_MAX,
   PLACEMENT_WAIT_MS,
   WORKERS_SETTLE_MS,
 } from '../shared/limits.js';
 import type { LogLevel } from '../shared/log.js';
 
-export interface CoordinatorConfig extends NatsFlags {
-  /** folder of the data set */
-  readonly data: string;
+export interface CoordinatorConfig extends NatsFlags, DataCacheFlags {
+  /** where the data set is: the manifest is read, and the covariance kept */
+  readonly data: DataLocation;
   /** host:port of each worker; absent = they come by NATS */
   readonly workers?: readonly string[];
   /** workers to wait for before the first placement; with a list of workers it is their number */
@@ -35,6 +40,10 @@ export interface CoordinatorConfig extends NatsFlags {
   readonly stepsMax: number;
   readonly queueMax: number;
   readonly placementWaitMs: number;
+  /** hedges for each hundred requests to workers; 0 = none */
+  readonly hedgePercent: number;
+  readonly hedgePercentile: number;
+  readonly hedgeDelayMs: number;
   readonly drainTimeoutMs: number;
 }
 
@@ -42,7 +51,8 @@ export function coordinatorFlags(): Option[] {
   const count = (name: string, description: string, low: number, high: number, fallback: number): Option =>
     flag({ name, placeholder: 'INT', description, parser: integer(low, high), fallback: String(fallback) });
   return [
-    flag({ name: 'data', placeholder: 'DIR', description: 'folder of the data set, as imported', parser: text, mandatory: true }),
+    flag({ name: 'data', placeholder: 'WHERE', description: `the data set: ${LOCATION_FORMS}`, parser: dataLocation, mandatory: true }),
+    ...dataCacheFlags(),
     flag({ name: 'workers', placeholder: 'H:P,H:P', description: 'addresses of the shard workers', parser: hostPortList }),
     ...natsFlags(),
     flag({
@@ -65,6 +75,9 @@ export function coordinatorFlags(): Option[] {
     count('steps-max', 'steps that run at once', 1, 1024, COORDINATOR_STEPS_MAX),
     count('queue-max', 'steps that may wait for a place', 0, 65_536, COORDINATOR_QUEUE_MAX),
     count('placement-wait-ms', 'how long a step waits for partitions that nobody holds', 0, 600_000, PLACEMENT_WAIT_MS),
+    count('hedge-percent', 'hedges for each hundred requests to workers; 0 = none', 0, 100, HEDGE_PERCENT_DEFAULT),
+    count('hedge-percentile', 'a worker is late beyond this percentile of the times seen', 50, 99, HEDGE_PERCENTILE_DEFAULT),
+    count('hedge-delay-ms', 'no hedge before this', 1, 600_000, HEDGE_DELAY_MS_DEFAULT),
     count('drain-timeout-ms', 'time for the work under way when the process is told to stop', 0, 3_600_000, DRAIN_TIMEOUT_MS),
   ];
 }

@@ -6,6 +6,7 @@
 import type { CutVector } from '../proto/generated/golddiff/v1/CutVector.js';
 import { RankSearch, type RankWindow, type ScreenKeys } from '../shared/math/rank-selection.js';
 import type { StepPlan } from './step-plan.js';
+import type { RoundStage } from './round-times.js';
 import type { ScreenStageName, WorkerStep } from './worker-step.js';
 
 export interface GoldenSubset {
@@ -19,8 +20,8 @@ export interface GoldenSubset {
 
 type Stage = readonly [stage: ScreenStageName, wanted: Float64Array, reaching: Float64Array];
 
-/** Runs fn on every worker; workers are numbered in ascending order of their first partition. */
-export type ForEachWorker = <T>(fn: (worker: WorkerStep) => Promise<T>) => Promise<T[]>;
+/** Puts a question to every worker; the answers are in ascending order of the workers' first partitions. A worker may be asked in place of another. */
+export type ForEachWorker = <T>(stage: RoundStage, ask: (worker: WorkerStep) => Promise<T>) => Promise<T[]>;
 
 export async function findGoldenSubset(plan: StepPlan, forEach: ForEachWorker): Promise<GoldenSubset> {
   const golden = plan.golden!;
@@ -47,7 +48,7 @@ export async function findGoldenSubset(plan: StepPlan, forEach: ForEachWorker): 
     let windows: RankWindow[] | undefined;
     do {
       const round = windows;
-      const parts = await forEach((worker) => screenRound(worker, stage, subset.cuts, search.fractions, round));
+      const parts = await forEach(stage, (worker) => screenRound(worker, stage, subset.cuts, search.fractions, round));
       for (const part of parts.flat()) {
         search.add(part);
         noteLast(part, last);

@@ -11,6 +11,8 @@ export interface LeaderRoleSettings {
   readonly candidate: string;
   readonly makeController: () => Pick<PlacementController, 'start' | 'stop' | 'settled'>;
   readonly log: Logger;
+  /** each time this coordinator takes the lead */
+  readonly onLead?: () => void;
 }
 
 export class LeaderRole {
@@ -22,6 +24,10 @@ export class LeaderRole {
 
   constructor(private readonly settings: LeaderRoleSettings) {
     this.settled = new Promise((resolve) => (this.#onSettled = resolve));
+  }
+
+  get leads(): boolean {
+    return this.#controller !== undefined;
   }
 
   start(): void {
@@ -39,6 +45,7 @@ export class LeaderRole {
 
   #lead(): void {
     this.settings.log.info({ candidate: this.settings.candidate }, 'this coordinator leads: it plans the placement');
+    this.settings.onLead?.();
     const controller = this.settings.makeController();
     this.#controller = controller;
     void controller.settled.then(this.#onSettled);

@@ -3,14 +3,14 @@
  * with compare-and-set; until that moment steps run on the one before, which workers keep valid until the next Assign.
  *
  * A partition that a worker cannot load (a wrong checksum, no room) is left out of its replicas and tried on another; where all refuse, it is missing and
- * coverage says so. A worker that starts anew is asked again.
+ * coverage says so. A worker that starts anew is asked again, and every one after a while for what it could not fetch from elsewhere.
  */
 
 import type { HeldPartition__Output } from '../proto/generated/golddiff/v1/HeldPartition.js';
 import type { ControlPlane, PlacementDocument, WorkerStatus } from '../shared/control-plane/control-plane.js';
 import type { Manifest } from '../shared/dataset/manifest.js';
 import { asGolddiffError, type ErrorCode } from '../shared/errors.js';
-import { ASSIGN_TIMEOUT_MS, PROBE_INTERVAL_MS, WORKERS_SETTLE_MS } from '../shared/limits.js';
+import { ASSIGN_TIMEOUT_MS, PLACEMENT_FETCH_AGAIN_MS, PROBE_INTERVAL_MS, WORKERS_SETTLE_MS } from '../shared/limits.js';
 import type { Logger } from '../shared/log.js';
 import { computePlacement, type PlacedPartition } from './placement.js';
 import type { WorkerLinks } from './worker-links.js';
@@ -25,10 +25,12 @@ export interface PlacementControllerSettings {
   readonly expectedWorkers: number;
   readonly log: Logger;
   readonly settleMs?: number;
+  /** until workers are asked again for what they could not fetch */
+  readonly fetchAgainMs?: number;
 }
 
 /** Errors of Assign that the same worker will give again. */
-type Refusal = 'room' | 'other';
+type Refusal = 'room' | 'away' | 'other';
 
 const REFUSALS: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'DATA_SET_MISMATCH',
@@ -43,7 +45,7 @@ export class PlacementController {
   /** Resolves when the first placement is in effect and nothing is left to try. */
   readonly settled: Promise<void>;
   #onSettled: () => void = () => {};
-  /** "instance partition" of loads that failed; for want of room, only until somebody comes or goes */
+  /** "instance partition" of loads that failed; for want of room, only until somebody comes or goes; for a source that was away, for a while */
   readonly #refused = new Map<string, Refusal>();
   /** instance of each worker at its last Assign */
   readonly #assigned = new Map<string, string>();
@@ -54,6 +56,7 @@ export class PlacementController {
   #stopped = false;
   #startedMs = 0;
   #timer: NodeJS.Timeout | undefined;
+  #fetchTimer: NodeJS.Timeout | undefined;
   #unwatch: () => void = () => {};
 
   constructor(private readonly settings: PlacementControllerSettings) {
@@ -77,6 +80,7 @@ export class PlacementController {
   stop(): void {
     this.#stopped = true;
     clearTimeout(this.#timer);
+    clearTimeout(this.#fetchTimer);
     this.#unwatch();
   }
 
@@ -90,6 +94,15 @@ export class PlacementController {
   #wakeLater(ms: number): void {
     clearTimeout(this.#timer);
     if (!this.#stopped) this.#timer = setTimeout(() => this.#wake(), ms);
+  }
+
+  #fetchLater(): void {
+    if (this.#stopped || this.#fetchTimer !== undefined) return;
+    this.#fetchTimer = setTimeout(() => {
+      this.#fetchTimer = undefined;
+      for (const [key, why] of this.#refused) if (why === 'away') this.#refused.delete(key);
+      this.#wake();
+    }, this.settings.fetchAgainMs ?? PLACEMENT_FETCH_AGAIN_MS);
   }
 
   async #run(): Promise<void> {
@@ -162,7 +175,9 @@ export class PlacementController {
     const { epoch, partitions } = wanted;
     const request = { dataSet: manifest.name, contentHash: manifest.contentHash, ...wanted };
     const refuse = (partition: number, why: string): void => {
-      this.#refused.set(`${worker.instanceId} ${partition}`, why.startsWith('LIMIT_EXCEEDED') ? 'room' : 'other');
+      const reason = why.startsWith('LIMIT_EXCEEDED') ? 'room' : why.startsWith('DATA_UNAVAILABLE') ? 'away' : 'other';
+      this.#refused.set(`${worker.instanceId} ${partition}`, reason);
+      if (reason === 'away') this.#fetchLater();
       log.error({ workerId: worker.workerId, partition }, `a partition was not loaded: ${why}`);
     };
     try {

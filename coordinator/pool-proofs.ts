@@ -25,7 +25,7 @@ export async function proveQueries(plan: StepPlan, complete: boolean, forEach: F
   if (golden === undefined || !['SEARCH_UNSPECIFIED', 'SEARCH_AUTO'].includes(golden.search) || !complete) return undefined;
   const asked = poolShares(golden, plan.eligible);
   if (asked.every((share) => share === 0)) return undefined;
-  const replies = await forEach((worker) => worker.relevant([...asked]));
+  const replies = await forEach('PROOFS', (worker) => worker.relevant([...asked]));
   const answered = replies.filter((reply) => reply !== undefined);
   if (answered.length < replies.length) return undefined;
   const proofs = answered.flatMap((reply) => reply.proofs);

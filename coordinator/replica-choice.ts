@@ -11,20 +11,23 @@ export interface ReplicaChoice {
 }
 
 /**
- * Gives every partition to the usable replica with the fewest rows so far, the preferred one among equals; neighbours with the same replicas go to
- * one worker in blocks, so that it can merge them.
+ * Gives every partition to the usable replica that would be done with it first, going by the rows it has so far and by what a row costs there; the preferred one among
+ * equals. Neighbours with the same replicas go to one worker in blocks, so that it can merge them.
  *
  * @param rows rows of each partition id
+ * @param cost of a row on a worker, above 0; absent = all are alike
  */
 export function chooseReplicas(
   document: PlacementDocument | undefined,
   rows: ReadonlyMap<number, number>,
   usable: (workerId: string) => boolean,
+  cost: (workerId: string) => number = () => 1,
 ): ReplicaChoice {
   const replicas = new Map(document?.partitions.map((p) => [p.partition, p.replicas.filter(usable)]));
   const workers = new Set([...replicas.values()].flat());
   const size = blockSize(rows.size, Math.max(1, workers.size));
   const load = new Map<string, number>();
+  const costs = new Map([...workers].map((id) => [id, cost(id)]));
   const work = new Map<string, number[]>();
   const missing: number[] = [];
   let block = '';
@@ -36,7 +39,8 @@ export function chooseReplicas(
       continue;
     }
     const here = `${Math.floor(partition / size)} ${able.join(' ')}`;
-    if (here !== block) chosen = able.reduce((a, b) => ((load.get(b) ?? 0) < (load.get(a) ?? 0) ? b : a));
+    const done = (id: string): number => ((load.get(id) ?? 0) + rows.get(partition)!) * costs.get(id)!;
+    if (here !== block) chosen = able.reduce((a, b) => (done(b) < done(a) ? b : a));
     block = here;
     load.set(chosen, (load.get(chosen) ?? 0) + rows.get(partition)!);
     const list = work.get(chosen);

@@ -2,7 +2,8 @@
 
 import { createInProcessControlPlane } from '../shared/control-plane/in-process.js';
 import { openControlPlane } from '../shared/control-plane/nats/flags.js';
-import { openDataSet } from '../shared/dataset/data-set.js';
+import type { DataSet } from '../shared/dataset/data-set.js';
+import { openData } from '../shared/dataset/open-data.js';
 import { PUBLIC_MESSAGE_BYTES_MAX, PUBLIC_WINDOW_BYTES } from '../shared/limits.js';
 import type { Logger } from '../shared/log.js';
 import { createMetrics } from '../shared/metrics.js';
@@ -16,6 +17,7 @@ import { ClusterState } from './cluster-state.js';
 import type { CoordinatorConfig } from './config.js';
 import { observeCluster, observeCall } from './coordinator-metrics.js';
 import { datasetService } from './dataset-service.js';
+import { Hedging } from './hedging.js';
 import { PlacementController } from './placement-controller.js';
 import { samplingService } from './sampling-service.js';
 import { scoreService } from './score-service.js';
@@ -31,32 +33,47 @@ import { WorkerProber } from './worker-prober.js';
 
 /**
  * Resolves when the first placement is in effect: over the whole data set, or over what could be loaded, the rest being in the log.
- * @throws NOT_FOUND, FILE_INVALID for the data set; ADDRESS_IN_USE
+ * @throws NOT_FOUND, FILE_INVALID, DATA_UNAVAILABLE for the data set; ADDRESS_IN_USE
  */
 export async function startCoordinator(config: CoordinatorConfig, log: Logger): Promise<RunningService> {
-  const { manifest, dir } = await openDataSet(config.data);
   const metrics = createMetrics('coordinator');
+  const data = await openData([config.data], {
+    ...config,
+    log,
+    onBytes: (source, bytes) => metrics.fetchedBytes.inc({ source }, bytes),
+    onFailure: (source, reason) => metrics.fetchErrors.inc({ source, reason }),
+  });
+  const [dataSet] = data.dataSets as [DataSet];
+  const { manifest } = dataSet;
   const controlPlane =
     config.nats === undefined ? createInProcessControlPlane() : await openControlPlane({ ...config, nats: config.nats }, log, true);
   const { membership, leadership } = controlPlane;
-  const links = new WorkerLinks();
+  const links = new WorkerLinks((direction, bytes) => {
+    metrics.stepStreamBytes.inc({ direction }, bytes);
+    metrics.stepStreamMessages.inc({ direction });
+  });
+  const onReach = (workerId: string, reached: boolean): void => {
+    cluster.setReach(workerId, reached);
+    if (!reached) links.lose(workerId, 'it does not answer');
+  };
   const cluster: ClusterState = new ClusterState(controlPlane, manifest, (workerId) => watch.suspect(workerId));
   // A list of workers is asked from here; others send their heartbeats themselves.
   const watch =
     config.workers === undefined
-      ? new SuspectCheck({ membership, workerOf: (id) => cluster.worker(id), log })
+      ? new SuspectCheck({ membership, workerOf: (id) => cluster.worker(id), onReach, log })
       : new WorkerProber({ addresses: config.workers, membership, log });
   const expectedWorkers = config.expectedWorkers ?? config.workers?.length ?? 1;
   const makeController = (): PlacementController =>
     new PlacementController({ manifest, controlPlane, links, replicas: config.replicas, expectedWorkers, log });
-  const leader = new LeaderRole({ leadership, candidate: config.coordinatorId, makeController, log });
+  const leader = new LeaderRole({ leadership, candidate: config.coordinatorId, makeController, log, onLead: () => metrics.leadsTaken.inc() });
   const queue = new AdmissionQueue({ runningMax: config.stepsMax, waitingMax: config.queueMax });
   const countBytes = (direction: 'sent' | 'received', bytes: number): void => metrics.dataPlaneBytes.inc({ direction }, bytes);
-  const statistics = new DataSetStatistics({ manifest, dir, cluster, links, log, placementWaitMs: config.placementWaitMs });
-  const runner = new StepRunner({ cluster, links, statistics, log, placementWaitMs: config.placementWaitMs, countBytes });
+  const statistics = new DataSetStatistics({ dataSet, cluster, links, log, placementWaitMs: config.placementWaitMs });
+  const hedging = new Hedging({ budgetPercent: config.hedgePercent, percentile: config.hedgePercentile, delayMsMin: config.hedgeDelayMs }, metrics);
+  const runner = new StepRunner({ cluster, links, statistics, log, placementWaitMs: config.placementWaitMs, hedging, countBytes, metrics });
   const scheduler = new StepScheduler(runner, queue, metrics);
-  const jobRunner = new JobRunner({ controlPlane, manifest, scheduler, log });
-  observeCluster(metrics, cluster, queue);
+  const jobRunner = new JobRunner({ controlPlane, manifest, scheduler, log, metrics });
+  observeCluster(metrics, { cluster, queue, leader, jobs: controlPlane.jobs, replicas: config.replicas });
 
   let serving = false;
   const server = await startGrpcServer({
@@ -84,6 +101,12 @@ export async function startCoordinator(config: CoordinatorConfig, log: Logger): 
     },
   );
 
+  // Steps that wait for a worker whose lease has ended wait for nobody.
+  const unwatch = membership.watch((workers) => {
+    const live = new Set(workers.map(({ workerId }) => workerId));
+    links.keepOnly(live);
+    hedging.latency.keepOnly(live);
+  });
   await cluster.start();
   leader.start();
   if (watch instanceof WorkerProber) watch.start();
@@ -102,11 +125,13 @@ export async function startCoordinator(config: CoordinatorConfig, log: Logger): 
       await server.drain(config.drainTimeoutMs);
       await leader.stop();
       watch.stop();
+      unwatch();
       cluster.stop();
       links.close();
       await statistics.close();
       await endpoint?.close();
       await controlPlane.close();
+      await data.close();
     },
   };
 }

@@ -6,9 +6,10 @@ import { GolddiffError, type ErrorCode } from '../shared/errors.js';
 import { PROBE_INTERVAL_MS } from '../shared/limits.js';
 import { encodeRanges } from '../shared/rpc/status.js';
 import { abortReason } from './admission-queue.js';
-import { chooseReplicas } from './replica-choice.js';
+import { chooseReplicas, type ReplicaChoice } from './replica-choice.js';
 import type { StepCoverage } from './step-answer.js';
-import type { Assignment, StepContext } from './step-attempt.js';
+import type { Assignment, Elsewhere } from './scatter.js';
+import type { StepContext } from './step-attempt.js';
 import type { WorkerLinks } from './worker-links.js';
 
 /** The placement in effect and the workers that live. */
@@ -18,8 +19,10 @@ export interface ClusterView {
   addressOf(workerId: string): string | undefined;
   /** Resolves at the next change of either, or after the time. */
   changed(withinMs: number, signal: AbortSignal): Promise<void>;
-  /** A step has lost this worker: look after it at once rather than at the next probe. */
+  /** A step has lost this worker, or waited for it in vain: look after it at once rather than at the next probe. */
   suspect(workerId: string): void;
+  /** Asks for the placement in effect: a worker knows of a newer one than this coordinator has been told of. Does not fail. */
+  refresh(): Promise<void>;
 }
 
 /** What another worker might do better. */
@@ -30,11 +33,14 @@ export interface Assignments {
   readonly epoch: number;
   readonly assignments: readonly Assignment[];
   readonly coverage: StepCoverage;
+  /** at the same placement */
+  readonly elsewhere: Elsewhere;
 }
 
 /**
  * @param excluded workers that failed the caller at this placement; emptied when there is another
  * @param waitUntil by performance.now(): how long to wait for partitions that nobody holds
+ * @param cost see chooseReplicas
  * @throws PARTITION_MISSING naming the partitions; what the context's signal was aborted with
  */
 export async function findAssignments(
@@ -43,6 +49,7 @@ export async function findAssignments(
   context: Pick<StepContext, 'signal' | 'remainingMs'>,
   excluded: Set<string>,
   waitUntil: number,
+  cost?: (workerId: string) => number,
 ): Promise<Assignments> {
   const rows = new Map(manifest.partitions.map((p) => [p.id, p.rows]));
   let epoch = cluster.placement()?.epoch;
@@ -51,10 +58,17 @@ export async function findAssignments(
     // A worker that failed at an older placement may hold its partitions at the new one.
     if (document?.epoch !== epoch) excluded.clear();
     epoch = document?.epoch;
-    const { work, missing } = chooseReplicas(document, rows, (id) => !excluded.has(id) && cluster.addressOf(id) !== undefined);
+    const usable = (id: string): boolean => !excluded.has(id) && cluster.addressOf(id) !== undefined;
+    const assigned = (work: ReplicaChoice['work']): Assignment[] =>
+      [...work].map(([id, partitions]) => ({ link: links.get(id, cluster.addressOf(id)!), partitions }));
+    const { work, missing } = chooseReplicas(document, rows, usable, cost);
     if (work.size > 0 && (missing.length === 0 || allowPartial)) {
-      const assignments = [...work].map(([id, partitions]) => ({ link: links.get(id, cluster.addressOf(id)!), partitions }));
-      return { epoch: document!.epoch, assignments, coverage: coverageOf(manifest, missing) };
+      const elsewhere: Elsewhere = (partitions, avoid) => {
+        const some = new Map(partitions.map((p) => [p, rows.get(p)!]));
+        const other = chooseReplicas(document, some, (id) => usable(id) && !avoid.has(id), cost);
+        return other.missing.length === 0 ? assigned(other.work) : undefined;
+      };
+      return { epoch: document!.epoch, assignments: assigned(work), coverage: coverageOf(manifest, missing), elsewhere };
     }
     const leftMs = Math.min(waitUntil - performance.now(), context.remainingMs());
     if (leftMs <= 0) throw missingError(manifest, missing);

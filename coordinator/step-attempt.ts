@@ -2,25 +2,29 @@
  * One attempt at a step: scatter to the workers chosen, search the golden cuts, gather scalars, then the weighted sums where they matter, and merge.
  *
  * Partials are kept by their node of the merge tree, whatever order they come in, and merged once all are there: the answer is bit-identical for any
- * number of workers and any order of arrival. The first worker that fails ends the attempt on all of them.
+ * number of workers and any order of arrival. A worker that is late or fails may be replaced between any two rounds (scatter.ts); where that cannot be,
+ * the attempt ends on all of them.
  */
 
-import { GolddiffError, asGolddiffError, invariant } from '../shared/errors.js';
-import { DEADLINE_MARGIN_MS, STEP_TIMEOUT_MS, SUPPORTS_TIMEOUT_MS } from '../shared/limits.js';
+import { GolddiffError, invariant } from '../shared/errors.js';
+import { DATA_PLANE_CHUNK_BYTES, DEADLINE_MARGIN_MS, STEP_TIMEOUT_MS, SUPPORTS_TIMEOUT_MS } from '../shared/limits.js';
 import { mergeBlocked } from '../shared/math/blocked-partial.js';
 import { mergeGrouped } from '../shared/math/grouped-partial.js';
 import { mergeUp, rootLevel, type TreeNode } from '../shared/math/merge-tree.js';
 import { EMPTY_SUMS, mergeScalars, mergeSums, type PosteriorScalars, type PosteriorSums } from '../shared/math/partial-posterior.js';
 import { abortReason } from './admission-queue.js';
 import { formBlockedAnswer } from './blocked-answer.js';
-import { findGoldenSubset, type GoldenSubset } from './golden-search.js';
+import { findGoldenSubset, type ForEachWorker, type GoldenSubset } from './golden-search.js';
+import type { Hedging } from './hedging.js';
 import { mergeHistograms, type MergedHistogram } from './mass-rows.js';
 import { proveQueries, withProven } from './pool-proofs.js';
 import { formGroupedAnswer } from './grouped-answer.js';
+import { roundKind } from './round-times.js';
+import { Scatter, type Assignment, type Elsewhere } from './scatter.js';
+import type { WorkerFailure } from './share-race.js';
 import { formAnswer, type StepAnswer, type StepCoverage, type StepTimings } from './step-answer.js';
 import type { StepPlan } from './step-plan.js';
 import type { ReadyPrecision } from './step-precision.js';
-import type { WorkerLink } from './worker-link.js';
 import { WorkerStep, type ByteCounter, type SumsReply } from './worker-step.js';
 
 export interface StepContext {
@@ -31,60 +35,49 @@ export interface StepContext {
   remainingMs(): number;
 }
 
-/** Partitions of one worker in this attempt. */
-export interface Assignment {
-  readonly link: WorkerLink;
-  /** ascending, at least one */
-  readonly partitions: readonly number[];
+/** What an attempt is made with; all but the assignments may be left out, and then is not done. */
+export interface AttemptMeans {
+  readonly assignments: readonly Assignment[];
+  readonly coverage: StepCoverage;
+  /** finds other replicas for workers that are late or fail */
+  readonly elsewhere?: Elsewhere;
+  readonly hedging?: Hedging | undefined;
+  /** told of a worker that was slower than its hedge */
+  readonly onGivenUp?: (workerId: string) => void;
+  readonly onTakenOver?: (failure: WorkerFailure) => void;
+  readonly countBytes?: ByteCounter | undefined;
+  /** of a plan whose weights belong to groups */
+  readonly precision?: ReadyPrecision | undefined;
 }
 
-/** The error of one worker: whoever planned the attempt may go elsewhere. */
-export class WorkerFailure extends Error {
-  override readonly name = 'WorkerFailure';
-  constructor(
-    readonly workerId: string,
-    readonly error: GolddiffError,
-  ) {
-    super(error.message, { cause: error });
-  }
-}
-
-/**
- * @param precision of a plan whose weights belong to groups
- * @throws WorkerFailure; GolddiffError for the caller's cancellation or deadline, or a query that has no answer
- */
-export async function attemptStep(
-  plan: StepPlan,
-  epoch: number,
-  assignments: readonly Assignment[],
-  coverage: StepCoverage,
-  context: StepContext,
-  countBytes: ByteCounter,
-  precision?: ReadyPrecision,
-): Promise<StepAnswer> {
+/** @throws WorkerFailure; GolddiffError for the caller's cancellation or deadline, or a query that has no answer */
+export async function attemptStep(plan: StepPlan, epoch: number, means: AttemptMeans, context: StepContext): Promise<StepAnswer> {
+  const { assignments, coverage, precision } = means;
   invariant(assignments.length > 0, 'a step has a worker');
+  if (context.signal.aborted) throw abortReason(context.signal);
   const present = plan.manifest.partitions.map((p) => p.id);
-  const settings = { batch: plan.batch, dim: plan.dim, present, countBytes };
+  const settings = { batch: plan.batch, dim: plan.dim, present, countBytes: means.countBytes ?? ((): void => {}) };
   const clock = new PhaseClock();
-  const workers = [...assignments]
-    .sort((a, b) => a.partitions[0]! - b.partitions[0]!)
-    .map(({ link, partitions }) => new WorkerStep(link.workerId, partitions, link.openStep(), settings));
-  const forEach = <T>(fn: (worker: WorkerStep) => Promise<T>): Promise<T[]> =>
-    Promise.all(
-      workers.map((worker) =>
-        fn(worker).catch((error: unknown) => {
-          throw context.signal.aborted ? abortReason(context.signal) : new WorkerFailure(worker.workerId, asGolddiffError(error));
-        }),
-      ),
-    );
-  const onAbort = (): void => workers.forEach((worker) => worker.close(abortReason(context.signal)));
+  const open = openRequest(plan, epoch, context, precision);
+  const x = bytesOfQueries(plan);
+  const sets = precision?.kinds.flatMap(({ supports }) => supports ?? []) ?? [];
+  const scatter = new Scatter({
+    ...means,
+    kind: roundKind(plan),
+    newStep: ({ link, partitions }) => new WorkerStep(link.workerId, partitions, link.openStep(), settings),
+    open: async (step, link) => {
+      // A worker has what the open will name.
+      for (const set of sets) await link.holdSupports(set, SUPPORTS_TIMEOUT_MS);
+      await step.open(open, x);
+    },
+    signal: context.signal,
+  });
+  const forEach: ForEachWorker = (stage, ask) => scatter.round(stage, ask);
+  const onAbort = (): void => scatter.close(abortReason(context.signal));
   context.signal.addEventListener('abort', onAbort, { once: true });
   try {
-    if (context.signal.aborted) throw abortReason(context.signal);
-    if (precision !== undefined) await handSupports(assignments, precision, context.signal);
-    const open = openRequest(plan, epoch, context, precision);
-    const x = bytesOfQueries(plan);
-    await forEach((worker) => worker.open(open, x));
+    // A small x travels with the first question: there is nothing to wait for.
+    if (sets.length > 0 || x.length > DATA_PLANE_CHUNK_BYTES) await forEach('OPEN', () => Promise.resolve());
     clock.end('scatterMs');
     const provable = precision === undefined && plan.blockRows === undefined;
     const proven = provable ? await proveQueries(plan, coverage.missingPartitions.length === 0, forEach) : undefined;
@@ -95,11 +88,11 @@ export async function attemptStep(
     const root: TreeNode = { level: rootLevel(present), index: 0 };
     const answered = (answer: StepAnswer): StepAnswer => {
       clock.end('mergeMs');
-      clock.timings.workerComputeMs = Math.max(...workers.map((worker) => worker.computeMs));
+      clock.timings.workerComputeMs = scatter.computeMs;
       return answer;
     };
     if (plan.blockRows !== undefined) {
-      const nodes = joined(await forEach((worker) => worker.blocks(cuts, precision?.groups ?? 1)));
+      const nodes = joined(await forEach('BLOCKS', (worker) => worker.blocks(cuts, precision?.groups ?? 1)));
       clock.end('aggregateMs');
       const partial = mergeUp(nodes, root, mergeBlocked);
       invariant(partial !== undefined, 'blocks cover the partitions');
@@ -107,43 +100,33 @@ export async function attemptStep(
       return answered(formBlockedAnswer(plan, precision, { partial, eligible, coverage }, clock.timings));
     }
     if (precision !== undefined) {
-      const nodes = joined(await forEach((worker) => worker.groups(cuts, precision.groups)));
+      const nodes = joined(await forEach('GROUPS', (worker) => worker.groups(cuts, precision.groups)));
       clock.end('aggregateMs');
       const partial = mergeUp(nodes, root, mergeGrouped);
       invariant(partial !== undefined, 'groups cover the partitions');
       const eligible = eligibleReached(plan, coverage, partial.rows, golden);
       return answered(formGroupedAnswer(plan, precision, { partial, eligible, coverage }, clock.timings));
     }
-    const byNode = proven?.scalars ?? joined(await forEach((worker) => worker.scalars(cuts, proven?.poolShare)));
+    const byNode = proven?.scalars ?? joined(await forEach('SCALARS', (worker) => worker.scalars(cuts, proven?.poolShare)));
     clock.end('aggregateMs');
     const scalars = mergeUp(byNode, root, mergeScalars);
     invariant(scalars !== undefined, 'scalars cover the partitions');
     clock.end('mergeMs');
-    const replies = await forEach((worker) => worker.sums(cuts, scalars, plan.massRows, proven?.poolShare));
+    const replies = await forEach('SUMS', async (worker) => {
+      // One that takes over here has not been asked for its scalars, and may merge other nodes than the one before it did.
+      const nodes = worker.nodes ?? (await worker.scalars(cuts, proven?.poolShare));
+      return { ...(await worker.sums(cuts, scalars, plan.massRows, proven?.poolShare)), nodes };
+    });
     clock.end('aggregateMs');
-    const merged = mergeReplies(plan, root, byNode, replies);
+    const merged = mergeReplies(plan, root, replies);
     const eligible = eligibleReached(plan, coverage, scalars.rows, golden);
     const found = { scalars, lastDistance: golden?.lastDistance };
     const told = proven && golden ? withProven(plan, proven, { scalars, lastDistance: golden.lastDistance }) : found;
     return answered(formAnswer(plan, { ...merged, ...told, eligible, coverage }, clock.timings));
   } finally {
     context.signal.removeEventListener('abort', onAbort);
-    for (const worker of workers) worker.close();
+    scatter.close();
   }
-}
-
-/** Every worker has what the open will name. */
-async function handSupports(assignments: readonly Assignment[], { kinds }: ReadyPrecision, signal: AbortSignal): Promise<void> {
-  const sets = kinds.flatMap(({ supports }) => supports ?? []);
-  await Promise.all(
-    assignments.map(async ({ link }) => {
-      try {
-        for (const set of sets) await link.holdSupports(set, SUPPORTS_TIMEOUT_MS);
-      } catch (thrown) {
-        throw signal.aborted ? abortReason(signal) : new WorkerFailure(link.workerId, asGolddiffError(thrown));
-      }
-    }),
-  );
 }
 
 function openRequest(plan: StepPlan, epoch: number, context: StepContext, precision: ReadyPrecision | undefined) {
@@ -188,7 +171,8 @@ interface NodeValue {
   readonly sums: PosteriorSums;
 }
 
-function mergeReplies(plan: StepPlan, root: TreeNode, scalars: ReadonlyMap<string, PosteriorScalars>, replies: readonly SumsReply[]) {
+function mergeReplies(plan: StepPlan, root: TreeNode, replies: readonly (SumsReply & { readonly nodes: ReadonlyMap<string, PosteriorScalars> })[]) {
+  const scalars = joined(replies.map((reply) => reply.nodes));
   const sums = joined(replies.map((reply) => reply.sums));
   for (const key of sums.keys()) invariant(scalars.has(key), 'sums are of nodes whose scalars came before');
   const values = new Map([...scalars].map(([key, value]): [string, NodeValue] => [key, { scalars: value, sums: sums.get(key) ?? EMPTY_SUMS }]));

@@ -6,7 +6,14 @@
  * functions of their requests, so whoever started them may go elsewhere.
  */
 
-import { credentials, type ClientDuplexStream, type ClientReadableStream, type ClientUnaryCall, type ServiceError } from '@grpc/grpc-js';
+import {
+  credentials,
+  makeClientConstructor,
+  type ClientDuplexStream,
+  type ClientReadableStream,
+  type ClientUnaryCall,
+  type ServiceError,
+} from '@grpc/grpc-js';
 import type { AssignRequest } from '../proto/generated/golddiff/v1/AssignRequest.js';
 import type { AssignResponse__Output } from '../proto/generated/golddiff/v1/AssignResponse.js';
 import type { DescribeResponse__Output } from '../proto/generated/golddiff/v1/DescribeResponse.js';
@@ -19,6 +26,7 @@ import type { StepResponse__Output } from '../proto/generated/golddiff/v1/StepRe
 import { asGolddiffError, GolddiffError, invariant } from '../shared/errors.js';
 import { DATA_PLANE_WINDOW_BYTES, INTERNAL_MESSAGE_BYTES_MAX } from '../shared/limits.js';
 import { channelOptions } from '../shared/rpc/channel.js';
+import { countedService, type MessageCounter } from '../shared/rpc/counted-messages.js';
 import { protoPackage } from '../shared/rpc/proto-package.js';
 import { fromServiceError } from '../shared/rpc/status.js';
 
@@ -49,14 +57,17 @@ export class WorkerLink {
   #lastStepId = 0;
   #closed = false;
 
-  /** @param address host:port */
+  /** @param address host:port. @param countMessage gets every message of the stream of steps */
   constructor(
     readonly workerId: string,
     readonly address: string,
+    countMessage: MessageCounter = () => {},
   ) {
     const data = channelOptions({ messageBytesMax: INTERNAL_MESSAGE_BYTES_MAX, windowBytes: DATA_PLANE_WINDOW_BYTES, ownConnection: true });
     const control = channelOptions({ messageBytesMax: INTERNAL_MESSAGE_BYTES_MAX, ownConnection: true });
-    this.#steps = new protoPackage.ShardService(address, credentials.createInsecure(), data);
+    const counted = countedService(protoPackage.ShardService.service, 'Steps', 'client', countMessage);
+    const Steps = makeClientConstructor(counted, 'ShardService') as unknown as typeof protoPackage.ShardService;
+    this.#steps = new Steps(address, credentials.createInsecure(), data);
     this.#control = new protoPackage.ShardService(address, credentials.createInsecure(), control);
   }
 
@@ -118,7 +129,7 @@ export class WorkerLink {
           call.cancel();
         }
       });
-      call.on('error', (error: ServiceError) => end(() => reject(fromServiceError(error))));
+      call.on('error', (error: ServiceError) => end(() => reject(this.#failureOf(error, signal.aborted))));
       call.on('end', () => end(resolve));
     });
   }
@@ -129,7 +140,7 @@ export class WorkerLink {
     if (stream !== undefined) this.#break(stream, why);
   }
 
-  /** Open steps fail with WORKER_LOST, unary calls under way with CANCELLED. */
+  /** Open steps and calls under way fail with WORKER_LOST. */
   close(): void {
     this.#closed = true;
     this.lose('the coordinator closes the link');
@@ -143,11 +154,17 @@ export class WorkerLink {
     return new Promise((resolve, reject) => {
       const call = start((error, reply) => {
         this.#calls.delete(call);
-        if (error !== null || reply === undefined) reject(fromServiceError(error ?? new Error('An answer without a message')));
+        if (error !== null || reply === undefined) reject(this.#failureOf(error ?? new Error('An answer without a message')));
         else resolve(reply);
       });
       this.#calls.add(call);
     });
+  }
+
+  /** A call that ended with the link was not cancelled by whoever made it. */
+  #failureOf(error: Error, cancelled = false): GolddiffError {
+    if (!this.#closed || cancelled) return fromServiceError(error);
+    return new GolddiffError('WORKER_LOST', `The link to worker ${this.workerId} at ${this.address} was closed`, {}, { cause: error });
   }
 
   #connect(): StepsStream {

@@ -1,4 +1,5 @@
 import { GolddiffError } from '../shared/errors.js';
+import type { MessageCounter } from '../shared/rpc/counted-messages.js';
 import { WorkerLink } from './worker-link.js';
 
 /** The links of this coordinator, one for each worker id; made when first asked for, remade when a worker comes back under another address. */
@@ -6,14 +7,22 @@ export class WorkerLinks {
   readonly #links = new Map<string, WorkerLink>();
   #closed = false;
 
+  /** @param countMessage gets every message of the streams of steps */
+  constructor(private readonly countMessage: MessageCounter = () => {}) {}
+
   get(workerId: string, address: string): WorkerLink {
     if (this.#closed) throw new GolddiffError('DRAINING', 'The coordinator is shutting down');
     const known = this.#links.get(workerId);
     if (known?.address === address) return known;
     known?.close();
-    const link = new WorkerLink(workerId, address);
+    const link = new WorkerLink(workerId, address, this.countMessage);
     this.#links.set(workerId, link);
     return link;
+  }
+
+  /** The worker does not answer: its open steps fail with WORKER_LOST. */
+  lose(workerId: string, why: string): void {
+    this.#links.get(workerId)?.lose(why);
   }
 
   /** Closes the links of workers that are not listed; their open steps fail with WORKER_LOST. */

@@ -44,6 +44,12 @@ export interface WorkerStepSettings {
 export class WorkerStep {
   /** the worker's own compute time so far */
   computeMs = 0;
+  /** messages sent so far */
+  requests = 0;
+  /** An index has found the candidates of some partition: what follows depends on what it found, which no request says. */
+  usedIndex = false;
+  /** of the last request for scalars: sums are relative to the maxima of these nodes */
+  nodes: ReadonlyMap<string, PosteriorScalars> | undefined;
   /** An Open that holds all of x waits for the first request and travels with it. */
   #opening: OpenStep | undefined;
   readonly #held: readonly number[];
@@ -66,6 +72,7 @@ export class WorkerStep {
       this.#opening = opening;
       return;
     }
+    this.requests++;
     await this.step.send({ open: opening });
     for (let from = DATA_PLANE_CHUNK_BYTES; from < x.length; from += DATA_PLANE_CHUNK_BYTES) {
       await this.step.send({ xChunk: { data: x.subarray(from, from + DATA_PLANE_CHUNK_BYTES) } });
@@ -134,6 +141,7 @@ export class WorkerStep {
       covered.push(...partitionsUnder(node, this.settings.present));
     }
     if (covered.sort((a, b) => a - b).join() !== this.#held.join()) throw this.#broken('its scalars do not cover its partitions once each');
+    this.nodes = nodes;
     return nodes;
   }
 
@@ -215,6 +223,7 @@ export class WorkerStep {
   #send(body: StepBody): Promise<void> {
     const opening = this.#opening;
     this.#opening = undefined;
+    this.requests++;
     return this.step.send(opening === undefined ? body : { open: opening, ...body });
   }
 
@@ -243,6 +252,7 @@ export class WorkerStep {
       throw this.#broken(`the keys of partition ${part.partition} do not have the lengths that it says`);
     }
     const { partition, queries, eligible, firstRank, count, searchedRows } = part;
+    this.usedIndex ||= searchedRows > 0;
     return { partition, queries, eligible, firstRank, count, keys, rowIds, ...(searchedRows > 0 && { searchedRows }) };
   }
 

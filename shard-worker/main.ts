@@ -6,8 +6,8 @@ import { Command } from 'commander';
 import { bytes, commonFlags, flag, hostPort, integer, oneOf, runCommandLine, text } from '../shared/config.js';
 import type { WorkerStatus } from '../shared/control-plane/control-plane.js';
 import { natsFlags, openControlPlane, type NatsFlags } from '../shared/control-plane/nats/flags.js';
-import { openDataSet } from '../shared/dataset/data-set.js';
-import { GolddiffError } from '../shared/errors.js';
+import { dataFetchFlags, type DataFetchFlags } from '../shared/dataset/data-flags.js';
+import { dataLocation, LOCATION_FORMS, type DataLocation } from '../shared/dataset/sources/data-location.js';
 import {
   DATA_PLANE_WINDOW_BYTES,
   DEVICE_MEMORY_SHARE,
@@ -20,6 +20,7 @@ import type { LogLevel, Logger } from '../shared/log.js';
 import { startMetricsEndpoint } from '../shared/metrics-endpoint.js';
 import { createMetrics } from '../shared/metrics.js';
 import { runService, type RunningService } from '../shared/process-lifecycle.js';
+import { countedService, type MessageCounter } from '../shared/rpc/counted-messages.js';
 import { startGrpcServer } from '../shared/rpc/grpc-server.js';
 import { protoPackage } from '../shared/rpc/proto-package.js';
 import { BACKEND_WISHES, type BackendWish } from './backends/choose-backend.js';
@@ -27,14 +28,16 @@ import { createBackend } from './backends/create-backend.js';
 import { ISA_WISHES, type IsaWish } from './backends/native/choose-isa.js';
 import { CandidateIndexes } from './candidates/candidate-indexes.js';
 import { CandidateSearch } from './candidates/candidate-search.js';
+import { LoadProgress } from './load-progress.js';
 import { PartitionStore } from './partition-store.js';
 import { Registration } from './registration.js';
 import { createShardService } from './shard-service.js';
 import { StepAdmission } from './step-admission.js';
+import { openWorkerData } from './worker-data.js';
 
-interface WorkerFlags extends NatsFlags {
+interface WorkerFlags extends NatsFlags, DataFetchFlags {
   readonly advertise?: string;
-  readonly data: string[];
+  readonly data: DataLocation[];
   readonly listen: string;
   readonly workerId: string;
   readonly backend: BackendWish;
@@ -49,14 +52,19 @@ interface WorkerFlags extends NatsFlags {
 const COMPUTE_THREADS_MAX = 256;
 
 async function start(flags: WorkerFlags, log: Logger): Promise<RunningService> {
-  const dataSets = await Promise.all(flags.data.map((dir) => openDataSet(dir)));
-  const names = dataSets.map(({ manifest }) => manifest.name);
-  const twice = names.find((name, i) => names.indexOf(name) !== i);
-  if (twice !== undefined)
-    throw new GolddiffError('ARGUMENT_INVALID', `Expected data sets with different names for --data but received ${twice} twice`);
-
-  const deviceMemoryBytes = flags.deviceMemory;
   const metrics = createMetrics('shard-worker');
+  let tellHealth = (): void => {};
+  const progress = new LoadProgress({
+    log,
+    onChange: (state) => {
+      metrics.partitionsLoading.set(state === undefined ? 0 : state.partitions - state.partitionsDone);
+      tellHealth();
+    },
+  });
+  const data = await openWorkerData(flags, metrics, progress, log);
+  const { dataSets } = data;
+  const names = dataSets.map(({ manifest }) => manifest.name);
+  const deviceMemoryBytes = flags.deviceMemory;
   const backend = createBackend({ wish: flags.backend, isa: flags.isa, computeThreads: flags.computeThreads, deviceMemoryBytes, log });
   const indexes = new CandidateIndexes({
     threads: flags.computeThreads,
@@ -85,15 +93,25 @@ async function start(flags: WorkerFlags, log: Logger): Promise<RunningService> {
     indexes,
     deviceMemoryBytes,
     log,
+    fetchesMax: flags.dataFetches,
+    progress,
     onChange: (held) => {
       metrics.partitionsHeld.set(held.filter((state) => state.failure === undefined).length);
       metrics.partitionsFailed.set(held.filter((state) => state.failure !== undefined).length);
       metrics.residentBytes.set(backend.residentBytes);
+      metrics.placementEpoch.set(held.reduce((newest, { epoch }) => Math.max(newest, epoch), 0));
       void registration?.changed();
     },
   });
   let serving = true;
-  const endpoint = await startMetricsEndpoint({ listen: flags.metricsListen, registry: metrics.registry, healthy: () => serving });
+  // One that was given partitions is not ready before it holds the first of them, and says how far it is.
+  const isLoading = (): boolean => progress.state !== undefined && store.isEmpty;
+  const endpoint = await startMetricsEndpoint({
+    listen: flags.metricsListen,
+    registry: metrics.registry,
+    healthy: () => serving && !isLoading(),
+    why: () => (serving ? progress.sentence : 'not serving'),
+  });
   try {
     const implementation = createShardService({
       workerId: flags.workerId,
@@ -105,7 +123,11 @@ async function start(flags: WorkerFlags, log: Logger): Promise<RunningService> {
       deviceMemoryBytes,
       metrics,
     });
-    const services = [{ service: protoPackage.ShardService.service, implementation }];
+    const countMessage: MessageCounter = (direction, bytes) => {
+      metrics.stepStreamBytes.inc({ direction }, bytes);
+      metrics.stepStreamMessages.inc({ direction });
+    };
+    const services = [{ service: countedService(protoPackage.ShardService.service, 'Steps', 'server', countMessage), implementation }];
     const server = await startGrpcServer({
       listen: flags.listen,
       services,
@@ -113,6 +135,7 @@ async function start(flags: WorkerFlags, log: Logger): Promise<RunningService> {
       messageBytesMax: INTERNAL_MESSAGE_BYTES_MAX,
       windowBytes: DATA_PLANE_WINDOW_BYTES,
     });
+    tellHealth = () => server.setServing(serving && !isLoading());
     if (controlPlane !== undefined) {
       const status = (): WorkerStatus => ({
         workerId: flags.workerId,
@@ -140,13 +163,15 @@ async function start(flags: WorkerFlags, log: Logger): Promise<RunningService> {
         serving = false;
         if (registration !== undefined && !(await registration.drain(flags.drainTimeoutMs)))
           log.warn('this worker goes while partitions are placed on it');
-        store.close();
+        const closed = store.close();
         await server.drain(flags.drainTimeoutMs);
+        await closed;
         await registration?.leave();
         await controlPlane?.close();
         await endpoint?.close();
         await indexes.close();
         await backend.close();
+        await data.close();
       },
     };
   } catch (thrown) {
@@ -154,6 +179,7 @@ async function start(flags: WorkerFlags, log: Logger): Promise<RunningService> {
     await endpoint?.close();
     await indexes.close();
     await backend.close();
+    await data.close();
     throw thrown;
   }
 }
@@ -170,9 +196,9 @@ function memoryBytes(): number {
 }
 
 /** Several --data flags, and commas within one. */
-function dataFolders(value: string, before: string[] | undefined): string[] {
-  const folders = value.split(',').map((folder) => text(folder.trim(), '--data (or GOLDDIFF_DATA)'));
-  return [...(before ?? []), ...folders];
+function dataLocations(value: string, before: DataLocation[] | undefined): DataLocation[] {
+  const locations = value.split(',').map((location) => dataLocation(location, '--data (or GOLDDIFF_DATA)'));
+  return [...(before ?? []), ...locations];
 }
 
 const program = new Command('shard-worker')
@@ -180,10 +206,10 @@ const program = new Command('shard-worker')
   .addOption(
     flag<string>({
       name: 'data',
-      placeholder: 'DIR',
-      description: 'folder of a data set; repeat it or list several with commas',
+      placeholder: 'WHERE',
+      description: `a data set: ${LOCATION_FORMS}; repeat it or list several with commas`,
       mandatory: true,
-    }).argParser(dataFolders),
+    }).argParser(dataLocations),
   )
   .addOption(commonFlags.listen('127.0.0.1:50061'))
   .addOption(flag({ name: 'worker-id', placeholder: 'ID', description: 'name of this worker in the cluster', parser: text, fallback: hostname() }))
@@ -246,7 +272,7 @@ const program = new Command('shard-worker')
     await runService((log) => start(flags, log), { component: 'shard-worker', logLevel: flags.logLevel });
   });
 
-for (const option of natsFlags()) program.addOption(option);
+for (const option of [...natsFlags(), ...dataFetchFlags()]) program.addOption(option);
 
 const status = await runCommandLine(program, process.argv.slice(2));
 if (status !== 0) process.exit(status);

@@ -5,12 +5,15 @@
  */
 
 import { GolddiffError, invariant } from '../shared/errors.js';
-import { PARTITION_LOADS_MAX } from '../shared/limits.js';
+import { DATA_FETCHES_DEFAULT, PARTITION_LOADS_MAX } from '../shared/limits.js';
 import type { Logger } from '../shared/log.js';
-import { loadPartition, type DataSet } from '../shared/dataset/data-set.js';
+import { Places } from '../shared/places.js';
+import type { DataSet } from '../shared/dataset/data-set.js';
 import type { Backend } from './backends/backend.js';
 import type { RowSpan } from './block-partials.js';
 import type { CandidateIndexes } from './candidates/candidate-indexes.js';
+import type { LoadProgress } from './load-progress.js';
+import { loadTaken } from './load-taken.js';
 
 export interface HeldState {
   readonly dataSet: string;
@@ -41,6 +44,10 @@ export interface PartitionStoreSettings {
   /** budget for resident rows, looked at before a file is read; Infinity = none */
   readonly deviceMemoryBytes: number;
   readonly log: Logger;
+  /** partitions of remote data sets that are fetched at once; default DATA_FETCHES_DEFAULT */
+  readonly fetchesMax?: number;
+  /** told of loads as they begin and end */
+  readonly progress?: LoadProgress;
   /** after every change of what is held */
   readonly onChange?: (held: readonly HeldState[]) => void;
 }
@@ -59,6 +66,8 @@ interface Served {
   current: Epoch | undefined;
   previous: Epoch | undefined;
   readonly states: Map<number, HeldState>;
+  /** for partitions whose file is pinned in the cache of the machine: lets it go */
+  readonly releases: Map<number, () => Promise<void>>;
   /** Assigns of one data set run one after another */
   assigning: Promise<unknown>;
 }
@@ -67,6 +76,8 @@ export class PartitionStore {
   readonly #served: Map<string, Served>;
   readonly #settings: PartitionStoreSettings;
   readonly #stop = new AbortController();
+  /** Partitions being read into memory; fetching one to the disk takes none. */
+  readonly #loads = new Places(PARTITION_LOADS_MAX);
 
   constructor(settings: PartitionStoreSettings) {
     this.#settings = settings;
@@ -80,6 +91,7 @@ export class PartitionStore {
           current: undefined,
           previous: undefined,
           states: new Map(),
+          releases: new Map(),
           assigning: Promise.resolve(),
         },
       ]),
@@ -88,6 +100,11 @@ export class PartitionStore {
 
   get dataSets(): readonly DataSet[] {
     return this.#settings.dataSets;
+  }
+
+  /** Nothing was assigned yet, or the first of it is still being loaded. */
+  get isEmpty(): boolean {
+    return [...this.#served.values()].every(({ current }) => current === undefined);
   }
 
   /** Everything assigned, served or failed. */
@@ -154,9 +171,12 @@ export class PartitionStore {
     }
   }
 
-  /** Ends loads under way. */
-  close(): void {
+  /** Ends loads under way, and lets go of cached files. */
+  async close(): Promise<void> {
     this.#stop.abort(new GolddiffError('CANCELLED', 'The worker stops'));
+    const served = [...this.#served.values()];
+    await Promise.all(served.map(({ assigning }) => assigning));
+    await Promise.all(served.flatMap(({ releases }) => [...releases.values()].map((release) => release())));
   }
 
   #find(name: string): Served {
@@ -180,11 +200,17 @@ export class PartitionStore {
       const state = served.states.get(id);
       return state === undefined || state.failure !== undefined;
     });
+    const { progress, fetchesMax = DATA_FETCHES_DEFAULT } = this.#settings;
+    const bytesOf = (id: number): number => served.dataSet.manifest.partitions[id]?.bytes ?? 0;
+    const atOnce = served.dataSet.files === undefined ? PARTITION_LOADS_MAX : Math.max(PARTITION_LOADS_MAX, fetchesMax);
+    progress?.begin(missing.map(bytesOf));
     let next = 0;
     const loadSome = async (): Promise<void> => {
-      for (let i = next++; i < missing.length; i = next++) await this.#load(served, missing[i]!, epoch);
+      for (let i = next++; i < missing.length; i = next++) {
+        await this.#load(served, missing[i]!, epoch).finally(() => progress?.done(bytesOf(missing[i]!)));
+      }
     };
-    await Promise.all(Array.from({ length: Math.min(PARTITION_LOADS_MAX, missing.length) }, loadSome));
+    await Promise.all(Array.from({ length: Math.min(atOnce, missing.length) }, loadSome));
 
     for (const id of wanted) {
       const state = served.states.get(id);
@@ -203,6 +229,8 @@ export class PartitionStore {
       const ref = { dataSet: served.dataSet.manifest.name, partition: id };
       this.#settings.indexes?.drop(ref);
       await this.#settings.backend.unload(ref);
+      await served.releases.get(id)?.();
+      served.releases.delete(id);
     }
   }
 
@@ -220,9 +248,11 @@ export class PartitionStore {
         );
       }
       const startedMs = performance.now();
-      const loaded = await loadPartition(served.dataSet, id, this.#stop.signal);
-      await backend.load(loaded);
-      this.#settings.indexes?.hold(loaded, served.dataSet.dir);
+      const release = await loadTaken(served.dataSet, id, { signal: this.#stop.signal, places: this.#loads, log }, async (loaded) => {
+        await backend.load(loaded);
+        this.#settings.indexes?.hold(loaded, served.dataSet.dir);
+      });
+      served.releases.set(id, release);
       served.states.set(id, { ...state, failure: undefined });
       log.info({ dataSet: name, partition: id, rows: state.rows, epoch, loadMs: Math.round(performance.now() - startedMs) }, 'partition loaded');
     } catch (thrown) {

@@ -10,10 +10,10 @@ import type { SumsPart } from '../proto/generated/golddiff/v1/SumsPart.js';
 import { argumentError, asGolddiffError, GolddiffError, invariant } from '../shared/errors.js';
 import { DATA_PLANE_CHUNK_BYTES, GROUPS_PER_THREAD, TIMER_MS_MAX } from '../shared/limits.js';
 import { mergeBlocked, type BlockedPartial } from '../shared/math/blocked-partial.js';
-import { mergeGrouped } from '../shared/math/grouped-partial.js';
+import { mergeGrouped, type GroupedPartial } from '../shared/math/grouped-partial.js';
 import type { TreeNode } from '../shared/math/merge-tree.js';
 import { mergeScalars, mergeSums, type PosteriorScalars, type PosteriorSums } from '../shared/math/partial-posterior.js';
-import type { Backend, BackendStep, LogitHistogram, PartitionScalars, RankRequest, StageCuts, StepQueries } from './backends/backend.js';
+import type { Backend, BackendStep, LogitHistogram, PartitionScalars, RankRequest, ScreenStage, StageCuts, StepQueries } from './backends/backend.js';
 import type { CandidateSearch } from './candidates/candidate-search.js';
 import { blockPartial, type RowSpan } from './block-partials.js';
 import { blocksParts, groupsParts } from './grouped-replies.js';
@@ -34,6 +34,7 @@ import {
 export type StepReply = Omit<StepResponse, 'stepId' | 'body'>;
 export type StepOutcome = 'ok' | 'failed' | 'cancelled';
 export type ComputePhase = 'screen' | 'scalars' | 'sums' | 'groups' | 'blocks';
+export type RowStage = ScreenStage | 'proof' | 'sums';
 
 export interface StepSessionSettings {
   readonly opening: StepOpening;
@@ -51,6 +52,8 @@ export interface StepSessionSettings {
   /** once, when the step is over */
   readonly onEnd: (outcome: StepOutcome, failure?: GolddiffError) => void;
   readonly onCompute?: (phase: ComputePhase, seconds: number) => void;
+  /** rows that were looked at in a partition, added up over queries: once for each stage and set of cuts */
+  readonly onRows?: (stage: RowStage, rows: number) => void;
   /** bytes of partials that were sent */
   readonly onSent?: (bytes: number) => void;
 }
@@ -159,6 +162,8 @@ export class StepSession {
         const ranked = searching ? await this.#ranksAmongCandidates(partition, request, step) : request;
         const screen = await step.screen(partition, stage, cuts, ranked);
         computedMs = performance.now();
+        // A later round asks for other ranks of keys that are there already.
+        if (request.kind === 'fraction') this.#settings.onRows?.(stage, total(screen.eligible));
         for (const screenPart of encodeScreen(partition, screen, stage === 'proxy' ? this.#searched.get(partition) : 0)) {
           await this.#reply({ screenPart });
           this.#settings.onSent?.((screenPart.keys?.length ?? 0) + (screenPart.rowIds?.length ?? 0));
@@ -254,7 +259,12 @@ export class StepSession {
   }
 
   #groups(cuts: StageCuts, step: BackendStep): Promise<StepReply> {
-    return this.#nodes('groups', (partition) => step.groups(partition, cuts), mergeGrouped, groupsParts);
+    const compute = async (partition: number): Promise<GroupedPartial> => {
+      const partial = await step.groups(partition, cuts);
+      this.#settings.onRows?.('sums', total(partial.rows));
+      return partial;
+    };
+    return this.#nodes('groups', compute, mergeGrouped, groupsParts);
   }
 
   #blocks(cuts: StageCuts): Promise<StepReply> {
@@ -266,8 +276,11 @@ export class StepSession {
       return () => this.#blockSteps.delete(step);
     };
     const { blockRows } = opening;
-    const partial = (partition: number): Promise<BlockedPartial> =>
-      blockPartial({ backend, queries, partition, span: spanOf(partition), blockRows, cuts, onOpen });
+    const partial = async (partition: number): Promise<BlockedPartial> => {
+      const found = await blockPartial({ backend, queries, partition, span: spanOf(partition), blockRows, cuts, onOpen });
+      this.#settings.onRows?.('sums', total(found.whole.rows));
+      return found;
+    };
     return this.#nodes('blocks', partial, mergeBlocked, blocksParts);
   }
 
@@ -299,6 +312,10 @@ export class StepSession {
     const { partitions } = this.#settings.opening;
     const found = await Promise.all(partitions.map((partition) => step.scalars(partition, cuts)));
     const leaves = new Map(partitions.map((partition, i) => [partition, found[i]!]));
+    for (const { rows, proofs } of found) {
+      if (proofs) this.#settings.onRows?.('proof', total(proofs.eligible));
+      this.#settings.onRows?.('sums', total(rows));
+    }
     this.#scalars = { cuts, leaves };
     return leaves;
   }
@@ -333,6 +350,12 @@ export function failureOf(error: GolddiffError): NonNullable<StepResponse['failu
     partitions: [...(error.data.partitions ?? [])],
     retryAfterMs: error.data.retryAfterMs ?? 0,
   };
+}
+
+function total(counts: ArrayLike<number>): number {
+  let sum = 0;
+  for (let i = 0; i < counts.length; i++) sum += counts[i]!;
+  return sum;
 }
 
 /** Lets the event loop turn: health and other steps come between two merges. */

@@ -120,6 +120,7 @@ export class StepStream {
           this.#checkIdle();
         },
         onCompute: (phase, seconds) => metrics.computeSeconds.observe({ phase }, seconds),
+        onRows: (stage, rows) => metrics.rowsScored.inc({ stage }, rows),
         onSent: (bytes) => metrics.dataPlaneBytes.inc({ direction: 'sent' }, bytes),
       });
       this.#sessions.set(id, session);

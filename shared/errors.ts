@@ -21,6 +21,8 @@ const CODES = {
   PARTITION_MISSING: { status: GrpcStatus.UNAVAILABLE, retryable: true },
   WORKER_LOST: { status: GrpcStatus.UNAVAILABLE, retryable: true },
   CONTROL_PLANE_LOST: { status: GrpcStatus.UNAVAILABLE, retryable: true },
+  CONTROL_PLANE_REFUSED: { status: GrpcStatus.PERMISSION_DENIED, retryable: false },
+  DATA_UNAVAILABLE: { status: GrpcStatus.UNAVAILABLE, retryable: true },
   DRAINING: { status: GrpcStatus.UNAVAILABLE, retryable: true },
   DEADLINE_EXCEEDED: { status: GrpcStatus.DEADLINE_EXCEEDED, retryable: false },
   CANCELLED: { status: GrpcStatus.CANCELLED, retryable: false },
@@ -82,6 +84,18 @@ function printable(value: unknown): string {
 /** A bad file: says which and where. */
 export function fileError(file: string, offsetBytes: number, expected: string, received: unknown): GolddiffError {
   return new GolddiffError('FILE_INVALID', `${expectation(`${file} at byte ${offsetBytes}`, expected, received)}`, { file, offsetBytes });
+}
+
+/** What a write to the local disk failed with: LIMIT_EXCEEDED for want of room, else FILE_INVALID. */
+export function diskError(file: string, cause: unknown): GolddiffError {
+  if (cause instanceof GolddiffError) return cause;
+  const code = cause instanceof Error && 'code' in cause ? String(cause.code) : String(cause);
+  if (isDiskFull(cause)) return new GolddiffError('LIMIT_EXCEEDED', `There is no room on the disk for ${file} (${code})`, { file }, { cause });
+  return new GolddiffError('FILE_INVALID', expectation(file, 'a path that can be written', code), { file }, { cause });
+}
+
+export function isDiskFull(cause: unknown): boolean {
+  return cause instanceof Error && 'code' in cause && (cause.code === 'ENOSPC' || cause.code === 'EDQUOT');
 }
 
 /** What was thrown as one of ours; anything else becomes INTERNAL with its cause kept. */

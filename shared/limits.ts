@@ -54,6 +54,32 @@ export const PROBE_TIMEOUT_MS = 1_000;
 export const WORKER_LEASE_MS = 3_000;
 /** Attempts of one step when workers die under it. */
 export const STEP_ATTEMPTS_MAX = 3;
+/** Hedges for each hundred requests to workers: what a healthy cluster's slowest twentieth would need, and little beside the work itself. */
+export const HEDGE_PERCENT_DEFAULT = 5;
+/** A worker is late beyond this percentile of the times seen for such a round. */
+export const HEDGE_PERCENTILE_DEFAULT = 95;
+/** No hedge earlier: a pause for garbage or a busy core takes as long, and is over before a second worker could answer. */
+export const HEDGE_DELAY_MS_DEFAULT = 20;
+/** Hedges that may be saved up: enough to carry every step that runs over the moment in which a worker stops answering. */
+export const HEDGE_TOKENS_SAVED = 10;
+/** Times that are kept of a kind of round: a minute or so of a sampler's. */
+export const HEDGE_SAMPLES = 128;
+/** Times to be seen before a percentile of them means something. */
+export const HEDGE_SAMPLES_MIN = 20;
+/** Kinds of rounds whose times are kept, a kilobyte each; the oldest go. */
+export const ROUND_KINDS_MAX = 256;
+/** A worker that was slow and is not asked any more is half forgiven after this: it is tried again within some of them. */
+export const SLOWNESS_HALF_LIFE_MS = 5_000;
+/** A worker so little slower than the others is one of them: smaller differences are noise of the scheduler, and moving work for them helps nobody. */
+export const SLOWNESS_IGNORED = 1.5;
+/** Slower than this is as good as dead, and one bad round should not be remembered for minutes. */
+export const SLOWNESS_MAX = 32;
+/** A worker that was given up once is left alone so long: about the longest pause of a healthy one. */
+export const GIVEN_UP_FOR_MS = 250;
+/** However often it was given up, it is tried again after this. */
+export const GIVEN_UP_FOR_MS_MAX = 8_000;
+/** Added to both times before they are compared: below it a difference is that of two wake-ups. */
+export const SLOWNESS_TIME_FLOOR_MS = 5;
 /** Draining: time for the work under way before the process ends. */
 export const DRAIN_TIMEOUT_MS = 30_000;
 
@@ -238,3 +264,47 @@ export const JOB_WATCH_LOOK_MS = 2_000;
 export const JOB_KEY_CHARS_MAX = 128;
 /** A call that one coordinator could not answer is made on another after this. */
 export const ANY_COORDINATOR_AGAIN_MS = 250;
+/** A scrape of /metrics waits so long for the control plane's figures: well within the 10 s that Prometheus gives it. */
+export const METRICS_CONTROL_PLANE_WAIT_MS = 1_000;
+/** What a NATS server sends first comes at once, or something else listens there. */
+export const NATS_GREETING_TIMEOUT_MS = 1_000;
+
+/** Files of data sets that a worker fetches at once: a few fill a link that one connection does not, and the event loop still serves steps. */
+export const DATA_FETCHES_DEFAULT = 4;
+export const DATA_FETCHES_MAX = 64;
+/** Size of the disk cache where no --data-cache-bytes is given: some data sets of the usual size, on a disk of any server. */
+export const DATA_CACHE_BYTES_DEFAULT = 64 * 1024 * 1024 * 1024;
+/** A manifest that is fetched: some 200 bytes for each of PARTITIONS_MAX partitions, read into memory. */
+export const MANIFEST_BYTES_MAX = 64 * 1024 * 1024;
+/** A saved covariance that is fetched: two tensors for the widest rows that have one (4,096 values), read into memory. */
+export const COVARIANCE_BYTES_MAX = 160 * 1024 * 1024;
+/** Tries in a row to fetch a file that bring less than FETCH_PROGRESS_BYTES: with the waits between them some ten seconds, after which the placement asks again. */
+export const FETCH_ATTEMPTS_MAX = 6;
+export const FETCH_PROGRESS_BYTES = 1024 * 1024;
+export const FETCH_BACKOFF_MIN_MS = 250;
+/** Also of what a server asks for by Retry-After. */
+export const FETCH_BACKOFF_MAX_MS = 10_000;
+/** Nothing came for so long: the connection is given up. Slow stores take seconds for their first byte. */
+export const FETCH_STALL_MS = 30_000;
+/** Files that came whole with a wrong checksum: the second one is no accident of the way. */
+export const FETCH_MISMATCHES_MAX = 2;
+/** Bytes between two notes of how far a fetch is: what a killed one loses. */
+export const FETCH_NOTE_BYTES = 1024 * 1024;
+/** Pieces of a fetch are put together to writes of this size. */
+export const FETCH_WRITE_BYTES = 256 * 1024;
+/** Between two looks whether the file that another process fetches is there. */
+export const CACHE_LOOK_MS = 250;
+/** A file that another process fetches and that has not grown for so long is fetched by whoever waits, too: longer than a stall and the wait after it. */
+export const CACHE_WAIT_STALL_MS = 60_000;
+/** The lock of a cache is held for milliseconds; a holder that lives and keeps it so long has been stopped. */
+export const CACHE_LOCK_STALE_MS = 10_000;
+/** A stopped process may still accept connections or not; nobody waits longer to find out. */
+export const CACHE_PROBE_MS = 2_000;
+/** Between two lines of the log while partitions are loaded. */
+export const LOAD_PROGRESS_LOG_MS = 5_000;
+/** Partitions that could not be fetched are placed again after this: a source that was away comes back without a word. */
+export const PLACEMENT_FETCH_AGAIN_MS = 10_000;
+/** Piece of a data set in the object store: half of what a message of NATS may have. */
+export const OBJECT_CHUNK_BYTES = 512 * 1024;
+/** Pieces in the object store that belong to no object and are older than this were left by a push that died. */
+export const OBJECT_ABANDONED_MS = 3_600_000;

@@ -9,6 +9,8 @@ export interface MetricsEndpointSettings {
   readonly registry: Registry;
   /** what /healthz says: 200 while true, else 503 */
   readonly healthy: () => boolean;
+  /** what /healthz says beside 503; default "not serving" */
+  readonly why?: () => string;
 }
 
 export interface MetricsEndpoint {
@@ -39,7 +41,7 @@ export async function startMetricsEndpoint(settings: MetricsEndpointSettings): P
   };
 }
 
-function listener({ registry, healthy }: MetricsEndpointSettings): RequestListener {
+function listener({ registry, healthy, why = () => 'not serving' }: MetricsEndpointSettings): RequestListener {
   return (request, response) => {
     const answer = (status: number, type: string, body: string): void => {
       response
@@ -48,7 +50,7 @@ function listener({ registry, healthy }: MetricsEndpointSettings): RequestListen
     };
     const path = request.url?.split('?', 1)[0];
     if (request.method !== 'GET' && request.method !== 'HEAD') return answer(405, 'text/plain', 'Expected GET\n');
-    if (path === '/healthz') return healthy() ? answer(200, 'text/plain', 'ok\n') : answer(503, 'text/plain', 'not serving\n');
+    if (path === '/healthz') return healthy() ? answer(200, 'text/plain', 'ok\n') : answer(503, 'text/plain', `${why()}\n`);
     if (path !== '/metrics') return answer(404, 'text/plain', 'Expected /metrics or /healthz\n');
     registry.metrics().then(
       (text) => answer(200, registry.contentType, text),

@@ -37,6 +37,30 @@ export const COMMON_METRICS = {
     labels: ['direction'],
     help: 'Bytes of tensors and partials moved between coordinators and workers, by direction (sent, received).',
   },
+  stepStreamBytes: {
+    name: 'golddiff_step_stream_bytes_total',
+    type: 'counter',
+    labels: ['direction'],
+    help: 'Bytes of all messages of steps between coordinators and workers, requests, cuts and scalars included, as they are serialised, by direction (sent, received).',
+  },
+  stepStreamMessages: {
+    name: 'golddiff_step_stream_messages_total',
+    type: 'counter',
+    labels: ['direction'],
+    help: 'Messages of steps between coordinators and workers, by direction (sent, received).',
+  },
+  fetchedBytes: {
+    name: 'golddiff_dataset_fetched_bytes_total',
+    type: 'counter',
+    labels: ['source'],
+    help: 'Bytes of data sets that arrived from elsewhere, by source (http, object_store).',
+  },
+  fetchErrors: {
+    name: 'golddiff_dataset_fetch_errors_total',
+    type: 'counter',
+    labels: ['source', 'reason'],
+    help: 'Tries to fetch a file that failed, by source and reason (connection, stalled, status, missing, checksum, disk).',
+  },
 } as const satisfies Record<string, Definition>;
 
 export const COORDINATOR_METRICS = {
@@ -88,6 +112,37 @@ export const COORDINATOR_METRICS = {
     labels: ['outcome'],
     help: 'Queries with an error budget (max_tail_mass), by what it took: held (the first golden subset), raised (a larger one), exact (all rows).',
   },
+  hedges: {
+    name: 'golddiff_coordinator_hedges_total',
+    type: 'counter',
+    labels: [],
+    help: 'Questions that were put to a second replica while the first one was late.',
+  },
+  hedgeWins: {
+    name: 'golddiff_coordinator_hedge_wins_total',
+    type: 'counter',
+    labels: [],
+    help: 'Hedges that answered before the first replica, which was cancelled.',
+  },
+  hedgesDenied: {
+    name: 'golddiff_coordinator_hedges_denied_total',
+    type: 'counter',
+    labels: ['reason'],
+    help: 'Hedges that were due and not made, by reason: budget (no token left), replicas (nobody else holds the partitions).',
+  },
+  hedgeTokens: { name: 'golddiff_coordinator_hedge_tokens', type: 'gauge', labels: [], help: 'Hedges that the budget allows now.' },
+  retries: {
+    name: 'golddiff_coordinator_retries_total',
+    type: 'counter',
+    labels: ['reason', 'scope'],
+    help: 'Work of a failed worker that was done again elsewhere, by reason (lost, draining, stale, missing, supports) and scope: share (its partitions, within the step) or step (all of it).',
+  },
+  epochRefreshes: {
+    name: 'golddiff_coordinator_epoch_refreshes_total',
+    type: 'counter',
+    labels: [],
+    help: 'Steps that met a worker of a newer placement, and went on with that placement.',
+  },
   coverage: {
     name: 'golddiff_coordinator_coverage_ratio',
     type: 'gauge',
@@ -97,6 +152,73 @@ export const COORDINATOR_METRICS = {
   openSteps: { name: 'golddiff_coordinator_open_steps', type: 'gauge', labels: [], help: 'Steps that run now.' },
   queueDepth: { name: 'golddiff_coordinator_queue_depth', type: 'gauge', labels: [], help: 'Steps that wait for a place.' },
   workersLive: { name: 'golddiff_coordinator_workers_live', type: 'gauge', labels: [], help: 'Workers whose lease is live.' },
+  leader: {
+    name: 'golddiff_coordinator_leader',
+    type: 'gauge',
+    labels: [],
+    help: '1 on the coordinator that leads, which plans the placement, 0 on the others.',
+  },
+  leadsTaken: { name: 'golddiff_coordinator_leads_taken_total', type: 'counter', labels: [], help: 'Times that this coordinator took the lead.' },
+  placementEpoch: {
+    name: 'golddiff_coordinator_placement_epoch',
+    type: 'gauge',
+    labels: [],
+    help: 'Epoch of the placement in effect, as this coordinator knows it; 0 = none yet.',
+  },
+  epochSkew: {
+    name: 'golddiff_coordinator_epoch_skew',
+    type: 'gauge',
+    labels: [],
+    help: 'Largest distance between the epoch in effect and the newest epoch of a live worker that it names; not 0 while partitions move.',
+  },
+  partitions: {
+    name: 'golddiff_coordinator_partitions',
+    type: 'gauge',
+    labels: ['replicas'],
+    help: 'Partitions of the served data set by their live replicas: 0 (missing), 1 (without a second), 2_or_more.',
+  },
+  partitionsShort: {
+    name: 'golddiff_coordinator_partitions_short',
+    type: 'gauge',
+    labels: [],
+    help: 'Partitions with fewer live replicas than --replicas asks for.',
+  },
+  controlPlaneUp: {
+    name: 'golddiff_coordinator_control_plane_up',
+    type: 'gauge',
+    labels: [],
+    help: '1 where the control plane told of its jobs for this scrape, else 0: the figures of jobs are then the last ones known.',
+  },
+  jobs: {
+    name: 'golddiff_coordinator_jobs',
+    type: 'gauge',
+    labels: ['state'],
+    help: 'Jobs of the whole cluster whose records are kept, by state (queued, running, succeeded, failed, cancelled).',
+  },
+  jobQueueLag: {
+    name: 'golddiff_coordinator_job_queue_lag_seconds',
+    type: 'gauge',
+    labels: [],
+    help: 'Age of the oldest job that waits, of the whole cluster; 0 = none waits.',
+  },
+  jobDeadLetters: {
+    name: 'golddiff_coordinator_job_dead_letters',
+    type: 'gauge',
+    labels: [],
+    help: 'Jobs of the whole cluster that were given up after their last delivery and whose letter is kept.',
+  },
+  jobDeliveries: {
+    name: 'golddiff_coordinator_job_deliveries_total',
+    type: 'counter',
+    labels: ['kind'],
+    help: 'Jobs that this coordinator took up, by kind: first, again (given back, or left by one that died).',
+  },
+  jobRuns: {
+    name: 'golddiff_coordinator_job_runs_total',
+    type: 'counter',
+    labels: ['outcome'],
+    help: 'Runs of jobs that ended on this coordinator, by outcome: succeeded, failed, given_back, lost (the lease was, or the job was cancelled).',
+  },
 } as const satisfies Record<string, Definition>;
 
 export const WORKER_METRICS = {
@@ -120,6 +242,42 @@ export const WORKER_METRICS = {
     type: 'gauge',
     labels: [],
     help: 'Partitions assigned but not served, such as for a wrong checksum.',
+  },
+  rowsScored: {
+    name: 'golddiff_worker_rows_scored_total',
+    type: 'counter',
+    labels: ['stage'],
+    help: 'Rows that steps had looked at, added up over queries, by stage: presample, proxy and full (rows among which the nearest were found), proof (rows that a proof of the pool speaks of), sums (rows in the sums).',
+  },
+  placementEpoch: {
+    name: 'golddiff_worker_placement_epoch',
+    type: 'gauge',
+    labels: [],
+    help: 'Newest placement epoch at which this worker holds partitions; 0 = none.',
+  },
+  partitionsLoading: {
+    name: 'golddiff_worker_partitions_loading',
+    type: 'gauge',
+    labels: [],
+    help: 'Partitions that are being fetched or loaded, or wait for it.',
+  },
+  cacheRequests: {
+    name: 'golddiff_worker_data_cache_requests_total',
+    type: 'counter',
+    labels: ['outcome'],
+    help: 'Files asked of the data cache, by outcome: hit, miss (fetched), damaged (found by its checksum, thrown away and asked for again).',
+  },
+  cacheBytes: {
+    name: 'golddiff_worker_data_cache_bytes',
+    type: 'gauge',
+    labels: [],
+    help: 'Bytes in the data cache of the machine, files being fetched counted whole, when this worker started or last fetched one.',
+  },
+  cacheEvictions: {
+    name: 'golddiff_worker_data_cache_evictions_total',
+    type: 'counter',
+    labels: [],
+    help: 'Files that this worker took out of the data cache to make room.',
   },
   openSteps: { name: 'golddiff_worker_open_steps', type: 'gauge', labels: [], help: 'Steps that are open on the worker now.' },
   proxySearches: {

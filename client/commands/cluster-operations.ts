@@ -73,14 +73,16 @@ function notEmpty(status: ClusterInfo, workerId: string, waitMs: number): Golddi
   );
 }
 
-export function statusText(status: ClusterInfo): string {
+/** @param nowUnixMs of this machine's clock, for the age of what waits */
+export function statusText(status: ClusterInfo, nowUnixMs = Date.now()): string {
   const gib = (bytes: number): string => (bytes / 2 ** 30).toFixed(2);
   const workers = markdownTable({
-    header: ['worker', 'address', 'backend', 'placed', 'held', 'GiB used', 'GiB', 'steps', 'state'],
+    header: ['worker', 'address', 'backend', 'epoch', 'placed', 'held', 'GiB used', 'GiB', 'steps', 'state'],
     rows: status.workers.map((w) => [
       w.workerId,
       w.address,
       w.backend,
+      w.epoch,
       w.partitionsPlaced,
       w.partitionsHeld,
       gib(w.deviceMemoryUsedBytes),
@@ -97,7 +99,32 @@ export function statusText(status: ClusterInfo): string {
     `coverage    ${(100 * status.coverage).toFixed(2)} % of the rows`,
     `partitions  ${replicas.length}, ${status.replicasWanted} replicas wanted, ${short === 0 ? 'all there' : `${short} partitions have fewer`}`,
     `steps       ${status.stepsRunning} running, ${status.stepsWaiting} waiting on ${status.coordinator}`,
+    `jobs        ${jobsText(status.jobs, nowUnixMs)}`,
   ];
   const failures = status.workers.flatMap((w) => w.failures.map((failure) => `failed      ${w.workerId}: ${failure}`));
-  return `${[...lines, ...failures].join('\n')}\n\n${workers}`;
+  return `${[...lines, ...failures].join('\n')}\n\n${workers}\n${partitionsTable(status)}`;
+}
+
+function jobsText(jobs: ClusterInfo['jobs'], nowUnixMs: number): string {
+  if (jobs === null) return 'not known: the control plane does not answer, and all else here is what was known before';
+  const waits = jobs.oldestQueuedUnixMs > 0 ? ` (the oldest for ${Math.max(0, Math.round((nowUnixMs - jobs.oldestQueuedUnixMs) / 1000))} s)` : '';
+  const ended = `${jobs.succeeded} succeeded, ${jobs.failed} failed, ${jobs.cancelled} cancelled`;
+  return `${jobs.queued} queued${waits}, ${jobs.running} running, ${ended}; ${jobs.redeliveries} redeliveries, ${jobs.deadLetters} dead letters`;
+}
+
+/** One row for each run of partitions with the same holders: blocks are placed whole. */
+function partitionsTable({ partitions }: ClusterInfo): string {
+  const runs: { first: number; last: number; rows: number; replicas: string }[] = [];
+  for (const { id, rows, replicas } of partitions) {
+    const holders = replicas.join(', ') || 'nobody';
+    const run = runs.at(-1);
+    if (run !== undefined && run.replicas === holders) {
+      run.last = id;
+      run.rows += rows;
+    } else runs.push({ first: id, last: id, rows, replicas: holders });
+  }
+  return markdownTable({
+    header: ['partitions', 'rows', 'live replicas, the preferred one first'],
+    rows: runs.map(({ first, last, rows, replicas }) => [first === last ? `${first}` : `${first}..${last}`, rows, replicas]),
+  });
 }

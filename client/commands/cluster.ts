@@ -2,8 +2,11 @@
 
 import { Command } from 'commander';
 
-import { hostPort, integer, logLevel, text } from '../../shared/config.js';
-import { clusterName, natsServers } from '../../shared/control-plane/nats/flags.js';
+import { bytes, hostPort, integer, logLevel, text } from '../../shared/config.js';
+import { clusterName } from '../../shared/control-plane/nats/flags.js';
+import { natsSecurityArguments, type NatsSecurityFlags } from '../../shared/control-plane/nats/security.js';
+import { natsServers, withoutSecrets } from '../../shared/control-plane/nats/server-address.js';
+import { LOCATION_FORMS } from '../../shared/dataset/sources/data-location.js';
 import { argumentError, GolddiffError } from '../../shared/errors.js';
 import { EMBEDDED_COORDINATORS_MAX, EMBEDDED_SHARDS_MAX } from '../../shared/limits.js';
 import type { LogLevel } from '../../shared/log.js';
@@ -11,9 +14,12 @@ import { EMBEDDED_SHARDS_DEFAULT, startEmbeddedCluster } from '../embedded-clust
 import { listenForInterrupts } from '../interrupts.js';
 import { drainCommand, statusCommand } from './cluster-operations.js';
 import { clientFlag, defined } from './flags.js';
+import { natsSecurityOptions } from './nats-flags.js';
 
-interface ClusterFlags {
+interface ClusterFlags extends NatsSecurityFlags {
   readonly data?: string;
+  readonly dataCache?: string;
+  readonly dataCacheBytes?: number;
   readonly nats?: readonly string[] | true;
   readonly natsStore?: string;
   readonly clusterName?: string;
@@ -29,10 +35,12 @@ interface ClusterFlags {
 const LISTEN_DEFAULT = '127.0.0.1:50051';
 
 export function clusterCommand(): Command {
-  return new Command('cluster')
+  const command = new Command('cluster')
     .enablePositionalOptions()
     .description('run a whole cluster on this machine in the foreground and print its endpoints; Ctrl-C ends it')
-    .addOption(clientFlag('--data <DIR>', 'data set to serve', text))
+    .addOption(clientFlag('--data <WHERE>', `data set to serve: ${LOCATION_FORMS}`, text))
+    .addOption(clientFlag('--data-cache <DIR>', 'for data that is not in a folder: where this machine keeps it', text))
+    .addOption(clientFlag('--data-cache-bytes <BYTES>', 'what the cache may hold, such as 200Gi', bytes))
     .addOption(clientFlag('--shards <S>', 'shard workers', integer(1, EMBEDDED_SHARDS_MAX), String(EMBEDDED_SHARDS_DEFAULT)))
     .addOption(clientFlag('--replicas <R>', 'workers that hold each partition', integer(1, EMBEDDED_SHARDS_MAX), '1'))
     .addOption(clientFlag('--nats [URL,URL]', 'membership, placement and jobs over NATS; without a URL a nats-server is started', natsServers))
@@ -46,6 +54,8 @@ export function clusterCommand(): Command {
     .addCommand(statusCommand())
     .addCommand(drainCommand())
     .action(async (flags: ClusterFlags) => run(flags));
+  for (const option of natsSecurityOptions()) command.addOption(option);
+  return command;
 }
 
 async function run(flags: ClusterFlags): Promise<void> {
@@ -53,10 +63,13 @@ async function run(flags: ClusterFlags): Promise<void> {
   if (flags.nats === undefined && (flags.natsStore ?? flags.clusterName) !== undefined)
     throw argumentError(flags.natsStore === undefined ? '--cluster-name' : '--nats-store', '--nats', 'none');
   if (flags.natsStore !== undefined && flags.nats !== true) throw argumentError('--nats-store', '--nats without a URL', 'one');
+  const security = natsSecurityArguments(flags);
+  if (security.length > 0 && !Array.isArray(flags.nats))
+    throw argumentError(security[0]!, '--nats with a URL', flags.nats === undefined ? 'none' : 'no URL');
   const nats =
     flags.nats === undefined
       ? undefined
-      : defined({ servers: flags.nats === true ? undefined : flags.nats, store: flags.natsStore, clusterName: flags.clusterName });
+      : defined({ servers: flags.nats === true ? undefined : flags.nats, store: flags.natsStore, clusterName: flags.clusterName, security });
   const interrupts = listenForInterrupts();
   let coordinatorsLeft = flags.coordinators;
   let coordinatorDied: (sentence: string) => void = () => {};
@@ -64,6 +77,7 @@ async function run(flags: ClusterFlags): Promise<void> {
   try {
     const cluster = await startEmbeddedCluster({
       dataDir: flags.data,
+      ...defined({ dataCache: flags.dataCache, dataCacheBytes: flags.dataCacheBytes }),
       shards: flags.shards,
       replicas: flags.replicas,
       listen: flags.listen,
@@ -82,12 +96,13 @@ async function run(flags: ClusterFlags): Promise<void> {
     });
     try {
       const metrics = Object.fromEntries(cluster.metricsEndpoints);
+      const natsPlaces = cluster.natsServers?.map(withoutSecrets);
       if (flags.json)
-        process.stdout.write(`${JSON.stringify({ endpoint: cluster.endpoint, endpoints: cluster.endpoints, nats: cluster.natsServers, metrics })}\n`);
+        process.stdout.write(`${JSON.stringify({ endpoint: cluster.endpoint, endpoints: cluster.endpoints, nats: natsPlaces, metrics })}\n`);
       else {
         const lines = Object.entries(metrics).map(([name, address]) => `metrics   http://${address}/metrics  (${name})`);
         process.stdout.write(
-          `${[...cluster.endpoints.map((e) => `endpoint  ${e}`), ...(cluster.natsServers ?? []).map((n) => `nats      ${n}`), ...lines].join('\n')}\n`,
+          `${[...cluster.endpoints.map((e) => `endpoint  ${e}`), ...(natsPlaces ?? []).map((n) => `nats      ${n}`), ...lines].join('\n')}\n`,
         );
       }
       const interrupted = new Promise<undefined>((resolve) => {

@@ -1,4 +1,4 @@
-/** `golddiff dataset import` and `golddiff dataset inspect`. */
+/** `golddiff dataset import` and `golddiff dataset inspect`; what is done in an object store is in dataset-store.ts. */
 
 import path from 'node:path';
 import { Command } from 'commander';
@@ -11,6 +11,7 @@ import { drawMeanImage, readMeanImage, writeMeanImage } from '../import/mean-ima
 import { EMOJI_SIZE_DEFAULT, IMAGE_SIZE_DEFAULT, IMAGE_SIZE_MAX, SOURCE_FORMS } from '../import/open-source.js';
 import { listenForInterrupts } from '../interrupts.js';
 import { startProgress, type Progress } from '../progress.js';
+import { listCommand, pushCommand, removeCommand } from './dataset-store.js';
 
 interface ImportFlags {
   readonly out: string;
@@ -32,7 +33,7 @@ interface InspectFlags {
 }
 
 export function datasetCommand(): Command {
-  const command = new Command('dataset').description('import data sets and look at them');
+  const command = new Command('dataset').description('import data sets, look at them, and put them where a cluster finds them');
   command
     .command('import')
     .description('turn a source into a data set folder')
@@ -64,6 +65,7 @@ export function datasetCommand(): Command {
     .option('--mean-image <file>', 'write the mean image as PNG', reads('--mean-image', text))
     .option('--json', 'print one JSON document')
     .action(runInspect);
+  for (const stored of [pushCommand(), listCommand(), removeCommand()]) command.addCommand(stored);
   return command;
 }
 

@@ -104,7 +104,7 @@ function operatingError(thrown: unknown, out: string): unknown {
   if (thrown instanceof GolddiffError || code === undefined || syscall === undefined) return thrown;
   return new GolddiffError(
     'FILE_INVALID',
-    expectation(file ?? out, 'a file that can be read and written', code),
+    expectation(file ?? out, 'a file that can be read and written', code === 'ENOSPC' ? 'ENOSPC, no space left on the disk' : code),
     { file: file ?? out },
     { cause: thrown },
   );

@@ -5,6 +5,7 @@ import type { Manifest } from '../../shared/dataset/manifest.js';
 import { asGolddiffError, GolddiffError } from '../../shared/errors.js';
 import { JOB_AGAIN_MS, JOB_DELIVERIES_MAX, JOB_LEASE_MS, JOB_RUNS_MAX, QUEUE_RETRY_AFTER_MS } from '../../shared/limits.js';
 import type { Logger } from '../../shared/log.js';
+import type { CoordinatorMetrics } from '../../shared/metrics.js';
 import type { StepScheduler } from '../step-scheduler.js';
 import { JobArtifacts } from './job-artifacts.js';
 import { decodeJob, planJob } from './job-request.js';
@@ -15,7 +16,10 @@ export interface JobRunnerSettings {
   readonly manifest: Manifest;
   readonly scheduler: Pick<StepScheduler, 'run'>;
   readonly log: Logger;
+  readonly metrics?: Pick<CoordinatorMetrics, 'jobDeliveries' | 'jobRuns'>;
 }
+
+type Outcome = 'succeeded' | 'failed' | 'given_back' | 'lost';
 
 export class JobRunner {
   readonly #stop = new AbortController();
@@ -42,14 +46,18 @@ export class JobRunner {
       });
       if (lease === undefined) await this.#pause(QUEUE_RETRY_AFTER_MS);
       else if (this.#stop.signal.aborted) await lease.release().catch(asGolddiffError);
-      else
-        await this.#run(lease).catch((thrown: unknown) =>
-          log.error({ err: thrown, jobId: lease.job.jobId }, 'a job was left to the end of its lease'),
-        );
+      else {
+        this.settings.metrics?.jobDeliveries.inc({ kind: lease.job.deliveries > 1 ? 'again' : 'first' });
+        const outcome = await this.#run(lease).catch((thrown: unknown): Outcome => {
+          log.error({ err: thrown, jobId: lease.job.jobId }, 'a job was left to the end of its lease');
+          return 'lost';
+        });
+        this.settings.metrics?.jobRuns.inc({ outcome });
+      }
     }
   }
 
-  async #run(lease: JobLease): Promise<void> {
+  async #run(lease: JobLease): Promise<Outcome> {
     const { controlPlane, manifest, scheduler } = this.settings;
     const { jobId, deliveries } = lease.job;
     const log = this.settings.log.child({ jobId });
@@ -59,22 +67,29 @@ export class JobRunner {
       const artifacts = new JobArtifacts(controlPlane.artifacts, jobId);
       await new JobRun({ plan, manifest, lease, artifacts, scheduler, signal: this.#stop.signal, log }).run();
       log.info('job done');
+      return 'succeeded';
     } catch (thrown) {
-      if (thrown instanceof LeaseLost) return log.info(thrown.message);
+      if (thrown instanceof LeaseLost) {
+        log.info(thrown.message);
+        return 'lost';
+      }
       const error = asGolddiffError(thrown);
       if (this.#stop.signal.aborted || error.retryable) {
         log.info({ code: error.code }, 'the job is given back');
         await this.#pause(JOB_AGAIN_MS);
         await lease.release();
-      } else if (error.code === 'INTERNAL') {
+        return 'given_back';
+      }
+      if (error.code === 'INTERNAL') {
         // A fault of ours may be of this process alone; a job that meets it everywhere is given up after its last delivery.
         log.error({ err: thrown }, 'a job met a fault of ours and is given back');
         await this.#pause(JOB_AGAIN_MS);
         await lease.release();
-      } else {
-        log.warn({ code: error.code }, `job failed: ${error.message}`);
-        await lease.fail(error.message);
+        return 'given_back';
       }
+      log.warn({ code: error.code }, `job failed: ${error.message}`);
+      await lease.fail(error.message);
+      return 'failed';
     }
   }
 

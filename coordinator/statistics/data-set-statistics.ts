@@ -1,11 +1,12 @@
 /** Mean, covariance and what is made of them, for a data set and its classes: gathered over the cluster when first needed, then kept. */
 
-import type { Manifest } from '../../shared/dataset/manifest.js';
+import type { DataSet } from '../../shared/dataset/data-set.js';
 import { SUPPORT_SETS_BYTES_MAX } from '../../shared/limits.js';
 import { covarianceOf, type Covariance } from '../../shared/math/moment-sums.js';
 import { decodeSupportSet, supportSetHash, supportSizes, votesForItself } from '../../shared/math/support-set.js';
 import { Algebra } from './algebra.js';
 import { readCovarianceFile, writeCovarianceFile } from './covariance-file.js';
+import { fetchCovariance, offerCovariance } from './covariance-source.js';
 import type { GaussianAnswer } from './gaussian-mean.js';
 import { gatherMoments, type GatherSettings } from './gather-moments.js';
 import { KeptResults } from './kept-results.js';
@@ -28,9 +29,8 @@ export interface LocalitySupports {
 }
 
 export interface StatisticsSettings extends GatherSettings {
-  readonly manifest: Manifest;
-  /** folder of the data set, where the covariance is kept */
-  readonly dir: string;
+  /** the covariance is kept in its folder, and where it comes from if that can be written to */
+  readonly dataSet: DataSet;
 }
 
 export class DataSetStatistics {
@@ -73,18 +73,22 @@ export class DataSetStatistics {
   }
 
   async #makeCovariance(label: number): Promise<Covariance> {
-    const { manifest, dir, log } = this.settings;
+    const { dataSet, log } = this.settings;
+    const { manifest, dir } = dataSet;
     const whole = label === -1;
+    if (whole) await fetchCovariance(dataSet, log, this.#stop.signal);
     const found = whole ? await readCovarianceFile(dir, manifest, (reason) => log.warn({ reason }, 'a saved covariance is not used')) : undefined;
     if (found !== undefined) return found;
     const startedMs = performance.now();
     const moments = await gatherMoments(manifest, label, this.settings, this.#stop.signal);
     const covariance = covarianceOf(moments, manifest);
     log.info({ dataSet: manifest.name, label, rows: moments.rows, ms: Math.round(performance.now() - startedMs) }, 'covariance made');
-    if (whole)
+    if (whole) {
       await writeCovarianceFile(dir, manifest, covariance).catch((thrown: unknown) =>
         log.warn({ err: thrown }, 'the covariance is not kept on disk: it will be made again at the next start'),
       );
+      await offerCovariance(dataSet, log);
+    }
     return covariance;
   }
 }

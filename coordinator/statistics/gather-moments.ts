@@ -9,7 +9,8 @@ import { mergeUp, rootLevel } from '../../shared/math/merge-tree.js';
 import { decodeMoments, mergeMoments, momentsBytes, type MomentSums } from '../../shared/math/moment-sums.js';
 import { NodeAssembly } from '../node-assembly.js';
 import { ELSEWHERE, findAssignments, type ClusterView } from '../step-assignments.js';
-import { WorkerFailure, type Assignment } from '../step-attempt.js';
+import type { Assignment } from '../scatter.js';
+import { WorkerFailure } from '../share-race.js';
 import { rowValues } from '../step-plan.js';
 import type { WorkerLinks } from '../worker-links.js';
 
@@ -39,6 +40,7 @@ export async function gatherMoments(manifest: Manifest, label: number, settings:
       if (!ELSEWHERE.has(error.code) || attempt === STEP_ATTEMPTS_MAX) throw error;
       settings.log.warn({ workerId, code: error.code, attempt }, 'moments are gathered anew without a worker');
       settings.cluster.suspect(workerId);
+      if (error.code === 'EPOCH_STALE') await settings.cluster.refresh();
       excluded.add(workerId);
     }
   }
@@ -62,7 +64,7 @@ async function gatherOnce(
         await link.moments(request, MOMENTS_TIMEOUT_MS, signal, (part) => assembly.add(part));
         for (const [key, sums] of assembly.finish(partitions, present, ({ rows }, bytes) => decodeMoments(rows, dim, bytes))) nodes.set(key, sums);
       } catch (thrown) {
-        throw new WorkerFailure(link.workerId, asGolddiffError(thrown));
+        throw new WorkerFailure(link.workerId, asGolddiffError(thrown), link, partitions);
       }
     }),
   );

@@ -93,6 +93,18 @@ export interface JobLease {
   release(): Promise<void>;
 }
 
+/** How the jobs of the whole cluster stand. */
+export interface JobQueue {
+  /** whose records are kept */
+  readonly byState: Readonly<Record<JobRecord['state'], number>>;
+  /** when the oldest job that waits was submitted; undefined = none waits */
+  readonly oldestQueuedUnixMs: number | undefined;
+  /** deliveries after the first, over the jobs whose records are kept */
+  readonly redeliveries: number;
+  /** jobs given up after their last delivery, whose letters are kept */
+  readonly deadLetters: number;
+}
+
 export interface Jobs {
   /** The same id gives the same job: the second call answers the record that is there. */
   submit(jobId: string, payload: Uint8Array): Promise<JobRecord>;
@@ -103,6 +115,7 @@ export interface Jobs {
   take(leaseMs: number, deliveriesMax: number): Promise<JobLease | undefined>;
   cancel(jobId: string): Promise<JobRecord | undefined>;
   watch(jobId: string, onChange: (job: JobRecord) => void): () => void;
+  queue(): Promise<JobQueue>;
 }
 
 /** Bytes by name: checkpoints, results, partitions. */

@@ -3,7 +3,8 @@
  * deliveries it fails instead, so that a request that kills its workers does not circle for ever.
  */
 
-import type { JobLease, JobRecord, Jobs } from './control-plane.js';
+import type { JobLease, JobQueue, JobRecord, Jobs } from './control-plane.js';
+import { queueOf } from './job-queue.js';
 import { Watchers } from './watchers.js';
 
 interface Held {
@@ -21,6 +22,7 @@ export class InProcessJobs implements Jobs {
   readonly #watchers = new Watchers<JobRecord>();
   readonly #nowMs: () => number;
   #submitted = 0;
+  #givenUp = 0;
 
   constructor(nowMs: () => number) {
     this.#nowMs = nowMs;
@@ -65,6 +67,7 @@ export class InProcessJobs implements Jobs {
     for (const held of this.#jobs.values()) {
       if (held.record.state !== 'queued') continue;
       if (held.record.deliveries >= deliveriesMax) {
+        this.#givenUp++;
         this.#change(held, { state: 'failed', failure: `The job was taken up ${held.record.deliveries} times and never ended` });
         continue;
       }
@@ -86,6 +89,14 @@ export class InProcessJobs implements Jobs {
 
   watch(jobId: string, onChange: (job: JobRecord) => void): () => void {
     return this.#watchers.add(jobId, onChange);
+  }
+
+  async queue(): Promise<JobQueue> {
+    this.sweep();
+    return queueOf(
+      Array.from(this.#jobs.values(), ({ record }) => record),
+      this.#givenUp,
+    );
   }
 
   /** Jobs whose taker has gone silent wait again. */

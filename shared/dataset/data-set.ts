@@ -9,9 +9,30 @@ import type { Manifest, ManifestPartition } from './manifest.js';
 import { headerLength, parseHeader, type TensorDtype, type TensorEntry } from './safetensors.js';
 
 export interface DataSet {
-  /** absolute */
+  /** absolute: where its files lie, or for a remote one what is made of it */
   readonly dir: string;
   readonly manifest: Manifest;
+  /** where the files of a remote one come from; absent = they lie in dir */
+  readonly files?: DataSetFiles;
+}
+
+export interface DataSetFiles {
+  /**
+   * A file of the manifest on the local disk, until it is released.
+   * @throws DATA_UNAVAILABLE, NOT_FOUND, FILE_INVALID, LIMIT_EXCEEDED (disk or cache full); the signal's reason
+   */
+  take(entry: ManifestPartition, signal: AbortSignal): Promise<TakenFile>;
+  /** A file that the manifest does not name, unverified; undefined where there is none. @throws as take */
+  optional(name: string, bytesMax: number, signal: AbortSignal): Promise<Uint8Array | undefined>;
+  /** Keeps such a file for others, where the source can be written to. */
+  offer(name: string, bytes: Uint8Array): Promise<void>;
+}
+
+export interface TakenFile {
+  readonly path: string;
+  release(): Promise<void>;
+  /** It has not the bytes that it should: it is thrown away, and the next take gets another. */
+  discard(): Promise<void>;
 }
 
 /** One partition in memory, on shared buffers so that compute threads see it without a copy. */
@@ -44,12 +65,13 @@ export async function openDataSet(dir: string): Promise<DataSet> {
 /**
  * Reads one partition, verifying its size, its sha256 and the shape of every tensor. Throws FILE_INVALID naming the file, NOT_FOUND for an id
  * that the data set does not have, and the signal's reason when it is aborted. Memory: the partition and 1 MiB.
+ * @param taken where the file lies, if not in the folder of the data set
  */
-export async function loadPartition(dataSet: DataSet, id: number, signal?: AbortSignal): Promise<LoadedPartition> {
+export async function loadPartition(dataSet: DataSet, id: number, signal?: AbortSignal, taken?: string): Promise<LoadedPartition> {
   const { manifest } = dataSet;
   const entry = manifest.partitions[id];
   if (!entry) throw new GolddiffError('NOT_FOUND', expectation('partition', `an id from 0 to ${manifest.partitions.length - 1}`, id));
-  const file = path.join(dataSet.dir, entry.file);
+  const file = taken ?? path.join(dataSet.dir, entry.file);
   const handle = await openForReading(file);
   try {
     const { size } = await handle.stat();

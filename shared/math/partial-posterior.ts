@@ -35,7 +35,9 @@ export function emptyScalars(batch: number): PosteriorScalars {
  * The empty set has from = -Infinity and factor 0, also where to is -Infinity too: (-inf) - (-inf) must not make NaN.
  */
 export function rescale(from: number, to: number): number {
-  return from === -Infinity ? 0 : Math.exp(from - to);
+  if (from === -Infinity) return 0;
+  // The larger side of every merge: an exp less.
+  return from === to ? 1 : Math.exp(from - to);
 }
 
 /** Merge of two disjoint sets. In and out double; each output is rounded once per product and once per sum. Cost 4 exp per query at most. */

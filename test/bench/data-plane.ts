@@ -20,6 +20,7 @@ import { Command, Option } from 'commander';
 
 import { importDataSet } from '../../client/import/import-data-set.js';
 import { ServiceProcess } from '../../client/service-process.js';
+import { Hedging } from '../../coordinator/hedging.js';
 import { attemptStep, type StepContext } from '../../coordinator/step-attempt.js';
 import { coverageOf } from '../../coordinator/step-assignments.js';
 import type { StepPlan } from '../../coordinator/step-plan.js';
@@ -29,7 +30,13 @@ import { integer, runCommandLine, type Parser } from '../../shared/config.js';
 import { readManifest } from '../../shared/dataset/manifest-validation.js';
 import type { Manifest } from '../../shared/dataset/manifest.js';
 import { writeNpy } from '../../shared/dataset/npy.js';
-import { BATCH_ROWS_MAX, DATA_PLANE_CHUNK_BYTES } from '../../shared/limits.js';
+import {
+  BATCH_ROWS_MAX,
+  DATA_PLANE_CHUNK_BYTES,
+  HEDGE_DELAY_MS_DEFAULT,
+  HEDGE_PERCENT_DEFAULT,
+  HEDGE_PERCENTILE_DEFAULT,
+} from '../../shared/limits.js';
 import { mergeUp, rootLevel } from '../../shared/math/merge-tree.js';
 import { mergeScalars } from '../../shared/math/partial-posterior.js';
 import { packageRoot } from '../../shared/package-root.js';
@@ -118,10 +125,11 @@ async function measure(flags: BenchFlags, dim: number, addresses: readonly strin
   for (const [w, link] of links.entries()) await link.assign({ dataSet, contentHash, epoch: 1, partitions: [w] }, READY_TIMEOUT_MS);
   const assignments = links.map((link, w) => ({ link, partitions: [w] }));
   const coverage = coverageOf(manifest, []);
+  const hedging = new Hedging({ budgetPercent: HEDGE_PERCENT_DEFAULT, percentile: HEDGE_PERCENTILE_DEFAULT, delayMsMin: HEDGE_DELAY_MS_DEFAULT });
   const kinds = {
     echo: () => Promise.all(echoes.map((echo) => echo.roundTrip(bytes, DATA_PLANE_CHUNK_BYTES))),
     link: () => linkStep(plan, links, bytes),
-    step: () => attemptStep(plan, 1, assignments, coverage, context, () => {}),
+    step: () => attemptStep(plan, 1, { assignments, coverage, hedging, countBytes: () => {} }, context),
   };
   const times = { echo: [] as number[], link: [] as number[], step: [] as number[] };
   try {

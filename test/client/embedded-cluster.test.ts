@@ -26,6 +26,19 @@ test('a cluster of processes answers over the public API and leaves none of them
   assert.deepEqual(cluster.deaths, [], 'what was stopped did not die');
 });
 
+test('variables of NATS that are meant for other processes do not reach a cluster without it', async (t) => {
+  process.env['GOLDDIFF_NATS'] = '127.0.0.1:1';
+  t.after(() => delete process.env['GOLDDIFF_NATS']);
+  const cluster = await startEmbeddedCluster({ dataDir: await importMnist(0, 100, 2), shards: 1 });
+  const client = connect(cluster.endpoint);
+  try {
+    assert.equal((await client.cluster.status()).controlPlane, 'in-process');
+  } finally {
+    client.close();
+    await cluster.stop();
+  }
+});
+
 test('the death of a worker while the cluster runs is told once, and no request is answered from less than all rows', async () => {
   const dataDir = await importMnist(0, 100, 4);
   const told: string[] = [];

@@ -27,6 +27,19 @@ test('a service that is ready tells its addresses and stops in order', async () 
   assert.equal(await service.stop(1), true, 'a second stop finds nothing to do');
 });
 
+test('a launcher becomes the service, which tells its addresses and stops as any other', async () => {
+  const launched = await ServiceProcess.start({
+    name: 'small service',
+    program,
+    args: ['ready'],
+    launcher: ['nice', '-n', '1'],
+    readyTimeoutMs: 20_000,
+  });
+  assert.equal(launched.address, '127.0.0.1:7');
+  assert.equal(await launched.stop(10_000), true);
+  assert.match(await launched.exited, /ended with status 0/);
+});
+
 test('one that dies at its start is reported with its status and its last words', async () => {
   await assert.rejects(start('dies'), {
     code: 'INTERNAL',

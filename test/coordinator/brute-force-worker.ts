@@ -30,6 +30,8 @@ export interface BruteForceOptions {
   readonly listen?: string;
   /** partitions that do not load */
   readonly broken?: readonly number[];
+  /** what they say about it */
+  readonly failure?: string;
 }
 
 export interface BruteForceWorker {
@@ -56,7 +58,7 @@ export async function startBruteForceWorker(options: BruteForceOptions): Promise
       rows: data.manifest.partitions[partition]!.rows,
       sha256: data.manifest.partitions[partition]!.sha256,
       epoch: worker.epoch,
-      failure: options.broken?.includes(partition) ? `Expected sha256 of partition ${partition} to be right` : '',
+      failure: options.broken?.includes(partition) ? (options.failure ?? `Expected sha256 of partition ${partition} to be right`) : '',
     }));
   const pause = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, random() * (options.delayMsMax ?? 0)));
 

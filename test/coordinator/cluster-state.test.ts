@@ -49,6 +49,26 @@ test('coverage counts the rows that live workers hold in the placement in effect
   assert.deepEqual(suspects, ['b']);
 });
 
+test('a worker out of reach is passed over, and a newer placement can be asked for', async (t) => {
+  const controlPlane = createInProcessControlPlane();
+  const state = new ClusterState(controlPlane, manifest, () => {});
+  t.after(() => (state.stop(), controlPlane.close()));
+  await state.start();
+  await controlPlane.membership.heartbeat(status('a'));
+  state.setReach('a', false);
+  assert.equal(state.addressOf('a'), undefined);
+  state.setReach('a', true);
+  assert.equal(state.addressOf('a'), 'a:1');
+  // Its watch has gone deaf.
+  state.stop();
+  await controlPlane.placements.compareAndSet(document(2, 'a', 'a', 'a', 'a'), 0);
+  assert.equal(state.placement(), undefined);
+  await Promise.all([state.refresh(), state.refresh()]);
+  assert.equal(state.placement()?.epoch, 2);
+  const broken = { ...controlPlane, placements: { ...controlPlane.placements, get: () => Promise.reject(new Error('away')) } };
+  await new ClusterState(broken, manifest, () => {}).refresh();
+});
+
 test('waiting for a change ends after its time and when it is aborted', async (t) => {
   const controlPlane = createInProcessControlPlane();
   const state = new ClusterState(controlPlane, manifest, () => {});

@@ -16,6 +16,7 @@ test('flags become the configuration, with defaults from the limits', async () =
   assert.equal(config!.replicas, 2);
   assert.equal(config!.metricsListen, 'off');
   assert.equal(config!.stepsMax, COORDINATOR_STEPS_MAX);
+  assert.deepEqual([config!.hedgePercent, config!.hedgePercentile, config!.hedgeDelayMs], [5, 95, 20]);
 });
 
 test('a flag that is missing or wrong ends with status 2', async () => {
@@ -24,6 +25,7 @@ test('a flag that is missing or wrong ends with status 2', async () => {
     ['--data', 'x'],
     ['--data', 'x', '--workers', 'nowhere'],
     ['--data', 'x', '--workers', 'a:1', '--replicas', '0'],
+    ['--data', 'x', '--workers', 'a:1', '--hedge-percentile', '100'],
     ['--data', 'x', '--workers', 'a:1', '--nats', 'a:1'],
   ]) {
     assert.equal((await parsed(argv)).status, 2);

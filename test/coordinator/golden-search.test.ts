@@ -46,7 +46,7 @@ function search(plan: StepPlan, split: (key: number) => number) {
       asked,
     ),
   );
-  const forEach: ForEachWorker = (fn) => Promise.all(workers.map(fn));
+  const forEach: ForEachWorker = (_stage, fn) => Promise.all(workers.map(fn));
   return findGoldenSubset(plan, forEach).then((subset) => ({ subset, asked }));
 }
 
@@ -91,7 +91,7 @@ test('rows that an index searched count as eligible, not only the candidates tha
   const worker = workerOf(0, keys, asked);
   const searched = { partitions: [0], screen: async (...args: Parameters<WorkerStep['screen']>) => (await worker.screen(...args)).map(fewer) };
   const fewer = (part: ScreenKeys): ScreenKeys => ({ ...part, eligible: [500], searchedRows: 1_000 });
-  const subset = await findGoldenSubset(planFor(1_000, 1_000, 300, 40), (fn) => Promise.all([fn(searched as unknown as WorkerStep)]));
+  const subset = await findGoldenSubset(planFor(1_000, 1_000, 300, 40), (_stage, fn) => Promise.all([fn(searched as unknown as WorkerStep)]));
   assert.equal(subset.eligible[0], 1_000);
   assert.deepEqual(
     subset.cuts.map((cut) => cut.key![0]),

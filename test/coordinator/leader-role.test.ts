@@ -10,7 +10,13 @@ function roleOf(leadership: InProcessLeadership, candidate: string, said: string
     stop: () => void said.push(`${candidate} stops`),
     settled: Promise.resolve(),
   });
-  return new LeaderRole({ leadership, candidate, makeController, log: createLogger('test', 'silent') });
+  return new LeaderRole({
+    leadership,
+    candidate,
+    makeController,
+    log: createLogger('test', 'silent'),
+    onLead: () => said.push(`${candidate} leads`),
+  });
 }
 
 test('only the one that leads plans, and its successor starts when it has stopped', async () => {
@@ -20,10 +26,12 @@ test('only the one that leads plans, and its successor starts when it has stoppe
   a.start();
   b.start();
   await a.settled;
-  assert.deepEqual(said, ['a plans']);
+  assert.deepEqual(said, ['a leads', 'a plans']);
+  assert.deepEqual([a.leads, b.leads], [true, false]);
   await a.stop();
   await b.settled;
-  assert.deepEqual(said, ['a plans', 'a stops', 'b plans']);
+  assert.deepEqual(said, ['a leads', 'a plans', 'a stops', 'b leads', 'b plans']);
+  assert.deepEqual([a.leads, b.leads], [false, true]);
   await b.stop();
   assert.equal(said.at(-1), 'b stops');
 });

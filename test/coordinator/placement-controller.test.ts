@@ -20,7 +20,7 @@ interface Setting {
   placed(condition: (document: PlacementDocument) => boolean): Promise<PlacementDocument>;
 }
 
-function setting(t: TestContext, options: { expected: number; replicas?: number; settleMs?: number }): Setting {
+function setting(t: TestContext, options: { expected: number; replicas?: number; settleMs?: number; fetchAgainMs?: number }): Setting {
   const controlPlane = createInProcessControlPlane({ workerLeaseMs: 1e9 });
   const links = new WorkerLinks();
   const controller = new PlacementController({
@@ -31,6 +31,7 @@ function setting(t: TestContext, options: { expected: number; replicas?: number;
     expectedWorkers: options.expected,
     log: createLogger('test', 'silent'),
     settleMs: options.settleMs ?? 20_000,
+    ...(options.fetchAgainMs === undefined ? {} : { fetchAgainMs: options.fetchAgainMs }),
   });
   const workers: BruteForceWorker[] = [];
   t.after(async () => {
@@ -140,6 +141,28 @@ test('a partition that nobody can load is left without replicas', async (t) => {
     document.partitions.filter((p) => p.replicas.length === 0).map((p) => p.partition),
     [6],
   );
+});
+
+test('what no worker could fetch is tried again after a while, and what is broken is not', async (t) => {
+  const s = setting(t, { expected: 1, fetchAgainMs: 50 });
+  const away = [6, 7];
+  const a = await s.join('a', { broken: away, failure: 'DATA_UNAVAILABLE: the server answered 503' });
+  const first = await s.placed((d) => !covered(d));
+  assert.deepEqual(
+    first.partitions.filter((p) => p.replicas.length === 0).map((p) => p.partition),
+    [6, 7],
+  );
+  away.splice(0);
+  assert.ok((await s.placed((d) => d.epoch > first.epoch && covered(d))).epoch > first.epoch);
+  const asked = a.log.length;
+  await new Promise((resolve) => setTimeout(resolve, 150));
+  assert.equal(a.log.length, asked, 'nobody is asked for what is there');
+  const other = setting(t, { expected: 1, fetchAgainMs: 50 });
+  const b = await other.join('a', { broken: [6] });
+  await other.controller.settled;
+  const before = b.log.length;
+  await new Promise((resolve) => setTimeout(resolve, 150));
+  assert.equal(b.log.length, before);
 });
 
 test('a worker that started anew is asked to load again, at an epoch above all that workers know', async (t) => {

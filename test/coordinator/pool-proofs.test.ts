@@ -52,7 +52,7 @@ function workers(relevant: readonly number[], asked: number[][] = []): ForEachWo
       },
     } as unknown as WorkerStep;
   };
-  return (fn) => Promise.all([of(0, 600), of(1, 400)].map(fn));
+  return (_stage, fn) => Promise.all([of(0, 600), of(1, 400)].map(fn));
 }
 
 test('queries that are proven need no cuts, the others keep theirs', async () => {
@@ -84,7 +84,7 @@ test('nobody is asked where a method is named, rows are missing, or the noise is
   assert.equal(await proveQueries(planOf({ pool: new Float64Array(B).fill(200) }), true, forEach), undefined);
   assert.equal(await proveQueries({ ...planOf(), golden: undefined }, true, forEach), undefined);
   assert.equal(asked.length, 0);
-  const without: ForEachWorker = (fn) => Promise.all([fn({ relevant: async () => undefined } as unknown as WorkerStep)]);
+  const without: ForEachWorker = (_stage, fn) => Promise.all([fn({ relevant: async () => undefined } as unknown as WorkerStep)]);
   assert.equal(await proveQueries(planOf(), true, without), undefined);
 });
 

@@ -27,3 +27,18 @@ test('without a placement, or with one that lacks a partition, that is missing',
   assert.deepEqual(chooseReplicas(undefined, rows(2), () => true).missing, [0, 1]);
   assert.deepEqual(chooseReplicas(document([['a']]), rows(2), () => true).missing, [1]);
 });
+
+test('a slow worker gets as little as it is slow, and what only it holds all the same', () => {
+  const both = Array.from({ length: 16 }, () => ['a', 'b']);
+  const cost = (id: string) => (id === 'a' ? 3 : 1);
+  const { work } = chooseReplicas(document(both), rows(16), () => true, cost);
+  assert.deepEqual([work.get('a')!.length, work.get('b')!.length], [4, 12]);
+  const dead = chooseReplicas(
+    document(both),
+    rows(16),
+    () => true,
+    (id) => (id === 'a' ? 32 : 1),
+  );
+  assert.equal(dead.work.get('a'), undefined);
+  assert.deepEqual(chooseReplicas(document([['a'], ['a', 'b']]), rows(2), () => true, cost).work.get('a'), [0]);
+});

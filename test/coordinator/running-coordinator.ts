@@ -49,7 +49,7 @@ export async function runCoordinator(t: TestContext, data: TestDataSet, options:
   });
   for (let i = 0; i < (options.workers ?? 2); i++) workers.push(await startBruteForceWorker({ workerId: `w${i}`, data, ...options.worker }));
   const config: CoordinatorConfig = {
-    data: dir,
+    data: { kind: 'folder', dir },
     workers: workers.map((w) => w.address),
     replicas: 1,
     coordinatorId: 'c',
@@ -61,6 +61,9 @@ export async function runCoordinator(t: TestContext, data: TestDataSet, options:
     stepsMax: 4,
     queueMax: 64,
     placementWaitMs: 0,
+    hedgePercent: 0,
+    hedgePercentile: 95,
+    hedgeDelayMs: 20,
     drainTimeoutMs: 1_000,
     ...options.config,
   };

@@ -146,13 +146,16 @@ test('metrics and health are served, and a port in use is one sentence', async (
 
 test('a folder without a data set is refused', async () => {
   const config = {
-    data: '/nowhere',
+    data: { kind: 'folder', dir: '/nowhere' },
     workers: [],
     replicas: 1,
     listen: '127.0.0.1:0',
     metricsListen: 'off',
     logLevel: 'silent',
     stepsMax: 1,
+    hedgePercent: 0,
+    hedgePercentile: 95,
+    hedgeDelayMs: 20,
     queueMax: 1,
     placementWaitMs: 0,
     drainTimeoutMs: 1,

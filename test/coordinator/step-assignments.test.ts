@@ -24,6 +24,7 @@ function clusterOf(document: PlacementDocument | undefined, live: string[], chan
       return Promise.resolve();
     },
     suspect: () => {},
+    refresh: () => Promise.resolve(),
   };
   return view satisfies ClusterView & { document: PlacementDocument | undefined };
 }
@@ -51,6 +52,28 @@ test('a part that nobody holds is left out where that is allowed, else it is an 
     code: 'PARTITION_MISSING',
     message: /partition 1/,
   });
+});
+
+test('what others hold is found at the same placement, all of it or nothing', async () => {
+  const cluster = clusterOf(
+    documentOf(4, [
+      ['a', 'b'],
+      ['a', 'c'],
+      ['b', 'c'],
+    ]),
+    ['a', 'b', 'c'],
+  );
+  const { elsewhere } = await findAssignments({ manifest, allowPartial: false }, { cluster, links }, context(), new Set(), 0);
+  cluster.document = documentOf(5, [['a'], ['a'], ['a']]);
+  const found = elsewhere([0, 1], new Set(['a']));
+  assert.deepEqual(
+    found?.map(({ link, partitions }) => [link.workerId, partitions]),
+    [
+      ['b', [0]],
+      ['c', [1]],
+    ],
+  );
+  assert.equal(elsewhere([0, 1], new Set(['a', 'c'])), undefined);
 });
 
 test('a newer placement forgives those that were excluded at the older one', async () => {

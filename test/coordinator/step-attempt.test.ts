@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { attemptStep, WorkerFailure } from '../../coordinator/step-attempt.js';
+import { WorkerFailure } from '../../coordinator/share-race.js';
+import { attemptStep } from '../../coordinator/step-attempt.js';
 import { eligibleRows, type StepPlan } from '../../coordinator/step-plan.js';
 import { coverageOf } from '../../coordinator/step-assignments.js';
 import { WorkerLink } from '../../coordinator/worker-link.js';
@@ -25,6 +26,7 @@ const plan: StepPlan = {
   massRows: false,
   allowPartial: false,
 };
+const coverage = coverageOf(data.manifest, []);
 const context = (remainingMs = Infinity) => ({ requestId: 'r', signal: new AbortController().signal, remainingMs: () => remainingMs });
 
 test('an attempt counts its bytes, tells its phases and closes its steps', async (t) => {
@@ -32,14 +34,8 @@ test('an attempt counts its bytes, tells its phases and closes its steps', async
   const link = new WorkerLink('w', worker.address);
   t.after(() => (link.close(), worker.stop()));
   const bytes = { sent: 0, received: 0 };
-  const answer = await attemptStep(
-    plan,
-    0,
-    [{ link, partitions: [0, 1, 2] }],
-    coverageOf(data.manifest, []),
-    context(),
-    (way, n) => void (bytes[way] += n),
-  );
+  const countBytes = (way: 'sent' | 'received', n: number): void => void (bytes[way] += n);
+  const answer = await attemptStep(plan, 0, { assignments: [{ link, partitions: [0, 1, 2] }], coverage, countBytes }, context());
   assert.equal(bytes.sent, 2 * 16 * 8);
   assert.equal(bytes.received, 2 * 16 * 4);
   assert.deepEqual(answer.goldenRows, [30, 30]);
@@ -58,22 +54,18 @@ test('the failure of one worker ends the attempt on all and says which it was', 
     { link: links[1]!, partitions: [1] },
     { link: links[0]!, partitions: [0, 2] },
   ];
-  await assert.rejects(
-    attemptStep(plan, 0, assignments, coverageOf(data.manifest, []), context(), () => {}),
-    (error) => {
-      assert.ok(error instanceof WorkerFailure);
-      assert.deepEqual([error.workerId, error.error.code], ['b', 'LIMIT_EXCEEDED']);
-      return true;
-    },
-  );
+  await assert.rejects(attemptStep(plan, 0, { assignments, coverage }, context()), (error) => {
+    assert.ok(error instanceof WorkerFailure);
+    assert.deepEqual([error.workerId, error.error.code], ['b', 'LIMIT_EXCEEDED']);
+    return true;
+  });
   while (workers[0]!.closes === 0) await new Promise((resolve) => setTimeout(resolve, 5));
 });
 
 test('without time left nothing is sent', async (t) => {
   const link = new WorkerLink('w', '127.0.0.1:1');
   t.after(() => link.close());
-  await assert.rejects(
-    attemptStep(plan, 0, [{ link, partitions: [0, 1, 2] }], coverageOf(data.manifest, []), context(20), () => {}),
-    { code: 'DEADLINE_EXCEEDED' },
-  );
+  await assert.rejects(attemptStep(plan, 0, { assignments: [{ link, partitions: [0, 1, 2] }], coverage }, context(20)), {
+    code: 'DEADLINE_EXCEEDED',
+  });
 });

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test, type TestContext } from 'node:test';
 import type { Retrieval__Output } from '../../proto/generated/golddiff/v1/Retrieval.js';
+import { Hedging } from '../../coordinator/hedging.js';
 import type { ClusterView } from '../../coordinator/step-assignments.js';
 import { StepRunner, type StepRunnerSettings } from '../../coordinator/step-runner.js';
 import type { StepAnswer } from '../../coordinator/step-answer.js';
@@ -9,11 +10,13 @@ import { WorkerLinks } from '../../coordinator/worker-links.js';
 import type { PlacementDocument } from '../../shared/control-plane/control-plane.js';
 import { GolddiffError } from '../../shared/errors.js';
 import { createLogger } from '../../shared/log.js';
+import { createMetrics } from '../../shared/metrics.js';
 import { presampleHash } from '../../shared/math/counter-noise.js';
 import { startBruteForceWorker, type BruteForceWorker } from './brute-force-worker.js';
 import { randomDataSet, randomQueries, type TestDataSet } from './test-data.js';
 
 const log = createLogger('test', 'silent');
+const metrics = createMetrics('coordinator');
 const context = () => ({ requestId: 'test', signal: new AbortController().signal, remainingMs: () => Infinity });
 
 const NO_STATISTICS: StepRunnerSettings['statistics'] = {
@@ -32,11 +35,22 @@ async function startCluster(
   t: TestContext,
   data: TestDataSet,
   count: number,
-  options: { replicas?: number; delayMsMax?: number; placementWaitMs?: number; statistics?: StepRunnerSettings['statistics'] } = {},
+  options: {
+    hedging?: Hedging;
+    replicas?: number;
+    delayMsMax?: number;
+    placementWaitMs?: number;
+    statistics?: StepRunnerSettings['statistics'];
+  } = {},
 ): Promise<Cluster> {
   const workers: BruteForceWorker[] = [];
   for (let i = 0; i < count; i++) {
-    const worker = await startBruteForceWorker({ workerId: `w${i}`, data, seed: i * 31 + count, delayMsMax: options.delayMsMax ?? 0 });
+    const worker = await startBruteForceWorker({
+      workerId: `w${i}`,
+      data,
+      seed: i * 31 + count,
+      delayMsMax: options.delayMsMax ?? 0,
+    });
     worker.epoch = 1;
     workers.push(worker);
   }
@@ -51,6 +65,7 @@ async function startCluster(
     addressOf: (id) => (dead.has(id) ? undefined : workers.find((w) => w.workerId === id)?.address),
     changed: (ms) => new Promise((resolve) => setTimeout(resolve, Math.min(ms, 20))),
     suspect: () => {},
+    refresh: () => Promise.resolve(),
   };
   const links = new WorkerLinks();
   t.after(() => {
@@ -58,7 +73,15 @@ async function startCluster(
     workers.forEach((w) => w.stop());
   });
   return {
-    runner: new StepRunner({ cluster, links, log, statistics: options.statistics ?? NO_STATISTICS, placementWaitMs: options.placementWaitMs ?? 0 }),
+    runner: new StepRunner({
+      cluster,
+      links,
+      log,
+      statistics: options.statistics ?? NO_STATISTICS,
+      placementWaitMs: options.placementWaitMs ?? 0,
+      ...(options.hedging && { hedging: options.hedging }),
+      metrics,
+    }),
     workers,
     dead,
   };
@@ -350,4 +373,81 @@ test('no time left is a deadline exceeded before any work', async (t) => {
   const data = randomDataSet({ rows: 40, partitions: 4 });
   const { runner } = await startCluster(t, data, 1);
   await assert.rejects(runner.run(planOf(data), { ...context(), remainingMs: () => 1 }), { code: 'DEADLINE_EXCEEDED' });
+});
+
+/** That hedges whatever is not at once there. */
+function hasty(): Hedging {
+  return new Hedging({ budgetPercent: 100, percentile: 50, delayMsMin: 1 }, metrics);
+}
+
+async function counted(name: string): Promise<number> {
+  const metric = await metrics.registry.getSingleMetric(name)!.get();
+  return metric.values.reduce((sum, { value }) => sum + value, 0);
+}
+
+for (const { name, options } of VARIANTS) {
+  test(`a worker that hangs at some request changes no bit, and is waited for no longer than a hedge takes: ${name}`, async (t) => {
+    const data = randomDataSet({ rows: 240, partitions: 11, ties: true });
+    const quiet = await startCluster(t, data, 1);
+    const expected = bitsOf(await quiet.runner.run(planOf(data, options), context()));
+    const { runner, workers } = await startCluster(t, data, 4, { replicas: 3, hedging: hasty() });
+    for (let i = 0; i < 8; i++) assert.equal(bitsOf(await runner.run(planOf(data, options), context())), expected);
+    const won = await counted('golddiff_coordinator_hedge_wins_total');
+    let hung = 0;
+    for (let i = 0; i < 12; i++) {
+      const worker = workers[i % workers.length]!;
+      let asked = 0;
+      worker.before = () => {
+        if (asked++ < i % 5) return undefined;
+        hung++;
+        return new Promise(() => {});
+      };
+      assert.equal(bitsOf(await runner.run(planOf(data, options), context())), expected);
+      worker.before = () => {};
+    }
+    const wins = (await counted('golddiff_coordinator_hedge_wins_total')) - won;
+    t.diagnostic(`${hung} requests were never answered, ${wins} hedges won`);
+    assert.ok(hung > 0 && wins > 0);
+  });
+}
+
+test('a worker that hangs at any request of a step is hedged there', async (t) => {
+  const data = randomDataSet({ rows: 120, partitions: 12 });
+  const { runner, workers } = await startCluster(t, data, 3, { replicas: 2, hedging: hasty() });
+  const plan = planOf(data, { retrieval: { kMin: 5, kMax: 9 } });
+  const expected = bitsOf(await runner.run(plan, context()));
+  for (let i = 0; i < 20; i++) await runner.run(plan, context());
+  const requests = 4;
+  for (let hangsAt = 1; hangsAt <= requests; hangsAt++) {
+    let seen = 0;
+    workers[1]!.before = () => (++seen >= hangsAt ? new Promise(() => {}) : undefined);
+    assert.equal(bitsOf(await runner.run(plan, context())), expected, `at request ${hangsAt}`);
+    workers[1]!.before = () => {};
+  }
+});
+
+test('a newer placement that a worker knows of is asked for, and the step goes on with it', async (t) => {
+  const data = randomDataSet({ rows: 40, partitions: 4 });
+  const workers = await Promise.all(['w0', 'w1'].map((workerId) => startBruteForceWorker({ workerId, data })));
+  const documentAt = (epoch: number): PlacementDocument => ({
+    dataSet: data.manifest.name,
+    contentHash: 'content',
+    epoch,
+    partitions: data.manifest.partitions.map(({ id }) => ({ partition: id, replicas: [`w${id % 2}`] })),
+  });
+  let known = documentAt(1);
+  for (const worker of workers) worker.epoch = 7;
+  const cluster: ClusterView = {
+    placement: () => known,
+    addressOf: (id) => workers.find((w) => w.workerId === id)?.address,
+    changed: () => assert.fail('nothing is waited for'),
+    suspect: () => {},
+    refresh: async () => void (known = documentAt(Math.min(7, known.epoch + 2))),
+  };
+  const links = new WorkerLinks();
+  t.after(() => (links.close(), workers.forEach((w) => w.stop())));
+  const runner = new StepRunner({ cluster, links, log, statistics: NO_STATISTICS, placementWaitMs: 0, metrics });
+  const before = await counted('golddiff_coordinator_epoch_refreshes_total');
+  assert.equal((await runner.run(planOf(data), context())).coverage.fraction, 1);
+  assert.equal((await counted('golddiff_coordinator_epoch_refreshes_total')) - before, 3, 'from 1 by 3 and 5 to 7');
 });

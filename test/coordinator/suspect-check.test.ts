@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
+import { createServer, type AddressInfo, type Socket } from 'node:net';
 import { test } from 'node:test';
 import { SuspectCheck } from '../../coordinator/suspect-check.js';
 import { createInProcessControlPlane } from '../../shared/control-plane/in-process.js';
 import { createLogger } from '../../shared/log.js';
 import { status } from '../shared/control-plane/worker-status.js';
-import { startBruteForceWorker } from './brute-force-worker.js';
+import { startBruteForceWorker, type BruteForceWorker } from './brute-force-worker.js';
 import { randomDataSet } from './test-data.js';
 
 test('one that refuses connections is taken off, once; one that answers stays', async (t) => {
@@ -16,7 +17,7 @@ test('one that refuses connections is taken off, once; one that answers stays', 
     { ...status, workerId: 'dead', instanceId: '2', address: '127.0.0.1:1' },
   ];
   const log = createLogger('test', 'silent');
-  const check = new SuspectCheck({ membership, workerOf: (id) => workers.find((w) => w.workerId === id), log });
+  const check = new SuspectCheck({ membership, workerOf: (id) => workers.find((w) => w.workerId === id), onReach: () => {}, log });
   t.after(async () => {
     check.stop();
     worker.stop();
@@ -32,4 +33,38 @@ test('one that refuses connections is taken off, once; one that answers stays', 
   check.suspect('dead');
   await new Promise((resolve) => setTimeout(resolve, 500));
   assert.deepEqual(await ids(), ['alive', 'dead']);
+});
+
+test('one that is silent for a lease is out of reach until it answers again, though it sends heartbeats', async (t) => {
+  const controlPlane = createInProcessControlPlane({ workerLeaseMs: 1e9 });
+  // It takes connections and says nothing.
+  const sockets: Socket[] = [];
+  const silent = createServer((socket) => void sockets.push(socket));
+  await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
+  const { port } = silent.address() as AddressInfo;
+  const address = `127.0.0.1:${port}`;
+  const worker = { ...status, workerId: 'silent', instanceId: '1', address };
+  const reach: (readonly [string, boolean])[] = [];
+  const check = new SuspectCheck({
+    membership: controlPlane.membership,
+    workerOf: () => worker,
+    onReach: (...change) => reach.push(change),
+    log: createLogger('test', 'silent'),
+    silentMs: 100,
+  });
+  const revived: BruteForceWorker[] = [];
+  t.after(async () => {
+    check.stop();
+    revived.forEach((each) => each.stop());
+    silent.close();
+    await controlPlane.close();
+  });
+  check.suspect('silent');
+  while (reach.length === 0) await new Promise((resolve) => setTimeout(resolve, 10));
+  assert.deepEqual(reach, [['silent', false]]);
+  sockets.forEach((socket) => socket.destroy());
+  await new Promise((resolve) => silent.close(resolve));
+  revived.push(await startBruteForceWorker({ workerId: 'silent', data: randomDataSet({ rows: 4, partitions: 1 }), listen: address }));
+  while (reach.length === 1) await new Promise((resolve) => setTimeout(resolve, 10));
+  assert.deepEqual(reach[1], ['silent', true]);
 });

@@ -12,6 +12,8 @@ test('a worker keeps its link until its address changes or it is no longer liste
   assert.equal(links.get('a', '127.0.0.1:2'), moved);
   links.keepOnly(new Set());
   assert.notEqual(links.get('a', '127.0.0.1:2'), moved);
+  links.lose('a', 'it does not answer');
+  links.lose('nobody', 'it does not answer');
   links.close();
   assert.throws(() => links.get('a', '127.0.0.1:2'), { code: 'DRAINING' });
 });

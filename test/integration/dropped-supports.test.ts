@@ -30,10 +30,11 @@ test('a set that was dropped is sent again', async (t) => {
     addressOf: () => worker.server.address,
     changed: () => Promise.resolve(),
     suspect: () => assert.fail('the worker is well'),
+    refresh: () => Promise.resolve(),
   };
   const links = new WorkerLinks();
   const log = createLogger('test', 'silent');
-  const statistics = new DataSetStatistics({ manifest, dir, cluster, links, log, placementWaitMs: 0 });
+  const statistics = new DataSetStatistics({ dataSet: { manifest, dir }, cluster, links, log, placementWaitMs: 0 });
   t.after(async () => {
     links.close();
     await statistics.close();

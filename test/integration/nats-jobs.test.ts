@@ -126,7 +126,7 @@ test('a coordinator that stops in order gives its job back at once; the command 
   started.push(extra);
   const endpoints = `${extra.address},${cluster.endpoints[survivor]!}`;
   const golddiff = (...words: string[]) => promisify(execFile)(process.execPath, [program, 'jobs', ...words, '--endpoint', endpoints]);
-  const flags = ['--count', '96', '--steps', '12', '--seed', '5', '--batch-rows', '16', '--sampler', 'edm-heun'];
+  const flags = ['--denoiser', 'optimal', '--count', '96', '--steps', '12', '--seed', '5', '--batch-rows', '16', '--sampler', 'edm-heun'];
   const golden = ['--retrieval', 'golden', '--k-min', '300', '--k-max', '600'];
   const jobId = (await golddiff('submit', ...flags, ...golden, '--key', 'handed over')).stdout.trim();
   const waiting = golddiff('wait', jobId);

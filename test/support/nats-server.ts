@@ -2,9 +2,10 @@
 
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { connect, createServer, type AddressInfo } from 'node:net';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { freePorts } from './free-ports.js';
 
 /** Why tests that need the program skip; undefined where it is installed. */
 export const natsMissing: string | undefined =
@@ -34,17 +35,26 @@ const START_TIMEOUT_MS = 20_000;
 // The runner ends a file that takes too long by this signal, at which Node would leave its children behind.
 process.once('SIGTERM', () => process.exit(143));
 
+export interface NatsOptions {
+  /** address of the clients' port, default 127.0.0.1 */
+  readonly host?: string;
+  /** where the stores are, default the temporary folder */
+  readonly within?: string;
+  /** flags of nats-server for each */
+  readonly more?: readonly string[];
+}
+
 /** One server, or a cluster of several, ready for connections. */
-export async function startNats(count = 1): Promise<NatsServers> {
-  const folder = mkdtempSync(path.join(tmpdir(), 'golddiff-nats-'));
+export async function startNats(count = 1, { host = '127.0.0.1', within = tmpdir(), more = [] }: NatsOptions = {}): Promise<NatsServers> {
+  const folder = mkdtempSync(path.join(within, 'golddiff-nats-'));
   const ports = await freePorts(2 * count);
   const routes = ports.slice(count).map((port) => `nats://127.0.0.1:${port}`);
   const servers = await Promise.all(
     ports.slice(0, count).map((port, i) => {
       const store = path.join(folder, String(i));
-      const single = ['-a', '127.0.0.1', '-p', String(port), '-js', '-sd', store];
+      const single = ['-a', host, '-p', String(port), '-js', '-sd', store, ...more];
       const clustered = ['-n', `n${i}`, '-cluster_name', 'test', '-cluster', routes[i]!, '-routes', routes.join(',')];
-      return startOne(port, count === 1 ? single : [...single, ...clustered]);
+      return startOne(host, port, count === 1 ? single : [...single, ...clustered]);
     }),
   );
   return {
@@ -57,16 +67,16 @@ export async function startNats(count = 1): Promise<NatsServers> {
   };
 }
 
-async function startOne(port: number, args: readonly string[]): Promise<NatsServer> {
+async function startOne(host: string, port: number, args: readonly string[]): Promise<NatsServer> {
   const begin = async (): Promise<ChildProcess> => {
     const child = spawn('nats-server', args, { stdio: 'ignore' });
     process.once('exit', () => child.kill('SIGKILL'));
-    await reachable(port, child);
+    await reachable(host, port, child);
     return child;
   };
   let child = await begin();
   return {
-    address: `127.0.0.1:${port}`,
+    address: `${host}:${port}`,
     get process() {
       return child;
     },
@@ -82,11 +92,11 @@ async function startOne(port: number, args: readonly string[]): Promise<NatsServ
   };
 }
 
-async function reachable(port: number, child: ChildProcess): Promise<void> {
+async function reachable(host: string, port: number, child: ChildProcess): Promise<void> {
   const endMs = performance.now() + START_TIMEOUT_MS;
   for (;;) {
     const open = await new Promise<boolean>((resolve) => {
-      const socket = connect(port, '127.0.0.1');
+      const socket = connect(port, host);
       socket.once('data', () => resolve(true)).once('error', () => resolve(false));
       socket.once('data', () => socket.destroy());
     });
@@ -94,18 +104,4 @@ async function reachable(port: number, child: ChildProcess): Promise<void> {
     if (child.exitCode !== null || performance.now() > endMs) throw new Error(`nats-server did not start on port ${port}, status ${child.exitCode}`);
     await new Promise((resolve) => setTimeout(resolve, 25));
   }
-}
-
-/** Held at once and then let go, so that they differ. */
-async function freePorts(count: number): Promise<number[]> {
-  const holders = await Promise.all(
-    Array.from({ length: count }, async () => {
-      const holder = createServer();
-      await new Promise<void>((resolve) => holder.listen(0, '127.0.0.1', resolve));
-      return holder;
-    }),
-  );
-  const ports = holders.map((holder) => (holder.address() as AddressInfo).port);
-  await Promise.all(holders.map((holder) => new Promise((resolve) => holder.close(resolve))));
-  return ports;
 }

@@ -4,6 +4,8 @@ import { after, test, type TestContext } from 'node:test';
 import { NatsSession, type SessionSettings } from '../../shared/control-plane/nats/session.js';
 import { natsMissing, startNats, type NatsServers } from './nats-server.js';
 
+export { until } from './until.js';
+
 const TEST_TIMEOUT_MS = 60_000;
 let started: Promise<NatsServers> | undefined;
 let namespaces = 0;
@@ -30,14 +32,4 @@ export function natsTest(
       await Promise.all(sessions.map((session) => session.close()));
     }
   });
-}
-
-/** Waits for a condition, and gives the milliseconds that it took. */
-export async function until(condition: () => boolean | Promise<boolean>, what: string, withinMs = 15_000): Promise<number> {
-  const start = performance.now();
-  while (!(await condition())) {
-    if (performance.now() - start > withinMs) throw new Error(`not within ${withinMs} ms: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
-  return performance.now() - start;
 }

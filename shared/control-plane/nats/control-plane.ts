@@ -10,11 +10,14 @@ import { NatsJobs } from './jobs.js';
 import { NatsLeadership } from './leadership.js';
 import { NatsMembership } from './membership.js';
 import { NatsPlacements } from './placements.js';
+import type { NatsSecurityFlags } from './security.js';
 import { NatsSession } from './session.js';
 import { openStateBucket } from './state-bucket.js';
 
 export interface NatsControlPlaneSettings {
+  /** as SessionSettings */
   readonly servers: readonly string[];
+  readonly security?: NatsSecurityFlags;
   readonly log: Logger;
   readonly namespace?: string;
   /** see SessionSettings; default 1 */
@@ -34,7 +37,7 @@ export interface NatsControlPlane extends ControlPlane {
 
 export const NATS_NAMESPACE_DEFAULT = 'golddiff';
 
-/** @throws CONTROL_PLANE_LOST where no server answers */
+/** @throws CONTROL_PLANE_LOST where no server answers; CONTROL_PLANE_REFUSED */
 export async function createNatsControlPlane(settings: NatsControlPlaneSettings): Promise<NatsControlPlane> {
   const { servers, log } = settings;
   const workerLeaseMs = settings.workerLeaseMs ?? WORKER_LEASE_MS;
@@ -44,6 +47,7 @@ export async function createNatsControlPlane(settings: NatsControlPlaneSettings)
     namespace: settings.namespace ?? NATS_NAMESPACE_DEFAULT,
     replicas: settings.replicas ?? 1,
     clientName: `golddiff ${hostname()} ${process.pid}`,
+    ...(settings.security === undefined ? {} : { security: settings.security }),
     ...(settings.connectTimeoutMs === undefined ? {} : { connectTimeoutMs: settings.connectTimeoutMs }),
   });
   try {
@@ -83,7 +87,9 @@ export async function createNatsControlPlane(settings: NatsControlPlaneSettings)
 }
 
 async function logStates(session: NatsSession, log: Logger): Promise<void> {
-  for await (const { type } of session.connection.status()) {
+  for await (const status of session.connection.status()) {
+    const { type } = status;
+    if (type === 'error') log.warn({ server: session.connection.getServer() }, `NATS: ${status.error.message}`);
     if (type === 'disconnect') log.warn('NATS is away; what is known stays in effect');
     if (type === 'reconnect') log.info({ server: session.connection.getServer() }, 'NATS is back');
   }

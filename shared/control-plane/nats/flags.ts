@@ -5,21 +5,16 @@ import { flag, oneOf, type Parser } from '../../config.js';
 import { argumentError } from '../../errors.js';
 import type { Logger } from '../../log.js';
 import { createNatsControlPlane, NATS_NAMESPACE_DEFAULT, type NatsControlPlane } from './control-plane.js';
+import { natsSecurityFlags, type NatsSecurityFlags } from './security.js';
+import { natsServers } from './server-address.js';
+import { openPatiently } from './session.js';
 
-export interface NatsFlags {
+export interface NatsFlags extends NatsSecurityFlags {
   /** absent = no NATS */
   readonly nats?: readonly string[];
   readonly clusterName: string;
   readonly natsReplicas: number;
 }
-
-/** "nats://a:4222,b:4222"; user and password may stand in the address, as NATS has it. */
-export const natsServers: Parser<string[]> = (text, name) => {
-  const parts = text.split(',').map((part) => part.trim());
-  const form = /^((nats|tls):\/\/)?([^\s@/]+@)?(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+)(:\d{1,5})?$/;
-  if (parts.some((part) => !form.test(part))) throw argumentError(name, 'nats://HOST:PORT, or several with commas,', text);
-  return parts;
-};
 
 /** Names of streams are made of it. */
 export const clusterName: Parser<string> = (text, name) => {
@@ -51,10 +46,12 @@ export function natsFlags(): Option[] {
       parser: (text, name) => Number(oneOf(NATS_REPLICAS)(text, name)),
       fallback: '1',
     }),
+    ...natsSecurityFlags(),
   ];
 }
 
-/** @param observes see NatsControlPlaneSettings. @throws CONTROL_PLANE_LOST */
+/** @param observes see NatsControlPlaneSettings. @throws ARGUMENT_INVALID, CONTROL_PLANE_LOST, CONTROL_PLANE_REFUSED */
 export function openControlPlane(flags: NatsFlags & { readonly nats: readonly string[] }, log: Logger, observes: boolean): Promise<NatsControlPlane> {
-  return createNatsControlPlane({ servers: flags.nats, namespace: flags.clusterName, replicas: flags.natsReplicas, log, observes });
+  const settings = { servers: flags.nats, namespace: flags.clusterName, replicas: flags.natsReplicas, security: flags, log, observes };
+  return openPatiently(() => createNatsControlPlane(settings), log);
 }

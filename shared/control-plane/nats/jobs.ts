@@ -13,7 +13,8 @@
 import { AckPolicy, RetentionPolicy, StorageType, type Consumer, type JsMsg } from '@nats-io/jetstream';
 import { nanos } from '@nats-io/nats-core';
 import { ARTIFACT_KEPT_MS_MAX, DEAD_LETTERS_MAX, JOB_DUPLICATES_MS, JOB_INLINE_BYTES_MAX, JOB_TAKE_WAIT_MS } from '../../limits.js';
-import type { Artifacts, JobLease, JobRecord, Jobs } from '../control-plane.js';
+import type { Artifacts, JobLease, JobQueue, JobRecord, Jobs } from '../control-plane.js';
+import { queueOf } from '../job-queue.js';
 import { decodeDocument, encodeDocument } from './codec.js';
 import { JobRecords, type StoredJob } from './job-records.js';
 import { call, type NatsSession } from './session.js';
@@ -131,6 +132,12 @@ export class NatsJobs implements Jobs {
       }
       return letters;
     });
+  }
+
+  async queue(): Promise<JobQueue> {
+    const stream = this.session.name('dead_letters');
+    const letters = await call('count dead letters', () => this.session.manager.streams.info(stream));
+    return queueOf(await this.records.list(), letters.state.messages);
   }
 
   close(): void {

@@ -9,10 +9,15 @@ import { nanos, type NatsConnection } from '@nats-io/nats-core';
 import { Objm, StorageType, type ObjectStore } from '@nats-io/obj';
 import { connect } from '@nats-io/transport-node';
 import { GolddiffError } from '../../errors.js';
+import type { Logger } from '../../log.js';
 import { NATS_CONNECT_TIMEOUT_MS, NATS_RECONNECT_JITTER_MS, NATS_RECONNECT_MS, NATS_REQUEST_TIMEOUT_MS } from '../../limits.js';
+import { connectionRefusal, refusalBySilence } from './connection-refusal.js';
+import { natsSecurity, type NatsSecurity, type NatsSecurityFlags } from './security.js';
+import { serverPlaces } from './server-address.js';
+import { identityCheck } from './server-identity.js';
 
 export interface SessionSettings {
-  /** nats://host:port or host:port, any of one cluster */
+  /** as natsServers reads them, any of one cluster */
   readonly servers: readonly string[];
   /** first part of every name: clusters of different namespaces share a server without meeting */
   readonly namespace: string;
@@ -20,6 +25,8 @@ export interface SessionSettings {
   readonly replicas: number;
   /** shown by the server */
   readonly clientName: string;
+  /** beside what the environment and the addresses say, see natsSecurity */
+  readonly security?: NatsSecurityFlags;
   readonly connectTimeoutMs?: number;
 }
 
@@ -31,11 +38,14 @@ export class NatsSession {
     readonly manager: JetStreamManager,
   ) {}
 
-  /** @throws CONTROL_PLANE_LOST where no server answers in time, or none that keeps data (JetStream) */
+  /** @throws ARGUMENT_INVALID for what natsSecurity refuses; CONTROL_PLANE_LOST where no server answers in time, or none that keeps data (JetStream); CONTROL_PLANE_REFUSED where it refuses us, or we it */
   static async open(settings: SessionSettings): Promise<NatsSession> {
-    const where = settings.servers.join(', ');
+    const places = serverPlaces(settings.servers);
+    const security = natsSecurity(settings.security ?? {}, places, process.env);
+    const where = places.servers.join(', ');
     const boundMs = settings.connectTimeoutMs ?? NATS_CONNECT_TIMEOUT_MS;
-    const connection = await firstConnection(settings, boundMs).catch((error: unknown) => {
+    const connection = await firstConnection(settings, places.servers, security, boundMs).catch((error: unknown) => {
+      if (error instanceof GolddiffError) throw error;
       throw lost(`Expected a NATS server at ${where} within ${boundMs} ms but none answered`, error);
     });
     try {
@@ -91,25 +101,58 @@ export async function unlessOvertaken(purpose: string, write: () => Promise<numb
   });
 }
 
+/** What a process opens at its start: a server that is slow just now, as under many that start at once, is asked again for a while. @throws what `open` throws */
+export async function openPatiently<T>(open: () => Promise<T>, log: Logger, withinMs = NATS_CONNECT_TIMEOUT_MS): Promise<T> {
+  const endMs = performance.now() + withinMs;
+  for (;;) {
+    try {
+      return await open();
+    } catch (thrown) {
+      if (!(thrown instanceof GolddiffError) || thrown.code !== 'CONTROL_PLANE_LOST' || performance.now() >= endMs) throw thrown;
+      log.warn(`${thrown.message}; it is asked again`);
+      await new Promise((resolve) => setTimeout(resolve, NATS_RECONNECT_MS));
+    }
+  }
+}
+
 function lost(message: string, cause: unknown): GolddiffError {
   return new GolddiffError('CONTROL_PLANE_LOST', message, { retryAfterMs: NATS_RECONNECT_MS }, { cause });
 }
 
-/** The library's own wait for a first connection has no end. */
-async function firstConnection(settings: SessionSettings, boundMs: number): Promise<NatsConnection> {
+/** The library's own wait for a first connection has no end. What will not change by itself ends ours at once. */
+async function firstConnection(
+  { clientName }: SessionSettings,
+  servers: readonly string[],
+  security: NatsSecurity,
+  boundMs: number,
+): Promise<NatsConnection> {
   const endMs = performance.now() + boundMs;
+  // The library hands to Node whatever else stands here.
+  const tls = { ...security.tls, checkServerIdentity: identityCheck(servers) };
   for (;;) {
     try {
       return await connect({
-        servers: [...settings.servers],
-        name: settings.clientName,
+        servers: [...servers],
+        name: clientName,
         timeout: Math.max(1, Math.min(NATS_REQUEST_TIMEOUT_MS, endMs - performance.now())),
         maxReconnectAttempts: -1,
         reconnectTimeWait: NATS_RECONNECT_MS,
         reconnectJitter: NATS_RECONNECT_JITTER_MS,
+        // Credentials may be replaced while we run, and a server that refused them twice may take them later.
+        ignoreAuthErrorAbort: true,
+        ...(security.tls === undefined ? {} : { tls }),
+        ...(security.authenticator === undefined ? {} : { authenticator: security.authenticator }),
       });
     } catch (error) {
-      if (performance.now() + NATS_RECONNECT_MS >= endMs) throw error;
+      const refusal = connectionRefusal(error, servers.join(', '), security);
+      if (refusal !== undefined) throw refusal;
+      const over = performance.now() + NATS_RECONNECT_MS >= endMs;
+      // One that has our certificate may be slow; one that lacks it will not come to like that.
+      if (security.tls?.certFile === undefined || over) {
+        const silent = await refusalBySilence(servers, security);
+        if (silent !== undefined) throw silent;
+      }
+      if (over) throw error;
       await new Promise((resolve) => setTimeout(resolve, NATS_RECONNECT_MS));
     }
   }

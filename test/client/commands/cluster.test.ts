@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { test } from 'node:test';
 
@@ -23,4 +23,11 @@ test('a cluster in the foreground prints its endpoints, answers, and ends in ord
   child.kill('SIGINT');
   assert.equal(await new Promise((resolve) => child.once('exit', resolve)), 0);
   await assert.rejects(fetch(`http://${metrics['coordinator']}/metrics`));
+});
+
+test('credentials without the URL of a NATS server are refused', () => {
+  for (const nats of [[], ['--nats']]) {
+    const { status, stderr } = spawnSync(process.execPath, [golddiff, 'cluster', '--data', 'any', ...nats, '--nats-user', 'u'], { encoding: 'utf8' });
+    assert.deepEqual([status, stderr], [2, `Expected --nats with a URL for --nats-user but received "${nats.length === 0 ? 'none' : 'no URL'}"\n`]);
+  }
 });

@@ -51,11 +51,12 @@ async function settingOf(t: TestContext, rows: PlainRows): Promise<Setting> {
     },
     changed: () => Promise.resolve(),
     suspect: () => {},
+    refresh: () => Promise.resolve(),
   };
   const links = new WorkerLinks();
   const made: DataSetStatistics[] = [];
   const again = (): DataSetStatistics => {
-    const statistics = new DataSetStatistics({ manifest, dir, cluster, links, log: createLogger('test', 'silent'), placementWaitMs: 0 });
+    const statistics = new DataSetStatistics({ dataSet: { manifest, dir }, cluster, links, log: createLogger('test', 'silent'), placementWaitMs: 0 });
     made.push(statistics);
     return statistics;
   };

@@ -56,6 +56,7 @@ async function clusterOf(
     addressOf: (id) => workers[Number(id.slice(1))]?.server.address,
     changed: () => Promise.resolve(),
     suspect: (id) => suspected.push(id),
+    refresh: () => Promise.resolve(),
   };
   const links = new WorkerLinks();
   t.after(async () => {

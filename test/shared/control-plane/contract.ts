@@ -285,6 +285,31 @@ export function controlPlaneContract(
       assert.equal(await jobs.cancel('unknown'), undefined);
     });
 
+    check('tells how its jobs stand: by state, the oldest that waits, redeliveries and what was given up', async ({ plane: { jobs } }) => {
+      const none = { queued: 0, running: 0, succeeded: 0, failed: 0, cancelled: 0 };
+      assert.deepEqual(await jobs.queue(), { byState: none, oldestQueuedUnixMs: undefined, redeliveries: 0, deadLetters: 0 });
+      const first = await jobs.submit('a', bytes('a'));
+      await jobs.submit('b', bytes('b'));
+      await jobs.submit('c', bytes('c'));
+      const waiting = await jobs.queue();
+      assert.deepEqual([waiting.byState.queued, waiting.oldestQueuedUnixMs], [3, first.submittedUnixMs]);
+      await (await take(jobs))?.succeed();
+      await jobs.cancel('b');
+      for (let i = 0; i < 3; i++) {
+        const lease = await jobs.take(times.jobLeaseMs, 3);
+        assert.equal(lease?.job.jobId, 'c');
+        assert.equal((await jobs.queue()).byState.running, 1);
+        await lease?.release();
+      }
+      assert.equal(await jobs.take(times.jobLeaseMs, 3), undefined);
+      assert.deepEqual(await jobs.queue(), {
+        byState: { ...none, succeeded: 1, failed: 1, cancelled: 1 },
+        oldestQueuedUnixMs: undefined,
+        redeliveries: 2,
+        deadLetters: 1,
+      });
+    });
+
     check('tells watchers of every change, with a growing revision', async ({ plane: { jobs } }) => {
       const seen: JobRecord[] = [];
       const stop = jobs.watch('a', (job) => seen.push(job));

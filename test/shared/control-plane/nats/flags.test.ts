@@ -1,21 +1,7 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { Command } from 'commander';
-import { clusterName, natsFlags, natsServers } from '../../../../shared/control-plane/nats/flags.js';
-
-it('reads addresses of servers in the forms that NATS knows, and no others', () => {
-  assert.deepEqual(natsServers('nats://a:4222, user:word@b.c:1,[::1]:2,tls://d', '--nats'), [
-    'nats://a:4222',
-    'user:word@b.c:1',
-    '[::1]:2',
-    'tls://d',
-  ]);
-  for (const wrong of ['', 'a,', 'http://a:1', 'a:b', 'a b'])
-    assert.throws(() => natsServers(wrong, '--nats'), {
-      code: 'ARGUMENT_INVALID',
-      message: /^Expected nats:\/\/HOST:PORT, or several with commas, for --nats/,
-    });
-});
+import { clusterName, natsFlags } from '../../../../shared/control-plane/nats/flags.js';
 
 it('reads names that streams can be made of', () => {
   assert.equal(clusterName('prod-1', '--cluster-name'), 'prod-1');

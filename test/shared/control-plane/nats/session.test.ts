@@ -2,7 +2,9 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { createServer, type AddressInfo } from 'node:net';
 import { it, test } from 'node:test';
-import { call, NatsSession, unlessOvertaken } from '../../../../shared/control-plane/nats/session.js';
+import { call, NatsSession, openPatiently, unlessOvertaken } from '../../../../shared/control-plane/nats/session.js';
+import { GolddiffError } from '../../../../shared/errors.js';
+import { createLogger } from '../../../../shared/log.js';
 import { natsMissing } from '../../../support/nats-server.js';
 import { natsTest } from '../../../support/nats-sessions.js';
 
@@ -42,4 +44,21 @@ it('leaves errors of ours as they are', async () => {
     call('be found', () => Promise.reject(new Error('timeout'))),
     { code: 'CONTROL_PLANE_LOST', message: 'NATS did not be found: timeout' },
   );
+});
+
+test('what does not open for a moment is opened again, for a while; what is wrong for good fails at once', async () => {
+  const log = createLogger('test', 'silent');
+  const lost = new GolddiffError('CONTROL_PLANE_LOST', 'NATS did not make the bucket: timeout');
+  let tries = 0;
+  const third = (): Promise<number> => (++tries < 3 ? Promise.reject(lost) : Promise.resolve(tries));
+  assert.equal(await openPatiently(third, log, 60_000), 3);
+  tries = 0;
+  await assert.rejects(openPatiently(third, log, 0), lost);
+  assert.equal(tries, 1);
+  const wrong = new GolddiffError('ARGUMENT_INVALID', 'no');
+  await assert.rejects(
+    openPatiently(() => (tries++, Promise.reject(wrong)), log, 60_000),
+    wrong,
+  );
+  assert.equal(tries, 2);
 });
