@@ -26,6 +26,7 @@ import { startGrpcServer } from '../shared/rpc/grpc-server.js';
 import { protoPackage } from '../shared/rpc/proto-package.js';
 import { BACKEND_WISHES, type BackendWish } from './backends/choose-backend.js';
 import { createBackend } from './backends/create-backend.js';
+import { CARD_ROWS_SHARE } from './backends/cuda/cuda-backend.js';
 import { ISA_WISHES, type IsaWish } from './backends/native/choose-isa.js';
 import { CandidateIndexes } from './candidates/candidate-indexes.js';
 import { CandidateSearch } from './candidates/candidate-search.js';
@@ -45,7 +46,7 @@ interface WorkerFlags extends NatsFlags, DataFetchFlags {
   readonly isa: IsaWish;
   readonly tfjsFrom?: string;
   readonly computeThreads: number;
-  readonly deviceMemory: number;
+  readonly deviceMemory?: number;
   readonly metricsListen: string;
   readonly logLevel: LogLevel;
   readonly drainTimeoutMs: number;
@@ -66,12 +67,13 @@ async function start(flags: WorkerFlags, log: Logger): Promise<RunningService> {
   const data = await openWorkerData(flags, metrics, progress, log);
   const { dataSets } = data;
   const names = dataSets.map(({ manifest }) => manifest.name);
-  const deviceMemoryBytes = flags.deviceMemory;
-  const { backend, choice, variant } = await createBackend({
+  const hostMemoryBytes = flags.deviceMemory ?? Math.floor(memoryBytes() * DEVICE_MEMORY_SHARE);
+  const { backend, choice, variant, deviceMemoryBytes } = await createBackend({
     wish: flags.backend,
     isa: flags.isa,
     computeThreads: flags.computeThreads,
-    deviceMemoryBytes,
+    hostMemoryBytes,
+    cardMemoryBytes: flags.deviceMemory ?? Infinity,
     partitionBytesMax: Math.max(0, ...dataSets.map(({ manifest }) => largestPartitionBytes(manifest))),
     tfjsFrom: flags.tfjsFrom,
     log,
@@ -79,7 +81,7 @@ async function start(flags: WorkerFlags, log: Logger): Promise<RunningService> {
   metrics.backendInfo.set({ backend: choice.name, variant, choice: choice.kind }, 1);
   const indexes = new CandidateIndexes({
     threads: flags.computeThreads,
-    memoryBytes: () => deviceMemoryBytes - backend.residentBytes,
+    memoryBytes: () => hostMemoryBytes - backend.residentBytes,
     log,
     onBuilt: (seconds) => metrics.indexBuildSeconds.observe(seconds),
     onChange: (ready, heldBytes) => {
@@ -268,9 +270,8 @@ const program = new Command('shard-worker')
     flag({
       name: 'device-memory',
       placeholder: 'BYTES',
-      description: 'budget for resident rows, such as 8Gi',
+      description: `budget for resident rows, such as 8Gi (default: ${100 * DEVICE_MEMORY_SHARE}% of the memory of this machine; with cuda ${100 * CARD_ROWS_SHARE}% of the device's, and never more)`,
       parser: bytes,
-      fallback: String(Math.floor(memoryBytes() * DEVICE_MEMORY_SHARE)),
     }),
   )
   .addOption(

@@ -22,6 +22,7 @@ const UNTESTED: Record<string, string> = {
   'shard-worker/backends/tfjs/tensor-ops.ts': 'types, and the names of packages',
   'shard-worker/backends/tfjs/device-thread.ts': 'entry of a worker thread; tfjs-backend.test.ts and conformance.ts run it',
   'shard-worker/backends/reference/compute-thread.ts': 'entry of a worker thread; reference-backend.test.ts and conformance.ts run it',
+  'shard-worker/backends/cuda/cuda-addon.ts': 'types of the addon; every test of the CUDA backend runs it',
   'shared/native/native-addon.ts': 'types of the addon and the names of its instruction sets; every test of the native backend runs it',
   'shard-worker/candidates/hnsw-thread.ts': 'entry of a worker thread; candidate-indexes.test.ts runs it',
   'shard-worker/candidates/index-messages.ts': 'types of messages, and the places of two numbers; candidate-indexes.test.ts sends them',

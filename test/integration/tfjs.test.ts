@@ -22,11 +22,13 @@ const EXACT_TOLERANCE = 1e-6;
 test('a worker asked for a backend that is not there exits with 1 and one sentence that says what to install', async () => {
   const dataDir = await importMnist(0, 20, 1);
   for (const [backend, next] of [
-    ['cuda', /install an NVIDIA driver and the CUDA toolkit/],
+    ['cuda', /install (NVIDIA's CUDA toolkit|one for CUDA)|see nvidia-smi and CUDA_VISIBLE_DEVICES/],
     ['tfjs', /npm install .*@tensorflow\/tfjs-node/],
   ] as const) {
     const args = ['--data', dataDir, '--listen', '127.0.0.1:0', '--backend', backend, '--tfjs-from', tmpdir()];
-    const { status, stderr } = spawnSync(process.execPath, [path.join(packageRoot, 'dist/shard-worker/main.js'), ...args], { encoding: 'utf8' });
+    // A machine with a card hides it.
+    const env = { ...process.env, CUDA_VISIBLE_DEVICES: '' };
+    const { status, stderr } = spawnSync(process.execPath, [path.join(packageRoot, 'dist/shard-worker/main.js'), ...args], { encoding: 'utf8', env });
     assert.equal(status, 1, stderr);
     const lines = stderr.trim().split('\n');
     assert.equal(lines.length, 1, stderr);

@@ -10,5 +10,5 @@ export type MeasuredBackend = (typeof MEASURED_BACKENDS)[number];
 /** Errors: BACKEND_MISSING, with what to do, where this build has it not. */
 export async function openBackend(wish: MeasuredBackend, computeThreads: number): Promise<Backend> {
   const log = createLogger('bench', 'warn');
-  return (await createBackend({ wish, isa: 'auto', computeThreads, deviceMemoryBytes: Infinity, log })).backend;
+  return (await createBackend({ wish, isa: 'auto', computeThreads, hostMemoryBytes: Infinity, cardMemoryBytes: Infinity, log })).backend;
 }

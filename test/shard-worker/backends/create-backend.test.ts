@@ -6,6 +6,7 @@ import { test } from 'node:test';
 import { pino } from 'pino';
 import { createBackend, type BackendSettings } from '../../../shard-worker/backends/create-backend.js';
 import type { GolddiffError } from '../../../shared/errors.js';
+import { cudaDevice, skip as skipCuda } from './cuda/emulated-device.js';
 import { isas, skip } from './native/addon-under-test.js';
 import { flavours, from, skip as skipTfjs } from './tfjs/tfjs-under-test.js';
 
@@ -20,14 +21,25 @@ interface Line {
 }
 const WARN = 40;
 const INFO = 30;
+const NO_DRIVER = 'there is no NVIDIA driver here; install one for CUDA 13.0 or later';
 
 /** The backend's name and what was logged. */
-async function created(settings: Partial<BackendSettings>): Promise<{ name: string; lines: Line[] }> {
+async function created(settings: Partial<BackendSettings>): Promise<{ name: string; variant: string; deviceMemoryBytes: number; lines: Line[] }> {
   const lines: Line[] = [];
   const log = pino({ level: 'info' }, { write: (line: string) => void lines.push(JSON.parse(line) as Line) });
-  const { backend } = await createBackend({ wish: 'auto', isa: 'auto', computeThreads: 1, deviceMemoryBytes: Infinity, log, ...settings });
+  const detect = (): { missing: string; expected: boolean } => ({ missing: NO_DRIVER, expected: false });
+  const { backend, variant, deviceMemoryBytes } = await createBackend({
+    wish: 'auto',
+    isa: 'auto',
+    computeThreads: 1,
+    hostMemoryBytes: 1,
+    cardMemoryBytes: Infinity,
+    detect,
+    log,
+    ...settings,
+  });
   await backend.close();
-  return { name: backend.name, lines };
+  return { name: backend.name, variant, deviceMemoryBytes, lines };
 }
 const missing = (): { missing: string } => ({ missing: 'the native engine has not been built; run npm run build:native' });
 
@@ -67,7 +79,7 @@ test('a wish for cuda or TensorFlow.js where they are not is refused in one sent
   await assert.rejects(created({ wish: 'cuda', load: missing }), (error: GolddiffError) => {
     return (
       error.code === 'BACKEND_MISSING' &&
-      /install an NVIDIA driver and the CUDA toolkit/.test(error.message) &&
+      /there is no NVIDIA driver here; install one for CUDA 13.0 or later/.test(error.message) &&
       /--backend reference,/.test(error.message)
     );
   });
@@ -100,4 +112,32 @@ test('TensorFlow.js that is installed is taken where it is named, and says which
   assert.equal(name, 'tfjs');
   assert.equal(lines[0]!.choice, 'asked');
   assert.equal(lines[0]!.tfjs?.flavour, flavours[0]);
+});
+
+test('auto takes a card that the CUDA engine finds and that holds a partition, before everything else', { skip: skipCuda }, async () => {
+  const { addon, device } = cudaDevice();
+  const emulatedMemoryBytes = device.freeBytes;
+  const detect = (): ReturnType<typeof cudaDevice> => ({
+    addon: { ...addon, createEngine: (settings) => addon.createEngine({ ...settings, emulatedMemoryBytes }) },
+    device,
+  });
+  const { name, variant, deviceMemoryBytes, lines } = await created({ detect, partitionBytesMax: device.freeBytes });
+  assert.equal(deviceMemoryBytes, Math.floor(0.85 * device.memoryBytes), 'the budget is the device’s, not the machine’s');
+  assert.equal(name, 'cuda');
+  assert.equal(variant, `sm_${device.architecture}`);
+  assert.equal(lines[0]!.level, INFO);
+  assert.equal(lines[0]!.choice, 'fastest');
+  const small = await created({ detect, partitionBytesMax: device.freeBytes + 1, load: missing });
+  assert.equal(small.name, 'reference');
+  assert.match(small.lines[0]!.reason, /cuda is faster and is not used: the \d+ bytes free on .* do not hold the largest partition/);
+});
+
+test('a machine with a driver whose engine is not built is told so', async () => {
+  const detect = (): { missing: string; expected: boolean } => ({
+    missing: 'the CUDA engine has not been built; run npm run build:cuda',
+    expected: true,
+  });
+  const { lines } = await created({ detect, load: missing });
+  assert.equal(lines[0]!.level, WARN);
+  assert.match(lines[0]!.reason, /cuda is faster and is not used: the CUDA engine has not been built; run npm run build:cuda/);
 });
