@@ -8,7 +8,7 @@ test('devices are named as nvidia-smi names them', () => {
   for (const wrong of ['', '0,', 'cuda:0', '-1'])
     assert.throws(() => deviceNames(wrong, '--devices'), {
       code: 'ARGUMENT_INVALID',
-      message: /--devices to be devices as nvidia-smi -L shows them/,
+      message: /^Expected devices as nvidia-smi -L shows them.* for --devices but received/,
     });
 });
 
