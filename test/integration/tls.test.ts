@@ -7,11 +7,13 @@ import path from 'node:path';
 import { before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
+import { status as GrpcStatus } from '@grpc/grpc-js';
+
 import { serviceProgram } from '../../client/embedded-cluster.js';
 import { connect, type ClientTls } from '../../client/golddiff-client.js';
 import { ServiceProcess } from '../../client/service-process.js';
 import { writeNpy } from '../../shared/dataset/npy.js';
-import { GolddiffError } from '../../shared/errors.js';
+import type { GolddiffError } from '../../shared/errors.js';
 import { TlsFiles } from '../../shared/tls/tls-files.js';
 import { startBruteForceWorker, type BruteForceWorker } from '../coordinator/brute-force-worker.js';
 import { randomDataSet } from '../coordinator/test-data.js';
@@ -209,7 +211,10 @@ test(
         [at['plain']!]: `Expected TLS from ${at['plain']} but it speaks plain text`,
       });
       workers[0]!.stop();
-      await assert.rejects(score(), (error: GolddiffError) => error.grpcStatus === 14 && /^(PARTITION_MISSING|WORKER_LOST)$/.test(error.code));
+      await assert.rejects(
+        score(),
+        (error: GolddiffError) => error.grpcStatus === GrpcStatus.UNAVAILABLE && /^(PARTITION_MISSING|WORKER_LOST)$/.test(error.code),
+      );
     } finally {
       client?.close();
       await coordinator?.stop(LONG_MS);
