@@ -3,7 +3,7 @@
  * as long as there are tokens, and only if others have answered meanwhile: a round in which most are late is long, and none of them slow.
  */
 
-import { HEDGE_TOKENS_SAVED } from '../shared/limits.js';
+import { HEDGE_COLD_DELAY_MS, HEDGE_TOKENS_SAVED } from '../shared/limits.js';
 import type { CoordinatorMetrics } from '../shared/metrics.js';
 import { HedgeBudget } from './hedge-budget.js';
 import { RoundTimes } from './round-times.js';
@@ -42,10 +42,11 @@ export class Hedging {
     metrics?.hedgeTokens.set(this.#budget.tokens);
   }
 
-  /** When an answer is late; undefined = not known yet, or nobody asks. */
-  delayMs(kind: string): number | undefined {
+  /** When an answer is late, of a round that so many workers are asked in; undefined = nobody is hedged. */
+  delayMs(kind: string, workers: number): number | undefined {
     if (this.settings.budgetPercent === 0) return undefined;
-    const late = this.#times.late(kind);
+    // A worker alone in a round of an unknown kind has nothing to be late against.
+    const late = this.#times.late(kind) ?? (workers > 1 ? HEDGE_COLD_DELAY_MS : undefined);
     return late === undefined ? undefined : Math.max(late, this.settings.delayMsMin);
   }
 

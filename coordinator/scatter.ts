@@ -87,7 +87,7 @@ export class Scatter implements RaceHost {
       return { race, done: hedging === undefined ? race.result : race.result.then((found) => (note(), found)) };
     });
     this.#races = races.map(({ race }) => race);
-    const delayMs = hedging?.delayMs(kind);
+    const delayMs = hedging?.delayMs(kind, asked.length);
     const watch = delayMs === undefined ? undefined : setInterval(() => this.#look(), delayMs);
     try {
       const found = await Promise.all(races.map(({ done }) => done));

@@ -1,9 +1,14 @@
 // Runs the built tests and ends with one line: N passed, N failed, N skipped. Arguments are parts of file names to run.
+import { spawnSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import path from 'node:path';
 import { run } from 'node:test';
 import { root } from './stamps.mjs';
 
+/** Files at once: many wait for leases and servers more than they compute. */
+const AT_ONCE = 2;
+/** These have the machine to themselves: clusters of processes with deadlines, and answers that must come within a time. */
+const ALONE = ['integration/', 'examples/', 'faults/', 'scale-out/', 'shard-worker/shard-service.test.js'];
 /** One file; the longest start whole clusters. */
 const FILE_TIMEOUT_MS = 300_000;
 
@@ -17,6 +22,16 @@ if (files.length === 0) {
   process.stderr.write(`golddiff: Expected a part of a test file's name but received ${wanted.join(' ')}\n`);
   process.exit(2);
 }
+// The CUDA engine for the device that tests emulate: once, before several files want it.
+if (files.some((name) => name.includes('/backends/'))) {
+  const built = spawnSync(process.execPath, [path.join(root, 'scripts/build-cuda.mjs'), '--emulated'], {
+    encoding: 'utf8',
+    timeout: FILE_TIMEOUT_MS,
+  });
+  process.stderr.write(built.stderr);
+  if (built.status !== 0) process.env.GOLDDIFF_EMULATED_CUDA_FAILED = built.stderr.trim().split('\n').at(-1) || 'it took too long';
+}
+
 // The main job's bootstrap gives an IPC channel; when it closes, its process is gone and so should we be.
 process.on('disconnect', () => process.exit(143));
 process.channel?.unref();
@@ -25,7 +40,14 @@ const counts = { passed: 0, failed: 0, skipped: 0 };
 const failures = [];
 const skips = [];
 let file = '';
-for await (const { type, data } of run({ files, concurrency: 1, timeout: FILE_TIMEOUT_MS })) {
+
+const isAlone = (name) => ALONE.some((start) => path.relative(folder, name).startsWith(start));
+async function* events() {
+  const [alone, others] = [files.filter(isAlone), files.filter((name) => !isAlone(name))];
+  if (others.length > 0) yield* run({ files: others, concurrency: AT_ONCE, timeout: FILE_TIMEOUT_MS });
+  if (alone.length > 0) yield* run({ files: alone, concurrency: 1, timeout: FILE_TIMEOUT_MS });
+}
+for await (const { type, data } of events()) {
   if ((type === 'test:pass' || type === 'test:fail') && data.file && data.file !== file) {
     file = data.file;
     process.stdout.write(`${path.relative(root, file)}\n`);

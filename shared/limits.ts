@@ -60,6 +60,8 @@ export const HEDGE_PERCENT_DEFAULT = 5;
 export const HEDGE_PERCENTILE_DEFAULT = 95;
 /** No hedge earlier: a pause for garbage or a busy core takes as long, and is over before a second worker could answer. */
 export const HEDGE_DELAY_MS_DEFAULT = 20;
+/** Of a kind of round that has not been seen often enough an answer is late after this, if others of the round have answered: no usual step takes a second on one worker alone. */
+export const HEDGE_COLD_DELAY_MS = 1_000;
 /** Hedges that may be saved up: enough to carry every step that runs over the moment in which a worker stops answering. */
 export const HEDGE_TOKENS_SAVED = 10;
 /** Times that are kept of a kind of round: a minute or so of a sampler's. */
@@ -222,6 +224,8 @@ export const GROUPS_PER_THREAD = 2;
 export const NATS_CONNECT_TIMEOUT_MS = 10_000;
 /** One exchange with NATS: an election of its own after the loss of a server takes about two seconds. */
 export const NATS_REQUEST_TIMEOUT_MS = 3_000;
+/** Between two tries to make what another process is making at this moment. */
+export const NATS_MADE_AGAIN_MS = 50;
 /** Between two tries to reach a NATS server: a lease survives several. */
 export const NATS_RECONNECT_MS = 250;
 export const NATS_RECONNECT_JITTER_MS = 100;

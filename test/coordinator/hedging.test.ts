@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Hedging } from '../../coordinator/hedging.js';
-import { HEDGE_SAMPLES_MIN, HEDGE_TOKENS_SAVED } from '../../shared/limits.js';
+import { HEDGE_COLD_DELAY_MS, HEDGE_SAMPLES_MIN, HEDGE_TOKENS_SAVED } from '../../shared/limits.js';
 import { createMetrics } from '../../shared/metrics.js';
 
 const share = (workerId: string, ms: number, givenUp = false) => ({ workerId, ms, givenUp });
@@ -10,15 +10,16 @@ test('an answer is late beyond the percentile of its kind, and never before the 
   const hedging = new Hedging({ budgetPercent: 5, percentile: 95, delayMsMin: 20 });
   for (let i = 0; i < HEDGE_SAMPLES_MIN; i++) hedging.note('long', [share('a', 100 + i), share('b', 100 + i)], i);
   for (let i = 0; i < HEDGE_SAMPLES_MIN; i++) hedging.note('short', [share('a', 1)], i);
-  assert.ok(hedging.delayMs('long')! >= 100 + 0.9 * HEDGE_SAMPLES_MIN);
-  assert.equal(hedging.delayMs('short'), 20);
-  assert.equal(hedging.delayMs('never seen'), undefined);
+  assert.ok(hedging.delayMs('long', 2)! >= 100 + 0.9 * HEDGE_SAMPLES_MIN);
+  assert.equal(hedging.delayMs('short', 1), 20);
+  assert.equal(hedging.delayMs('never seen', 2), HEDGE_COLD_DELAY_MS);
+  assert.equal(hedging.delayMs('never seen', 1), undefined);
 });
 
 test('without a budget nobody looks for late answers', () => {
   const hedging = new Hedging({ budgetPercent: 0, percentile: 95, delayMsMin: 1 });
   for (let i = 0; i < HEDGE_SAMPLES_MIN; i++) hedging.note('k', [share('a', 1)], i);
-  assert.equal(hedging.delayMs('k'), undefined);
+  assert.equal(hedging.delayMs('k', 2), undefined);
   assert.equal(hedging.take(), false);
 });
 

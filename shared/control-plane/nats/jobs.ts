@@ -17,7 +17,7 @@ import type { Artifacts, JobLease, JobQueue, JobRecord, Jobs } from '../control-
 import { queueOf } from '../job-queue.js';
 import { decodeDocument, encodeDocument } from './codec.js';
 import { JobRecords, type StoredJob } from './job-records.js';
-import { call, type NatsSession } from './session.js';
+import { call, callToMake, type NatsSession } from './session.js';
 
 /** A message of the queue: all that a record is made of. */
 interface Ticket {
@@ -43,7 +43,7 @@ export class NatsJobs implements Jobs {
     const common = { storage: StorageType.File, num_replicas: session.settings.replicas };
     const queue = { ...common, name: session.name('queue'), subjects: [session.name('queue')], retention: RetentionPolicy.Workqueue };
     const letters = { ...common, name: session.name('dead_letters'), subjects: [session.name('dead_letters')], max_msgs: DEAD_LETTERS_MAX };
-    await call('make the queue of jobs', async () => {
+    await callToMake('make the queue of jobs', async () => {
       for (const config of [{ ...queue, duplicate_window: nanos(JOB_DUPLICATES_MS) }, letters]) {
         const there = await session.manager.streams.info(config.name).catch(() => undefined);
         if (there === undefined) await session.manager.streams.add(config);

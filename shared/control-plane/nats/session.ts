@@ -10,7 +10,7 @@ import { Objm, StorageType, type ObjectStore } from '@nats-io/obj';
 import { connect } from '@nats-io/transport-node';
 import { GolddiffError } from '../../errors.js';
 import type { Logger } from '../../log.js';
-import { NATS_CONNECT_TIMEOUT_MS, NATS_RECONNECT_JITTER_MS, NATS_RECONNECT_MS, NATS_REQUEST_TIMEOUT_MS } from '../../limits.js';
+import { NATS_CONNECT_TIMEOUT_MS, NATS_MADE_AGAIN_MS, NATS_RECONNECT_JITTER_MS, NATS_RECONNECT_MS, NATS_REQUEST_TIMEOUT_MS } from '../../limits.js';
 import { connectionRefusal, refusalBySilence } from './connection-refusal.js';
 import { natsSecurity, type NatsSecurity, type NatsSecurityFlags } from './security.js';
 import { serverPlaces } from './server-address.js';
@@ -65,12 +65,12 @@ export class NatsSession {
   /** Values of one revision each. Read from the leader alone: what one process has written, every other one sees. */
   bucket(part: string, ttlMs = 0): Promise<KV> {
     const options = { history: 1, replicas: this.settings.replicas, storage: StorageType.File, ttl: ttlMs, allow_direct: false };
-    return call(`open the bucket ${this.name(part)}`, () => new Kvm(this.streams).create(this.name(part), options));
+    return callToMake(`open the bucket ${this.name(part)}`, () => new Kvm(this.streams).create(this.name(part), options));
   }
 
   objects(part: string, ttlMs = 0): Promise<ObjectStore> {
     const options = { replicas: this.settings.replicas, storage: StorageType.File, ttl: nanos(ttlMs) };
-    return call(`open the object store ${this.name(part)}`, () => new Objm(this.streams).create(this.name(part), options));
+    return callToMake(`open the object store ${this.name(part)}`, () => new Objm(this.streams).create(this.name(part), options));
   }
 
   async close(): Promise<void> {
@@ -87,6 +87,27 @@ export async function call<T>(purpose: string, exchange: () => Promise<T>): Prom
     throw lost(`NATS did not ${purpose}: ${error instanceof Error ? error.message : String(error)}`, error);
   }
 }
+
+/**
+ * For what is made where it is not there: a server that is told by several at once to make the same stream may say to one of them that its subjects are taken,
+ * when the others' is not yet to be seen. The exchange looks and makes again then, for a while.
+ */
+export function callToMake<T>(purpose: string, exchange: () => Promise<T>, withinMs = NATS_REQUEST_TIMEOUT_MS): Promise<T> {
+  const endMs = performance.now() + withinMs;
+  return call(purpose, async () => {
+    for (;;) {
+      try {
+        return await exchange();
+      } catch (error) {
+        if (!(error instanceof JetStreamApiError && MADE_BY_ANOTHER.includes(error.code)) || performance.now() >= endMs) throw error;
+        await new Promise((resolve) => setTimeout(resolve, NATS_MADE_AGAIN_MS));
+      }
+    }
+  });
+}
+
+/** Codes of nats-server: subjects overlap with an existing stream; stream name already in use (with another configuration). */
+const MADE_BY_ANOTHER: readonly number[] = [10065, 10058];
 
 /** A write that names the revision that it replaces: undefined where another was faster, else the new revision. */
 export async function unlessOvertaken(purpose: string, write: () => Promise<number>): Promise<number | undefined> {

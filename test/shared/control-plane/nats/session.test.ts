@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { createServer, type AddressInfo } from 'node:net';
 import { it, test } from 'node:test';
-import { call, NatsSession, openPatiently, unlessOvertaken } from '../../../../shared/control-plane/nats/session.js';
+import { JetStreamApiError } from '@nats-io/jetstream';
+import { call, callToMake, NatsSession, openPatiently, unlessOvertaken } from '../../../../shared/control-plane/nats/session.js';
 import { GolddiffError } from '../../../../shared/errors.js';
 import { createLogger } from '../../../../shared/log.js';
 import { natsMissing } from '../../../support/nats-server.js';
@@ -44,6 +45,33 @@ it('leaves errors of ours as they are', async () => {
     call('be found', () => Promise.reject(new Error('timeout'))),
     { code: 'CONTROL_PLANE_LOST', message: 'NATS did not be found: timeout' },
   );
+});
+
+test('what another makes at the same moment is looked at again, what stays in the way is told', async () => {
+  const overlap = new JetStreamApiError({ code: 400, err_code: 10065, description: 'subjects overlap with an existing stream' });
+  let tries = 0;
+  const third = (): Promise<number> => (++tries < 3 ? Promise.reject(overlap) : Promise.resolve(tries));
+  assert.equal(await callToMake('make it', third), 3);
+  tries = -100;
+  await assert.rejects(callToMake('make it', third, 120), {
+    code: 'CONTROL_PLANE_LOST',
+    message: 'NATS did not make it: subjects overlap with an existing stream',
+  });
+  tries = 0;
+  const full = new JetStreamApiError({ code: 500, err_code: 10047, description: 'insufficient storage resources available' });
+  await assert.rejects(
+    callToMake('make it', () => (tries++, Promise.reject(full))),
+    { message: /insufficient storage/ },
+  );
+  assert.equal(tries, 1);
+});
+
+natsTest('many processes that start at once all find what one of them made', async (open) => {
+  for (let round = 0; round < 10; round++) {
+    const sessions = await Promise.all(Array.from({ length: 12 }, () => open()));
+    await Promise.all(sessions.flatMap((session) => [session.bucket(`made${round}`), session.objects(`kept${round}`)]));
+    await Promise.all(sessions.map((session) => session.close()));
+  }
 });
 
 test('what does not open for a moment is opened again, for a while; what is wrong for good fails at once', async () => {
