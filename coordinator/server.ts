@@ -11,6 +11,7 @@ import { startMetricsEndpoint } from '../shared/metrics-endpoint.js';
 import type { RunningService } from '../shared/process-lifecycle.js';
 import { startGrpcServer } from '../shared/rpc/grpc-server.js';
 import { protoPackage } from '../shared/rpc/proto-package.js';
+import { openServerTls } from '../shared/rpc/tls-flags.js';
 import { AdmissionQueue } from './admission-queue.js';
 import { clusterService } from './cluster-service.js';
 import { ClusterState } from './cluster-state.js';
@@ -37,6 +38,8 @@ import { WorkerProber } from './worker-prober.js';
  */
 export async function startCoordinator(config: CoordinatorConfig, log: Logger): Promise<RunningService> {
   const metrics = createMetrics('coordinator');
+  const tlsFiles = openServerTls(config, config.listen, log);
+  const workerTls = tlsFiles && { files: tlsFiles, ...(config.tlsServerName && { serverName: config.tlsServerName }) };
   const data = await openData([config.data], {
     ...config,
     log,
@@ -51,7 +54,7 @@ export async function startCoordinator(config: CoordinatorConfig, log: Logger): 
   const links = new WorkerLinks((direction, bytes) => {
     metrics.stepStreamBytes.inc({ direction }, bytes);
     metrics.stepStreamMessages.inc({ direction });
-  });
+  }, workerTls);
   const onReach = (workerId: string, reached: boolean): void => {
     cluster.setReach(workerId, reached);
     if (!reached) links.lose(workerId, 'it does not answer');
@@ -60,8 +63,8 @@ export async function startCoordinator(config: CoordinatorConfig, log: Logger): 
   // A list of workers is asked from here; others send their heartbeats themselves.
   const watch =
     config.workers === undefined
-      ? new SuspectCheck({ membership, workerOf: (id) => cluster.worker(id), onReach, log })
-      : new WorkerProber({ addresses: config.workers, membership, log });
+      ? new SuspectCheck({ membership, workerOf: (id) => cluster.worker(id), onReach, log, tls: workerTls })
+      : new WorkerProber({ addresses: config.workers, membership, log, tls: workerTls });
   const expectedWorkers = config.expectedWorkers ?? config.workers?.length ?? 1;
   const makeController = (): PlacementController =>
     new PlacementController({ manifest, controlPlane, links, replicas: config.replicas, expectedWorkers, log });
@@ -78,6 +81,7 @@ export async function startCoordinator(config: CoordinatorConfig, log: Logger): 
   let serving = false;
   const server = await startGrpcServer({
     listen: config.listen,
+    tls: tlsFiles,
     services: [
       { service: protoPackage.ScoreService.service, implementation: scoreService(manifest, scheduler) },
       { service: protoPackage.SamplingService.service, implementation: samplingService(manifest, scheduler) },
