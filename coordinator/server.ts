@@ -8,9 +8,11 @@ import { PUBLIC_MESSAGE_BYTES_MAX, PUBLIC_WINDOW_BYTES } from '../shared/limits.
 import type { Logger } from '../shared/log.js';
 import { createMetrics } from '../shared/metrics.js';
 import { startMetricsEndpoint } from '../shared/metrics-endpoint.js';
+import { LEAVING, LEFT } from '../shared/pre-stop.js';
 import type { RunningService } from '../shared/process-lifecycle.js';
 import { startGrpcServer } from '../shared/rpc/grpc-server.js';
 import { protoPackage } from '../shared/rpc/proto-package.js';
+import { waitAtStart } from '../shared/start-wait.js';
 import { AdmissionQueue } from './admission-queue.js';
 import { clusterService } from './cluster-service.js';
 import { ClusterState } from './cluster-state.js';
@@ -37,16 +39,23 @@ import { WorkerProber } from './worker-prober.js';
  */
 export async function startCoordinator(config: CoordinatorConfig, log: Logger): Promise<RunningService> {
   const metrics = createMetrics('coordinator');
-  const data = await openData([config.data], {
-    ...config,
+  const data = await waitAtStart(
+    () =>
+      openData([config.data], {
+        ...config,
+        log,
+        onBytes: (source, bytes) => metrics.fetchedBytes.inc({ source }, bytes),
+        onFailure: (source, reason) => metrics.fetchErrors.inc({ source, reason }),
+      }),
+    config,
     log,
-    onBytes: (source, bytes) => metrics.fetchedBytes.inc({ source }, bytes),
-    onFailure: (source, reason) => metrics.fetchErrors.inc({ source, reason }),
-  });
+  );
   const [dataSet] = data.dataSets as [DataSet];
   const { manifest } = dataSet;
   const controlPlane =
-    config.nats === undefined ? createInProcessControlPlane() : await openControlPlane({ ...config, nats: config.nats }, log, true);
+    config.nats === undefined
+      ? createInProcessControlPlane()
+      : await waitAtStart(() => openControlPlane({ ...config, nats: config.nats! }, log, true), config, log);
   const { membership, leadership } = controlPlane;
   const links = new WorkerLinks((direction, bytes) => {
     metrics.stepStreamBytes.inc({ direction }, bytes);
@@ -76,6 +85,7 @@ export async function startCoordinator(config: CoordinatorConfig, log: Logger): 
   observeCluster(metrics, { cluster, queue, leader, jobs: controlPlane.jobs, replicas: config.replicas });
 
   let serving = false;
+  let left: string | undefined;
   const server = await startGrpcServer({
     listen: config.listen,
     services: [
@@ -94,12 +104,15 @@ export async function startCoordinator(config: CoordinatorConfig, log: Logger): 
     onCallEnd: (call) => observeCall(metrics, call),
   });
   server.setServing(false);
-  const endpoint = await startMetricsEndpoint({ listen: config.metricsListen, registry: metrics.registry, healthy: () => serving }).catch(
-    (error: unknown) => {
-      server.forceStop();
-      throw error;
-    },
-  );
+  const endpoint = await startMetricsEndpoint({
+    listen: config.metricsListen,
+    registry: metrics.registry,
+    healthy: () => serving,
+    why: () => left ?? 'not serving',
+  }).catch((error: unknown) => {
+    server.forceStop();
+    throw error;
+  });
 
   // Steps that wait for a worker whose lease has ended wait for nobody.
   const unwatch = membership.watch((workers) => {
@@ -119,6 +132,13 @@ export async function startCoordinator(config: CoordinatorConfig, log: Logger): 
 
   return {
     ready: { address: server.address, metricsAddress: endpoint?.address },
+    leave: async () => {
+      left = LEAVING;
+      server.setServing((serving = false));
+      // The job under way goes on elsewhere, from its checkpoint.
+      await Promise.all([jobRunner.stop(), new Promise((resolve) => setTimeout(resolve, config.leaveNoticeMs))]);
+      left = LEFT;
+    },
     stop: async () => {
       serving = false;
       await jobRunner.stop();

@@ -12,6 +12,7 @@ import { EMBEDDED_COORDINATORS_MAX, EMBEDDED_SHARDS_MAX } from '../../shared/lim
 import type { LogLevel } from '../../shared/log.js';
 import { EMBEDDED_SHARDS_DEFAULT, startEmbeddedCluster } from '../embedded-cluster.js';
 import { listenForInterrupts } from '../interrupts.js';
+import { checkCommand } from './cluster-check.js';
 import { drainCommand, statusCommand } from './cluster-operations.js';
 import { clientFlag, defined } from './flags.js';
 import { natsSecurityOptions } from './nats-flags.js';
@@ -53,6 +54,7 @@ export function clusterCommand(): Command {
     .option('--json', 'print the endpoints as one line of JSON')
     .addCommand(statusCommand())
     .addCommand(drainCommand())
+    .addCommand(checkCommand())
     .action(async (flags: ClusterFlags) => run(flags));
   for (const option of natsSecurityOptions()) command.addOption(option);
   return command;

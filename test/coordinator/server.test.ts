@@ -159,6 +159,8 @@ test('a folder without a data set is refused', async () => {
     queueMax: 1,
     placementWaitMs: 0,
     drainTimeoutMs: 1,
+    leaveNoticeMs: 0,
+    startWaitMs: 0,
     coordinatorId: 'c',
     clusterName: 'golddiff',
     natsReplicas: 1,
