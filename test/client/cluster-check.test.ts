@@ -4,10 +4,10 @@ import { checkCluster } from '../../client/cluster-check.js';
 import type { GolddiffClient } from '../../client/golddiff-client.js';
 
 const SHAPE = [1, 2, 2];
-const whole = { fraction: 1, missingPartitions: [] };
+const whole: { fraction: number; missingPartitions: number[] } = { fraction: 1, missingPartitions: [] };
 
 /** A cluster that answers as it is told, one x0hat for each question in turn. */
-function cluster(answers: number[][], { health = 'SERVING', coverage = whole as object } = {}): GolddiffClient {
+function cluster(answers: number[][], { health = 'SERVING', coverage = whole } = {}): GolddiffClient {
   const score = async ({ shape }: { shape: number[] }): Promise<object> => {
     const x0hat = Float32Array.from(answers.shift() ?? [0, 0, 0, 0]);
     return { shape, x0hat, score: x0hat, coverage, timings: { totalMs: 1 }, goldenRows: [2] };
