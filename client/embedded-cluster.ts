@@ -12,6 +12,7 @@ import { dataLocation, OBJECT_STORE_PREFIX } from '../shared/dataset/sources/dat
 import { argumentError } from '../shared/errors.js';
 import { EMBEDDED_COORDINATORS_MAX, EMBEDDED_READY_TIMEOUT_MS, EMBEDDED_SHARDS_MAX, EMBEDDED_STOP_TIMEOUT_MS } from '../shared/limits.js';
 import type { LogLevel } from '../shared/log.js';
+import type { ClientTls } from './golddiff-client.js';
 import { startLocalNats, type LocalNats } from './local-nats.js';
 import { ServiceProcess } from './service-process.js';
 import { threadsOfEach } from './threads-of-each.js';
@@ -38,6 +39,10 @@ export interface EmbeddedClusterOptions {
   readonly deviceMemoryBytes?: number;
   /** address of the coordinator; default 127.0.0.1:0, any free port */
   readonly listen?: string;
+  /** every process serves TLS, and the coordinators dial by it; certificates must be for 127.0.0.1, or for the server name. Default: plain text */
+  readonly tls?: ClientTls;
+  /** plain text even where `listen` is not loopback */
+  readonly plaintext?: boolean;
   /** also serve /metrics of every process, on free ports; default false */
   readonly metrics?: boolean;
   /** default 'warn' */
@@ -112,12 +117,15 @@ export async function startEmbeddedCluster(options: EmbeddedClusterOptions): Pro
   const threads = options.computeThreads ?? threadsOfEach(shards);
   const common = ['--data', options.dataDir, '--metrics-listen', options.metrics ? '127.0.0.1:0' : 'off', '--log-level', options.logLevel ?? 'warn'];
   if (options.dataCache !== undefined) common.push('--data-cache', options.dataCache);
+  const { caFile, certFile, keyFile, serverName } = options.tls ?? {};
+  for (const [name, file] of Object.entries({ ca: caFile, cert: certFile, key: keyFile })) if (file !== undefined) common.push(`--tls-${name}`, file);
   const deaths: string[] = [];
   const processes: ServiceProcess[] = [];
   let nats: LocalNats | undefined;
   let stopping = false;
   // Variables of NATS are meant for servers that the caller names, and not for one of our own or for none.
-  const env = options.nats?.servers === undefined ? withoutVariablesOf('GOLDDIFF_NATS') : process.env;
+  // So are those of TLS: they say how to dial other clusters.
+  const env = withoutVariablesOf('GOLDDIFF_TLS', 'GOLDDIFF_PLAINTEXT', ...(options.nats?.servers === undefined ? ['GOLDDIFF_NATS'] : []));
 
   const startOne = async (
     name: string,
@@ -176,12 +184,13 @@ export async function startEmbeddedCluster(options: EmbeddedClusterOptions): Pro
       throw error;
     });
     const who = natsServers === undefined ? ['--workers', workers.map((w) => w.address).join(',')] : ['--expected-workers', String(shards)];
+    const dialling = [...(serverName === undefined ? [] : ['--tls-server-name', serverName]), ...(options.plaintext === true ? ['--plaintext'] : [])];
     const serving = await Promise.all(
       Array.from({ length: coordinators }, (_, i) => {
         const listen = i === 0 ? (options.listen ?? '127.0.0.1:0') : '127.0.0.1:0';
         const name = coordinators === 1 ? 'coordinator' : `coordinator ${i}`;
         const id = natsServers === undefined ? [] : ['--coordinator-id', `coordinator-${i}-${randomUUID().slice(0, 8)}`];
-        return startOne(name, 'coordinator', ['--listen', listen, ...who, ...id, '--replicas', String(replicas)], signal);
+        return startOne(name, 'coordinator', ['--listen', listen, ...who, ...id, ...dialling, '--replicas', String(replicas)], signal);
       }),
     );
     const [coordinator] = serving as [ServiceProcess, ...ServiceProcess[]];
@@ -203,6 +212,6 @@ export async function startEmbeddedCluster(options: EmbeddedClusterOptions): Pro
   }
 }
 
-function withoutVariablesOf(prefix: string): NodeJS.ProcessEnv {
-  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith(prefix)));
+function withoutVariablesOf(...prefixes: string[]): NodeJS.ProcessEnv {
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !prefixes.some((prefix) => name.startsWith(prefix))));
 }

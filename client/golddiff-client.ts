@@ -10,7 +10,7 @@
  * a stable `code`, one sentence as its message, and `retryable`.
  */
 
-import { credentials, makeGenericClientConstructor, type Client } from '@grpc/grpc-js';
+import { makeGenericClientConstructor, type Client } from '@grpc/grpc-js';
 import { service as healthService } from 'grpc-health-check';
 
 import type { ClusterServiceClient } from '../proto/generated/golddiff/v1/ClusterService.js';
@@ -24,7 +24,10 @@ import type { ScoreServiceClient } from '../proto/generated/golddiff/v1/ScoreSer
 import { argumentError } from '../shared/errors.js';
 import { PAGE_SIZE_MAX, PUBLIC_MESSAGE_BYTES_MAX } from '../shared/limits.js';
 import { channelOptions } from '../shared/rpc/channel.js';
+import { channelCredentials, type ChannelTls } from '../shared/rpc/channel-tls.js';
+import { explainConnection } from '../shared/rpc/connection-failure.js';
 import { protoPackage } from '../shared/rpc/proto-package.js';
+import { TlsFiles } from '../shared/tls/tls-files.js';
 import { metadataOf, optionsOf, serverStreamCall, unaryCall, type CallControl } from './calls.js';
 import { JobCalls } from './job-calls.js';
 import { decodeSampleEvent, encodeSampleRequest, type SampleEvent, type SampleInput } from './sample-call.js';
@@ -43,6 +46,19 @@ export interface ConnectOptions {
   readonly timeoutMs?: number;
   /** largest message either way; default 64 MiB */
   readonly messageBytesMax?: number;
+  /** TLS; plain text where left out. Files are looked at again before each connection */
+  readonly tls?: ClientTls;
+}
+
+/** PEM files. */
+export interface ClientTls {
+  /** of the authority that signed the server's certificate; default: those that this machine trusts */
+  readonly caFile?: string;
+  /** certificate of this client and its key, where the server asks for one */
+  readonly certFile?: string;
+  readonly keyFile?: string;
+  /** name that the server's certificate must have; default: the host of the endpoint */
+  readonly serverName?: string;
 }
 
 /** What is served under one name: shape [C, H, W], rows N, partitions and who holds them. */
@@ -65,7 +81,7 @@ export interface DataSetCalls {
   get(name?: string, control?: CallControl): Promise<DataSetInfo>;
 }
 
-/** The connection is made at the first call and again after a loss. Throws ARGUMENT_INVALID where the endpoint is not host:port. */
+/** The connection is made at the first call and again after a loss. Throws ARGUMENT_INVALID where the endpoint is not host:port, and for TLS files that cannot be used. */
 export function connect(endpoint: string, options: ConnectOptions = {}): GolddiffClient {
   return new GolddiffClient(endpoint, options);
 }
@@ -91,14 +107,19 @@ export class GolddiffClient {
       throw argumentError('endpoint', 'host:port', endpoint);
     this.endpoint = endpoint;
     this.#timeoutMs = options.timeoutMs;
-    const channel = channelOptions({ messageBytesMax: options.messageBytesMax ?? PUBLIC_MESSAGE_BYTES_MAX });
-    const plain = credentials.createInsecure();
-    this.#scores = new protoPackage.ScoreService(endpoint, plain, channel);
-    this.#sampling = new protoPackage.SamplingService(endpoint, plain, channel);
-    this.#dataSets = new protoPackage.DatasetService(endpoint, plain, channel);
-    this.#cluster = new protoPackage.ClusterService(endpoint, plain, channel);
-    this.#jobs = new protoPackage.JobService(endpoint, plain, channel);
-    this.#health = new HealthClient(endpoint, plain, channel);
+    const tls = options.tls && channelTls(options.tls);
+    const dialling = { at: endpoint.replace(/^dns:\/{0,3}/, ''), tls: tls?.files.paths };
+    const channel = {
+      ...channelOptions({ messageBytesMax: options.messageBytesMax ?? PUBLIC_MESSAGE_BYTES_MAX }),
+      interceptors: [explainConnection(dialling)],
+    };
+    const credentials = channelCredentials(tls);
+    this.#scores = new protoPackage.ScoreService(endpoint, credentials, channel);
+    this.#sampling = new protoPackage.SamplingService(endpoint, credentials, channel);
+    this.#dataSets = new protoPackage.DatasetService(endpoint, credentials, channel);
+    this.#cluster = new protoPackage.ClusterService(endpoint, credentials, channel);
+    this.#jobs = new protoPackage.JobService(endpoint, credentials, channel);
+    this.#health = new HealthClient(endpoint, credentials, channel);
     this.datasets = { list: (control) => this.#listDataSets(control), get: (name, control) => this.#getDataSet(name, control) };
     this.jobs = new JobCalls(this.#jobs, (control) => this.#bounded(control));
     this.cluster = {
@@ -179,4 +200,9 @@ export class GolddiffClient {
   #bounded(control: CallControl): CallControl {
     return this.#timeoutMs === undefined || control.timeoutMs !== undefined ? control : { ...control, timeoutMs: this.#timeoutMs };
   }
+}
+
+function channelTls({ caFile, certFile, keyFile, serverName }: ClientTls): ChannelTls {
+  const files = new TlsFiles({ ...(caFile && { ca: caFile }), ...(certFile && { cert: certFile }), ...(keyFile && { key: keyFile }) });
+  return { files, ...(serverName && { serverName }) };
 }

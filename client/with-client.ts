@@ -4,11 +4,13 @@
 
 import { argumentError, asGolddiffError, GolddiffError } from '../shared/errors.js';
 import { childWarnings } from './child-warnings.js';
+import { dialledTls, refuseTlsFlags, type ClientTlsFlags } from './dialled-tls.js';
 import { startEmbeddedCluster, type EmbeddedCluster } from './embedded-cluster.js';
 import { connect, type GolddiffClient } from './golddiff-client.js';
 import { listenForInterrupts } from './interrupts.js';
 
-export interface ClientTarget {
+/** Flags of TLS are for an endpoint. */
+export interface ClientTarget extends ClientTlsFlags {
   /** host:port of a coordinator */
   readonly endpoint?: string;
   /** folder of a data set, for an embedded cluster */
@@ -32,6 +34,8 @@ export async function withClient<T>(target: ClientTarget, use: (session: ClientS
   if ((target.endpoint === undefined) === (target.data === undefined))
     throw argumentError('the cluster', 'either --endpoint HOST:PORT or --data DIR', target.endpoint === undefined ? 'neither' : 'both');
   if (target.data === undefined && target.shards !== undefined) throw argumentError('--shards', 'an embedded cluster (--data DIR)', 'an endpoint');
+  if (target.data !== undefined) refuseTlsFlags(target);
+  const tls = target.data === undefined ? dialledTls(target) : undefined;
   const interrupts = listenForInterrupts();
   let cluster: EmbeddedCluster | undefined;
   let client: GolddiffClient | undefined;
@@ -44,7 +48,7 @@ export async function withClient<T>(target: ClientTarget, use: (session: ClientS
         ...(target.shards === undefined ? {} : { shards: target.shards }),
         ...(target.backend === undefined ? {} : { backend: target.backend }),
       });
-    client = connect(target.endpoint ?? cluster?.endpoint ?? '');
+    client = connect(target.endpoint ?? cluster?.endpoint ?? '', tls === undefined ? {} : { tls });
     return await use({ client, signal: interrupts.signal, cluster });
   } catch (thrown) {
     if (interrupts.signal.aborted) throw interrupts.signal.reason;

@@ -21,9 +21,10 @@ import {
   WORKERS_SETTLE_MS,
 } from '../shared/limits.js';
 import type { LogLevel } from '../shared/log.js';
+import { tlsFlags, tlsServerNameFlag, type TlsFlags } from '../shared/rpc/tls-flags.js';
 import { startWaitFlag, type StartWaitFlags } from '../shared/start-wait.js';
 
-export interface CoordinatorConfig extends NatsFlags, DataCacheFlags, StartWaitFlags {
+export interface CoordinatorConfig extends NatsFlags, DataCacheFlags, StartWaitFlags, TlsFlags {
   /** where the data set is: the manifest is read, and the covariance kept */
   readonly data: DataLocation;
   /** host:port of each worker; absent = they come by NATS */
@@ -36,6 +37,8 @@ export interface CoordinatorConfig extends NatsFlags, DataCacheFlags, StartWaitF
   readonly replicas: number;
   /** host:port of the public services */
   readonly listen: string;
+  /** name that the certificates of workers have; absent = the host that each is dialled at */
+  readonly tlsServerName?: string;
   /** host:port, or "off" */
   readonly metricsListen: string;
   readonly logLevel: LogLevel;
@@ -74,6 +77,8 @@ export function coordinatorFlags(): Option[] {
     }),
     count('replicas', 'workers that hold each partition', 1, 16, 1),
     commonFlags.listen('127.0.0.1:50051'),
+    ...tlsFlags(),
+    tlsServerNameFlag(),
     commonFlags.metricsListen('127.0.0.1:9464'),
     commonFlags.logLevel(),
     count('steps-max', 'steps that run at once', 1, 1024, COORDINATOR_STEPS_MAX),

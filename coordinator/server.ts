@@ -12,6 +12,7 @@ import { LEAVING, LEFT } from '../shared/pre-stop.js';
 import type { RunningService } from '../shared/process-lifecycle.js';
 import { startGrpcServer } from '../shared/rpc/grpc-server.js';
 import { protoPackage } from '../shared/rpc/proto-package.js';
+import { openServerTls } from '../shared/rpc/tls-flags.js';
 import { waitAtStart } from '../shared/start-wait.js';
 import { AdmissionQueue } from './admission-queue.js';
 import { clusterService } from './cluster-service.js';
@@ -39,6 +40,8 @@ import { WorkerProber } from './worker-prober.js';
  */
 export async function startCoordinator(config: CoordinatorConfig, log: Logger): Promise<RunningService> {
   const metrics = createMetrics('coordinator');
+  const tlsFiles = openServerTls(config, config.listen, log);
+  const workerTls = tlsFiles && { files: tlsFiles, ...(config.tlsServerName && { serverName: config.tlsServerName }) };
   const data = await waitAtStart(
     () =>
       openData([config.data], {
@@ -60,7 +63,7 @@ export async function startCoordinator(config: CoordinatorConfig, log: Logger): 
   const links = new WorkerLinks((direction, bytes) => {
     metrics.stepStreamBytes.inc({ direction }, bytes);
     metrics.stepStreamMessages.inc({ direction });
-  });
+  }, workerTls);
   const onReach = (workerId: string, reached: boolean): void => {
     cluster.setReach(workerId, reached);
     if (!reached) links.lose(workerId, 'it does not answer');
@@ -69,8 +72,8 @@ export async function startCoordinator(config: CoordinatorConfig, log: Logger): 
   // A list of workers is asked from here; others send their heartbeats themselves.
   const watch =
     config.workers === undefined
-      ? new SuspectCheck({ membership, workerOf: (id) => cluster.worker(id), onReach, log })
-      : new WorkerProber({ addresses: config.workers, membership, log });
+      ? new SuspectCheck({ membership, workerOf: (id) => cluster.worker(id), onReach, log, tls: workerTls })
+      : new WorkerProber({ addresses: config.workers, membership, log, tls: workerTls });
   const expectedWorkers = config.expectedWorkers ?? config.workers?.length ?? 1;
   const makeController = (): PlacementController =>
     new PlacementController({ manifest, controlPlane, links, replicas: config.replicas, expectedWorkers, log });
@@ -88,6 +91,7 @@ export async function startCoordinator(config: CoordinatorConfig, log: Logger): 
   let left: string | undefined;
   const server = await startGrpcServer({
     listen: config.listen,
+    tls: tlsFiles,
     services: [
       { service: protoPackage.ScoreService.service, implementation: scoreService(manifest, scheduler) },
       { service: protoPackage.SamplingService.service, implementation: samplingService(manifest, scheduler) },

@@ -26,7 +26,7 @@ export interface ClusterView {
 }
 
 /** What another worker might do better. */
-export const ELSEWHERE: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['WORKER_LOST', 'EPOCH_STALE', 'PARTITION_MISSING', 'DRAINING']);
+export const ELSEWHERE: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['WORKER_LOST', 'TLS_FAILED', 'EPOCH_STALE', 'PARTITION_MISSING', 'DRAINING']);
 
 export interface Assignments {
   /** placement epoch */

@@ -8,6 +8,7 @@ import type { Membership, WorkerStatus } from '../shared/control-plane/control-p
 import { asGolddiffError } from '../shared/errors.js';
 import { PROBE_AGAIN_MS, PROBE_INTERVAL_MS, PROBE_TIMEOUT_MS, WORKER_LEASE_MS } from '../shared/limits.js';
 import type { Logger } from '../shared/log.js';
+import type { ChannelTls } from '../shared/rpc/channel-tls.js';
 import { WorkerLink } from './worker-link.js';
 
 export interface SuspectCheckSettings {
@@ -16,13 +17,15 @@ export interface SuspectCheckSettings {
   /** a live worker does not answer this coordinator, or does again */
   readonly onReach: (workerId: string, reached: boolean) => void;
   readonly log: Logger;
+  /** absent = plain text */
+  readonly tls?: ChannelTls | undefined;
   /** silence after which a worker is out of reach */
   readonly silentMs?: number;
 }
 
 const REFUSALS = 2;
 
-type Answer = 'answered' | 'refused' | 'silent';
+type Answer = 'answered' | 'refused' | 'silent' | { readonly tlsFailure: string };
 
 export class SuspectCheck {
   /** instances under suspicion now, or taken off */
@@ -47,10 +50,11 @@ export class SuspectCheck {
   /** True = taken off. */
   async #check({ workerId, instanceId, address }: WorkerStatus): Promise<boolean> {
     const { membership, workerOf, onReach, log, silentMs = WORKER_LEASE_MS } = this.settings;
-    const link = new WorkerLink(workerId, address);
+    const link = new WorkerLink(workerId, address, this.settings.tls);
     const sinceMs = performance.now();
     let refusals = 0;
     let reached = true;
+    let tlsFailure: string | undefined;
     try {
       while (!this.#stopped && workerOf(workerId)?.instanceId === instanceId) {
         const answer = await answerOf(link);
@@ -59,6 +63,9 @@ export class SuspectCheck {
           if (!reached) log.info({ workerId, address }, 'worker answers again');
           return false;
         }
+        // Its process lives and may be let in by others: it is no death.
+        if (typeof answer === 'object' && answer.tlsFailure !== tlsFailure)
+          log.error({ workerId, address, reason: (tlsFailure = answer.tlsFailure) }, 'a worker cannot be reached over TLS');
         if (answer === 'refused' && ++refusals === REFUSALS) {
           log.warn({ workerId, address }, 'worker left: its address refuses connections');
           await membership.remove(workerId);
@@ -83,8 +90,12 @@ export class SuspectCheck {
 
 function answerOf(link: WorkerLink): Promise<Answer> {
   return link.describe(PROBE_TIMEOUT_MS).then(
-    () => 'answered',
-    // A worker that stands still may go on.
-    (thrown: unknown) => (asGolddiffError(thrown).code === 'WORKER_LOST' ? 'refused' : 'silent'),
+    (): Answer => 'answered',
+    (thrown: unknown): Answer => {
+      const { code, message } = asGolddiffError(thrown);
+      if (code === 'TLS_FAILED') return { tlsFailure: message };
+      // A worker that stands still may go on.
+      return code === 'WORKER_LOST' ? 'refused' : 'silent';
+    },
   );
 }

@@ -6,14 +6,7 @@
  * functions of their requests, so whoever started them may go elsewhere.
  */
 
-import {
-  credentials,
-  makeClientConstructor,
-  type ClientDuplexStream,
-  type ClientReadableStream,
-  type ClientUnaryCall,
-  type ServiceError,
-} from '@grpc/grpc-js';
+import { makeClientConstructor, type ClientDuplexStream, type ClientReadableStream, type ClientUnaryCall, type ServiceError } from '@grpc/grpc-js';
 import type { AssignRequest } from '../proto/generated/golddiff/v1/AssignRequest.js';
 import type { AssignResponse__Output } from '../proto/generated/golddiff/v1/AssignResponse.js';
 import type { DescribeResponse__Output } from '../proto/generated/golddiff/v1/DescribeResponse.js';
@@ -26,9 +19,11 @@ import type { StepResponse__Output } from '../proto/generated/golddiff/v1/StepRe
 import { asGolddiffError, GolddiffError, invariant } from '../shared/errors.js';
 import { DATA_PLANE_WINDOW_BYTES, INTERNAL_MESSAGE_BYTES_MAX } from '../shared/limits.js';
 import { channelOptions } from '../shared/rpc/channel.js';
+import { channelCredentials, type ChannelTls } from '../shared/rpc/channel-tls.js';
+import { connectionFailure, type Dialling } from '../shared/rpc/connection-failure.js';
 import { countedService, type MessageCounter } from '../shared/rpc/counted-messages.js';
 import { protoPackage } from '../shared/rpc/proto-package.js';
-import { fromServiceError } from '../shared/rpc/status.js';
+import { fromServiceError, isServiceError } from '../shared/rpc/status.js';
 
 export type StepBody = Omit<StepRequest, 'stepId' | 'body'>;
 type StepsStream = ClientDuplexStream<StepRequest, StepResponse__Output>;
@@ -57,18 +52,23 @@ export class WorkerLink {
   #lastStepId = 0;
   #closed = false;
 
-  /** @param address host:port. @param countMessage gets every message of the stream of steps */
+  readonly #dialling: Dialling;
+
+  /** @param address host:port. @param tls absent = plain text. @param countMessage gets every message of the stream of steps */
   constructor(
     readonly workerId: string,
     readonly address: string,
+    tls?: ChannelTls,
     countMessage: MessageCounter = () => {},
   ) {
+    this.#dialling = { at: address, tls: tls?.files.paths };
+    const credentials = channelCredentials(tls);
     const data = channelOptions({ messageBytesMax: INTERNAL_MESSAGE_BYTES_MAX, windowBytes: DATA_PLANE_WINDOW_BYTES, ownConnection: true });
     const control = channelOptions({ messageBytesMax: INTERNAL_MESSAGE_BYTES_MAX, ownConnection: true });
     const counted = countedService(protoPackage.ShardService.service, 'Steps', 'client', countMessage);
     const Steps = makeClientConstructor(counted, 'ShardService') as unknown as typeof protoPackage.ShardService;
-    this.#steps = new Steps(address, credentials.createInsecure(), data);
-    this.#control = new protoPackage.ShardService(address, credentials.createInsecure(), control);
+    this.#steps = new Steps(address, credentials, data);
+    this.#control = new protoPackage.ShardService(address, credentials, control);
   }
 
   get openSteps(): number {
@@ -163,14 +163,17 @@ export class WorkerLink {
 
   /** A call that ended with the link was not cancelled by whoever made it. */
   #failureOf(error: Error, cancelled = false): GolddiffError {
-    if (!this.#closed || cancelled) return fromServiceError(error);
+    if (!this.#closed || cancelled) return (isServiceError(error) ? connectionFailure(error, this.#dialling) : undefined) ?? fromServiceError(error);
     return new GolddiffError('WORKER_LOST', `The link to worker ${this.workerId} at ${this.address} was closed`, {}, { cause: error });
   }
 
   #connect(): StepsStream {
     const stream = this.#steps.Steps();
     stream.on('data', (reply: StepResponse__Output) => this.#open.get(reply.stepId)?.deliver(reply));
-    stream.on('error', (error: ServiceError) => this.#break(stream, error.details || error.message));
+    stream.on('error', (error: ServiceError) => {
+      const failure = connectionFailure(error, this.#dialling);
+      this.#break(stream, failure?.message ?? (error.details || error.message));
+    });
     stream.on('end', () => this.#break(stream, 'the worker ended it'));
     return stream;
   }

@@ -1,4 +1,5 @@
 import { GolddiffError } from '../shared/errors.js';
+import type { ChannelTls } from '../shared/rpc/channel-tls.js';
 import type { MessageCounter } from '../shared/rpc/counted-messages.js';
 import { WorkerLink } from './worker-link.js';
 
@@ -7,15 +8,18 @@ export class WorkerLinks {
   readonly #links = new Map<string, WorkerLink>();
   #closed = false;
 
-  /** @param countMessage gets every message of the streams of steps */
-  constructor(private readonly countMessage: MessageCounter = () => {}) {}
+  /** @param countMessage gets every message of the streams of steps. @param tls absent = plain text */
+  constructor(
+    private readonly countMessage: MessageCounter = () => {},
+    private readonly tls?: ChannelTls,
+  ) {}
 
   get(workerId: string, address: string): WorkerLink {
     if (this.#closed) throw new GolddiffError('DRAINING', 'The coordinator is shutting down');
     const known = this.#links.get(workerId);
     if (known?.address === address) return known;
     known?.close();
-    const link = new WorkerLink(workerId, address, this.countMessage);
+    const link = new WorkerLink(workerId, address, this.tls, this.countMessage);
     this.#links.set(workerId, link);
     return link;
   }

@@ -8,6 +8,7 @@ import type { Membership, WorkerStatus } from '../shared/control-plane/control-p
 import { asGolddiffError } from '../shared/errors.js';
 import { PROBE_AGAIN_MS, PROBE_INTERVAL_MS, PROBE_TIMEOUT_MS } from '../shared/limits.js';
 import type { Logger } from '../shared/log.js';
+import type { ChannelTls } from '../shared/rpc/channel-tls.js';
 import { WorkerLink } from './worker-link.js';
 
 export interface WorkerProberSettings {
@@ -15,6 +16,8 @@ export interface WorkerProberSettings {
   readonly addresses: readonly string[];
   readonly membership: Membership;
   readonly log: Logger;
+  /** absent = plain text */
+  readonly tls?: ChannelTls | undefined;
   readonly intervalMs?: number;
   readonly timeoutMs?: number;
 }
@@ -24,6 +27,8 @@ interface Target {
   readonly address: string;
   readonly link: WorkerLink;
   workerId: string | undefined;
+  /** what the log has of its TLS since it last answered */
+  tlsFailure: string | undefined;
   refusals: number;
   timer: NodeJS.Timeout | undefined;
   probing: boolean;
@@ -38,8 +43,9 @@ export class WorkerProber {
   constructor(private readonly settings: WorkerProberSettings) {
     this.#targets = settings.addresses.map((address) => ({
       address,
-      link: new WorkerLink(address, address),
+      link: new WorkerLink(address, address, settings.tls),
       workerId: undefined,
+      tlsFailure: undefined,
       refusals: 0,
       timer: undefined,
       probing: false,
@@ -83,6 +89,7 @@ export class WorkerProber {
   async #heard(target: Target, reply: DescribeResponse__Output): Promise<void> {
     const { membership, log } = this.settings;
     target.refusals = 0;
+    target.tlsFailure = undefined;
     const twin = this.#targets.find((other) => other !== target && other.workerId === reply.workerId);
     if (reply.workerId === '' || twin !== undefined) {
       log.error({ address: target.address, workerId: reply.workerId, other: twin?.address }, 'a worker without an id of its own is not used');
@@ -101,6 +108,12 @@ export class WorkerProber {
     const error = asGolddiffError(thrown);
     const { log, membership } = this.settings;
     log.debug({ address: target.address, workerId: target.workerId, code: error.code }, `probe failed: ${error.message}`);
+    // Nothing else would say why a worker that runs has no work.
+    if (error.code === 'TLS_FAILED' && error.message !== target.tlsFailure)
+      log.error(
+        { address: target.address, workerId: target.workerId, reason: (target.tlsFailure = error.message) },
+        'a worker cannot be reached over TLS',
+      );
     if (target.workerId === undefined) return false;
     // Silence ends with the lease, and an answer before then saves it.
     if (error.code !== 'WORKER_LOST') return true;

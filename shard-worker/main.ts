@@ -24,6 +24,7 @@ import { runService, type RunningService } from '../shared/process-lifecycle.js'
 import { countedService, type MessageCounter } from '../shared/rpc/counted-messages.js';
 import { startGrpcServer } from '../shared/rpc/grpc-server.js';
 import { protoPackage } from '../shared/rpc/proto-package.js';
+import { openServerTls, tlsFlags, type TlsFlags } from '../shared/rpc/tls-flags.js';
 import { startWaitFlag, waitAtStart, type StartWaitFlags } from '../shared/start-wait.js';
 import { BACKEND_WISHES, type BackendWish } from './backends/choose-backend.js';
 import { createBackend } from './backends/create-backend.js';
@@ -37,7 +38,7 @@ import { createShardService } from './shard-service.js';
 import { StepAdmission } from './step-admission.js';
 import { openWorkerData } from './worker-data.js';
 
-interface WorkerFlags extends NatsFlags, DataFetchFlags, StartWaitFlags {
+interface WorkerFlags extends NatsFlags, DataFetchFlags, StartWaitFlags, TlsFlags {
   readonly advertise?: string;
   readonly data: DataLocation[];
   readonly listen: string;
@@ -55,6 +56,7 @@ const COMPUTE_THREADS_MAX = 256;
 
 async function start(flags: WorkerFlags, log: Logger): Promise<RunningService> {
   const metrics = createMetrics('shard-worker');
+  const tls = openServerTls(flags, flags.listen, log);
   let tellHealth = (): void => {};
   const progress = new LoadProgress({
     log,
@@ -134,6 +136,7 @@ async function start(flags: WorkerFlags, log: Logger): Promise<RunningService> {
     const services = [{ service: countedService(protoPackage.ShardService.service, 'Steps', 'server', countMessage), implementation }];
     const server = await startGrpcServer({
       listen: flags.listen,
+      tls,
       services,
       log,
       messageBytesMax: INTERNAL_MESSAGE_BYTES_MAX,
@@ -284,7 +287,7 @@ const program = new Command('shard-worker')
     await runService((log) => start(flags, log), { component: 'shard-worker', logLevel: flags.logLevel });
   });
 
-for (const option of [...natsFlags(), ...dataFetchFlags(), startWaitFlag()]) program.addOption(option);
+for (const option of [...tlsFlags(), ...natsFlags(), ...dataFetchFlags(), startWaitFlag()]) program.addOption(option);
 
 const status = await runCommandLine(program, process.argv.slice(2));
 if (status !== 0) process.exit(status);

@@ -16,7 +16,7 @@ export type Parser<T> = (text: string, flag: string) => T;
 export interface FlagSettings<T> {
   /** without dashes: "metrics-listen" */
   readonly name: string;
-  /** what stands for the value in the help: "HOST:PORT"; none for a switch */
+  /** what stands for the value in the help: "HOST:PORT"; none for a switch, whose parser is onOff */
   readonly placeholder?: string;
   readonly description: string;
   readonly parser?: Parser<T>;
@@ -28,7 +28,9 @@ export interface FlagSettings<T> {
 export function flag<T>(settings: FlagSettings<T>): Option {
   const shown = `--${settings.name}`;
   const variable = environmentName(settings.name);
-  const option = new Option(settings.placeholder === undefined ? shown : `${shown} <${settings.placeholder}>`, settings.description).env(variable);
+  const value = settings.placeholder === undefined ? '[true|false]' : `<${settings.placeholder}>`;
+  const option = new Option(`${shown} ${value}`, settings.description).env(variable);
+  if (settings.placeholder === undefined) option.preset('true');
   const parser = settings.parser;
   if (parser !== undefined) {
     const read = (text: string): T => parser(text, `${shown} (or ${variable})`);
@@ -113,6 +115,13 @@ export function oneOf<const T extends string>(choices: readonly T[]): Parser<T> 
 export const text: Parser<string> = (value, name) => {
   if (value.trim() === '') throw argumentError(name, 'a text that is not empty', value);
   return value;
+};
+
+/** A switch: `--name` alone is "true", and its variable may say either; commander itself takes any value of a variable for a yes. */
+export const onOff: Parser<boolean> = (text, name) => {
+  const word = text.trim().toLowerCase();
+  if (word !== 'true' && word !== 'false') throw argumentError(name, 'true or false', text);
+  return word === 'true';
 };
 
 export const logLevel: Parser<LogLevel> = oneOf(LOG_LEVELS);

@@ -20,6 +20,7 @@ const CODES = {
   DATA_SET_MISMATCH: { status: GrpcStatus.FAILED_PRECONDITION, retryable: false },
   PARTITION_MISSING: { status: GrpcStatus.UNAVAILABLE, retryable: true },
   WORKER_LOST: { status: GrpcStatus.UNAVAILABLE, retryable: true },
+  TLS_FAILED: { status: GrpcStatus.UNAVAILABLE, retryable: true },
   CONTROL_PLANE_LOST: { status: GrpcStatus.UNAVAILABLE, retryable: true },
   CONTROL_PLANE_REFUSED: { status: GrpcStatus.PERMISSION_DENIED, retryable: false },
   DATA_UNAVAILABLE: { status: GrpcStatus.UNAVAILABLE, retryable: true },

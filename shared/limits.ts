@@ -126,6 +126,16 @@ export const STATUS_PARTITIONS_CHARS_MAX = 1_500;
 /** HTTP/2 pings between quiet peers: a peer that vanished without a word is noticed within their sum. */
 export const KEEPALIVE_TIME_MS = 20_000;
 export const KEEPALIVE_TIMEOUT_MS = 10_000;
+/** Between two looks whether TLS files were replaced: three small files, and whoever replaces them does not wait long for it to count. */
+export const TLS_FILES_CHECK_MS = 1_000;
+/** The same refusal of the same peer's handshake is said once in so long: a client that tries again and again must not fill the log. */
+export const TLS_REFUSAL_LOG_MS = 60_000;
+/** Peers whose refusals are remembered for that. */
+export const TLS_REFUSED_PEERS_MAX = 1_000;
+/** An answer of the health service: one that takes longer is as good as none. */
+export const HEALTH_CHECK_TIMEOUT_MS = 5_000;
+/** Between two questions of `golddiff health --wait`. */
+export const HEALTH_AGAIN_MS = 250;
 /** A worker that restarts should be found again soon; gRPC's own 20 s to 2 minutes suits wide networks. */
 export const RECONNECT_BACKOFF_MIN_MS = 100;
 export const RECONNECT_BACKOFF_MAX_MS = 2_000;

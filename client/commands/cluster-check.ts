@@ -8,6 +8,7 @@ import { BATCH_ROWS_MAX } from '../../shared/limits.js';
 import { checkCluster, type ClusterCheck } from '../cluster-check.js';
 import { withClient, type ClientTarget } from '../with-client.js';
 import { clientFlag, defined } from './flags.js';
+import { addTlsFlags } from './tls-flags.js';
 
 interface CheckFlags extends ClientTarget {
   readonly batch: number;
@@ -23,7 +24,7 @@ const TIMEOUT_DEFAULT_MS = 120_000;
 const AGAIN_MS = 1_000;
 
 export function checkCommand(): Command {
-  return new Command('check')
+  return addTlsFlags(new Command('check'))
     .description('score a batch over gRPC and look whether the answer can be right; status 1 and one sentence where it cannot')
     .addOption(clientFlag('--endpoint <HOST:PORT>', 'any coordinator of the cluster', hostPort, ENDPOINT_DEFAULT))
     .addOption(clientFlag('--batch <B>', `queries, 1 to ${BATCH_ROWS_MAX}`, integer(1, BATCH_ROWS_MAX), String(BATCH_DEFAULT)))

@@ -8,6 +8,7 @@ import type { ClusterInfo } from '../golddiff-client.js';
 import { markdownTable } from '../studies/table.js';
 import { withClient, type ClientTarget } from '../with-client.js';
 import { clientFlag } from './flags.js';
+import { addTlsFlags } from './tls-flags.js';
 
 const ENDPOINT_DEFAULT = '127.0.0.1:50051';
 const LOOK_AGAIN_MS = 200;
@@ -23,7 +24,7 @@ interface DrainFlags extends StatusFlags {
 }
 
 export function statusCommand(): Command {
-  return new Command('status')
+  return addTlsFlags(new Command('status'))
     .description('workers, partitions, replicas, epoch, leader, queue and coverage of a running cluster')
     .addOption(clientFlag('--endpoint <HOST:PORT>', 'any of its coordinators', hostPort, ENDPOINT_DEFAULT))
     .option('--json', 'print them as JSON')
@@ -36,7 +37,7 @@ export function statusCommand(): Command {
 }
 
 export function drainCommand(): Command {
-  return new Command('drain')
+  return addTlsFlags(new Command('drain'))
     .description('move the partitions of a worker to others and wait until it holds none that steps ask for; no request is lost')
     .argument('<worker>', 'id of the worker')
     .addOption(clientFlag('--endpoint <HOST:PORT>', 'any coordinator of the cluster', hostPort, ENDPOINT_DEFAULT))
@@ -44,7 +45,7 @@ export function drainCommand(): Command {
     .option('--undo', 'give it work again')
     .option('--json', 'print the cluster as it is then')
     .action(async (worker: string, flags: DrainFlags) =>
-      withClient({ ...(flags.endpoint === undefined ? {} : { endpoint: flags.endpoint }) }, async ({ client, signal }) => {
+      withClient(flags, async ({ client, signal }) => {
         let status = await client.cluster.drain(worker, flags.undo ?? false, { signal });
         const endMs = performance.now() + flags.waitMs;
         while (!flags.undo && !isEmpty(status, worker)) {

@@ -10,6 +10,7 @@ import { LOCATION_FORMS } from '../../shared/dataset/sources/data-location.js';
 import { argumentError, GolddiffError } from '../../shared/errors.js';
 import { EMBEDDED_COORDINATORS_MAX, EMBEDDED_SHARDS_MAX } from '../../shared/limits.js';
 import type { LogLevel } from '../../shared/log.js';
+import { CLIENT_TLS_FLAGS, dialledTls, type ClientTlsFlags } from '../dialled-tls.js';
 import { EMBEDDED_SHARDS_DEFAULT, startEmbeddedCluster } from '../embedded-cluster.js';
 import { listenForInterrupts } from '../interrupts.js';
 import { checkCommand } from './cluster-check.js';
@@ -17,7 +18,8 @@ import { drainCommand, statusCommand } from './cluster-operations.js';
 import { clientFlag, defined } from './flags.js';
 import { natsSecurityOptions } from './nats-flags.js';
 
-interface ClusterFlags extends NatsSecurityFlags {
+interface ClusterFlags extends NatsSecurityFlags, Omit<ClientTlsFlags, 'tls'> {
+  readonly plaintext?: boolean;
   readonly data?: string;
   readonly dataCache?: string;
   readonly dataCacheBytes?: number;
@@ -57,7 +59,10 @@ export function clusterCommand(): Command {
     .addCommand(checkCommand())
     .action(async (flags: ClusterFlags) => run(flags));
   for (const option of natsSecurityOptions()) command.addOption(option);
-  return command;
+  // No environment variables: those say how to dial other clusters.
+  for (const { name, placeholder, description } of CLIENT_TLS_FLAGS)
+    command.addOption(clientFlag(`--${name} <${placeholder}>`, `of all processes: ${description}`, text));
+  return command.option('--plaintext', 'plain text even where --listen is not loopback');
 }
 
 async function run(flags: ClusterFlags): Promise<void> {
@@ -88,6 +93,7 @@ async function run(flags: ClusterFlags): Promise<void> {
       coordinators: flags.coordinators,
       ...(nats === undefined ? {} : { nats }),
       signal: interrupts.signal,
+      ...defined({ tls: dialledTls(flags, {}), plaintext: flags.plaintext }),
       ...(flags.computeThreads === undefined ? {} : { computeThreads: flags.computeThreads }),
       onLogLine: (line) => void process.stderr.write(`${line}\n`),
       // Without one worker the cluster still says, request by request, what it lacks; without its coordinator it is none.

@@ -1,6 +1,6 @@
 /**
- * Flags of the client's commands. Unlike those of the services they are not environment variables: a variable left over from yesterday must not change
- * what a command computes.
+ * Flags of the client's commands. Unlike those of the services they are not environment variables, those of TLS excepted: a variable left over from yesterday must not
+ * change what a command computes.
  */
 
 import { Option, type Command } from 'commander';
@@ -31,6 +31,7 @@ import {
   type SearchWord,
 } from '../vocabulary.js';
 import type { ClientTarget } from '../with-client.js';
+import { addTlsFlags } from './tls-flags.js';
 
 /** @param shown as commander writes it: `--count <N>` */
 export function clientFlag<T>(shown: string, description: string, parser: Parser<T>, fallback?: string): Option {
@@ -72,7 +73,7 @@ const budget: Parser<number> = (value, name) => {
 };
 
 export function addTargetFlags(command: Command): Command {
-  return command
+  return addTlsFlags(command)
     .addOption(clientFlag('--endpoint <HOST:PORT>', 'coordinator of a running cluster', hostPort))
     .addOption(clientFlag('--data <DIR>', 'in place of --endpoint: run an embedded cluster over this data set for this one command', text))
     .addOption(clientFlag('--shards <S>', 'with --data: shard workers (default 4)', integer(1, EMBEDDED_SHARDS_MAX)))

@@ -10,15 +10,17 @@ import { writeNpy } from '../../shared/dataset/npy.js';
 import { GolddiffError } from '../../shared/errors.js';
 import { JOB_GRID_IMAGES_MAX } from '../../shared/limits.js';
 import { imageGridPng } from '../../shared/pictures/image-grid.js';
-import { withAnyCoordinator, type AnyCoordinator } from '../any-coordinator.js';
+import { withAnyCoordinator, type AnyCoordinator, type Coordinators } from '../any-coordinator.js';
 import { makeFolder, writeFileAtomically } from '../atomic-file.js';
+import { dialledTls, type ClientTlsFlags } from '../dialled-tls.js';
 import { JOB_ENDED, type JobInfo } from '../job-calls.js';
 import { startProgress } from '../progress.js';
 import { markdownTable } from '../studies/table.js';
 import { clientFlag } from './flags.js';
 import { addSampleFlags, readSampleInput, type SampleFlags } from './sample-flags.js';
+import { addTlsFlags } from './tls-flags.js';
 
-interface JobFlags {
+interface JobFlags extends ClientTlsFlags {
   readonly endpoint: readonly string[];
   readonly patienceMs: number;
   readonly json?: boolean;
@@ -52,7 +54,7 @@ function submitCommand(): Command {
     .action(async (flags: JobFlags & SampleFlags & { readonly key?: string; readonly wait?: boolean }) => {
       const input = await readSampleInput(flags);
       const key = flags.key ?? randomUUID();
-      await withAnyCoordinator(flags.endpoint, flags.patienceMs, async (coordinators) => {
+      await withAnyCoordinator(coordinatorsOf(flags), async (coordinators) => {
         const job = await coordinators.ask((client) => client.jobs.submit(key, input, coordinators));
         if (flags.wait) print(await waitFor(coordinators, job.jobId), flags);
         else process.stdout.write(flags.json ? `${JSON.stringify(job)}\n` : `${job.jobId}\n`);
@@ -62,7 +64,7 @@ function submitCommand(): Command {
 
 function oneJob(name: string, description: string, action: (coordinators: AnyCoordinator, jobId: string) => Promise<JobInfo>): Command {
   return addJobFlags(new Command(name).description(description).argument('<job>', 'id of the job')).action(async (jobId: string, flags: JobFlags) =>
-    withAnyCoordinator(flags.endpoint, flags.patienceMs, async (coordinators) => print(await action(coordinators, jobId), flags)),
+    withAnyCoordinator(coordinatorsOf(flags), async (coordinators) => print(await action(coordinators, jobId), flags)),
   );
 }
 
@@ -70,7 +72,7 @@ function listCommand(): Command {
   return addJobFlags(new Command('list').description('jobs, newest first'))
     .addOption(clientFlag('--limit <N>', 'at most so many', integer(1, 1_000_000), LIST_DEFAULT))
     .action(async (flags: JobFlags & { readonly limit: number }) =>
-      withAnyCoordinator(flags.endpoint, flags.patienceMs, async (coordinators) => {
+      withAnyCoordinator(coordinatorsOf(flags), async (coordinators) => {
         const jobs = await coordinators.ask((client) => client.jobs.list(flags.limit, coordinators));
         const rows = jobs.map((job) => [
           job.jobId,
@@ -91,7 +93,7 @@ function resultCommand(): Command {
   return addJobFlags(new Command('result').description('samples.npy and samples.png of a job into a folder').argument('<job>', 'id of the job'))
     .addOption(clientFlag('--out <DIR>', 'folder of the results', text, 'out'))
     .action(async (jobId: string, flags: JobFlags & { readonly out: string }) =>
-      withAnyCoordinator(flags.endpoint, flags.patienceMs, async (coordinators) => {
+      withAnyCoordinator(coordinatorsOf(flags), async (coordinators) => {
         const { images, count, shape } = await coordinators.ask((client) => client.jobs.result(jobId, coordinators));
         await makeFolder(flags.out);
         await writeNpy(path.join(flags.out, 'samples.npy'), images, [count, ...shape]);
@@ -105,12 +107,17 @@ function resultCommand(): Command {
 }
 
 function addJobFlags(command: Command): Command {
-  return command
+  return addTlsFlags(command)
     .addOption(
       clientFlag('--endpoint <H:P,H:P>', 'coordinators of the cluster; where one does not answer the next is asked', hostPortList, ENDPOINT_DEFAULT),
     )
     .addOption(clientFlag('--patience-ms <INT>', 'how long to look for a coordinator that answers', integer(0, 86_400_000), PATIENCE_DEFAULT_MS))
     .option('--json', 'print it as JSON');
+}
+
+function coordinatorsOf(flags: JobFlags): Coordinators {
+  const tls = dialledTls(flags);
+  return { endpoints: flags.endpoint, patienceMs: flags.patienceMs, ...(tls && { tls }) };
 }
 
 /** Follows a job on whatever coordinator is there. Throws with its reason where it did not succeed. */

@@ -9,9 +9,12 @@ import { HealthImplementation } from 'grpc-health-check';
 import { GolddiffError } from '../errors.js';
 import { DRAIN_GRACE_MS, KEEPALIVE_TIME_MS, KEEPALIVE_TIMEOUT_MS } from '../limits.js';
 import type { Logger } from '../log.js';
+import type { TlsFiles } from '../tls/tls-files.js';
 import { bindCall, type CallScope } from './handlers.js';
 import { reflectionDefinition } from './proto-package.js';
 import { setReceiveWindow } from './receive-window.js';
+import { logRefusedHandshakes } from './refused-handshakes.js';
+import { TlsServerCredentials } from './server-tls.js';
 
 /** Health of the process as such: SERVING for as long as it answers, also while it loads or drains. What asks whether to start it anew asks for this one. */
 export const LIVE_SERVICE = 'live';
@@ -25,6 +28,8 @@ export interface GrpcServerSettings {
   readonly messageBytesMax: number;
   /** what a caller may send before it has to wait; HTTP/2's own 64 KiB where absent */
   readonly windowBytes?: number;
+  /** with a certificate; absent = plain text */
+  readonly tls?: TlsFiles | undefined;
   /** Called when a call of these services has ended; `method` is "Service/Method". */
   readonly onCallEnd?: (call: { readonly method: string; readonly code: GrpcStatus; readonly seconds: number }) => void;
 }
@@ -75,7 +80,12 @@ export async function startGrpcServer(settings: GrpcServerSettings): Promise<Grp
   health.addToServer(server);
   new ReflectionService(reflectionDefinition(), { services: names }).addToServer(server);
 
-  const port = await bind(server, settings.listen);
+  const credentials = settings.tls === undefined ? undefined : new TlsServerCredentials(settings.tls);
+  if (credentials !== undefined) logRefusedHandshakes(server, settings.log);
+  const port = await bind(server, settings.listen, credentials ?? ServerCredentials.createInsecure()).catch((error: unknown) => {
+    credentials?.close();
+    throw error;
+  });
   const address = `${settings.listen.slice(0, settings.listen.lastIndexOf(':'))}:${port}`;
 
   return {
@@ -86,6 +96,7 @@ export async function startGrpcServer(settings: GrpcServerSettings): Promise<Grp
     setServing,
     drain: async (timeoutMs) => {
       setServing(false);
+      credentials?.close();
       drainStart.abort();
       const closed = new Promise<void>((resolve) => server.tryShutdown(() => resolve()));
       const idle = openCalls === 0 ? Promise.resolve() : new Promise<void>((resolve) => (onIdle = resolve));
@@ -103,6 +114,7 @@ export async function startGrpcServer(settings: GrpcServerSettings): Promise<Grp
     },
     forceStop: () => {
       setServing(false);
+      credentials?.close();
       drainStart.abort();
       server.forceShutdown();
     },
@@ -126,9 +138,9 @@ function bound(implementation: UntypedServiceImplementation, scope: CallScope): 
   return Object.fromEntries(entries);
 }
 
-function bind(server: Server, listen: string): Promise<number> {
+function bind(server: Server, listen: string, credentials: ServerCredentials): Promise<number> {
   return new Promise((resolve, reject) => {
-    server.bindAsync(listen, ServerCredentials.createInsecure(), (error, port) => {
+    server.bindAsync(listen, credentials, (error, port) => {
       if (error === null) return resolve(port);
       server.forceShutdown();
       reject(listenError(listen, error));

@@ -5,23 +5,17 @@
  */
 
 import type { Server } from '@grpc/grpc-js';
-import type { Http2Server, ServerHttp2Session, ServerOptions } from 'node:http2';
+import type { ServerHttp2Session, ServerOptions } from 'node:http2';
+import { onHttp2Server } from './http2-servers.js';
 
 interface ServerInside {
   commonServerOptions?: ServerOptions;
-  createHttp2Server?: (credentials: unknown) => Http2Server;
 }
 
 /** Before the server is bound. @param bytes for each connection, and for each of its streams */
 export function setReceiveWindow(server: Server, bytes: number): void {
-  const inside = server as unknown as ServerInside;
-  const create = inside.createHttp2Server;
-  const options = inside.commonServerOptions;
-  if (create === undefined || options === undefined) return;
+  const options = (server as unknown as ServerInside).commonServerOptions;
+  if (options === undefined) return;
   options.settings = { ...options.settings, initialWindowSize: bytes };
-  inside.createHttp2Server = (credentials) => {
-    const http2Server = create.call(server, credentials);
-    http2Server.on('session', (session: ServerHttp2Session) => session.setLocalWindowSize(bytes));
-    return http2Server;
-  };
+  onHttp2Server(server, (http2Server) => http2Server.on('session', (session: ServerHttp2Session) => session.setLocalWindowSize(bytes)));
 }

@@ -6,7 +6,7 @@ import { GolddiffError } from '../../shared/errors.js';
 
 test('what may succeed later is asked of the next coordinator, and the rest fails at once', async () => {
   const asked: string[] = [];
-  const answer = await withAnyCoordinator(['127.0.0.1:1', '127.0.0.1:2'], 10_000, ({ ask }) =>
+  const answer = await withAnyCoordinator({ endpoints: ['127.0.0.1:1', '127.0.0.1:2'], patienceMs: 10_000 }, ({ ask }) =>
     ask(({ endpoint }) => {
       asked.push(endpoint);
       return endpoint.endsWith(':2') ? Promise.resolve(7) : Promise.reject(new GolddiffError('WORKER_LOST', 'gone'));
@@ -15,7 +15,7 @@ test('what may succeed later is asked of the next coordinator, and the rest fail
   assert.deepEqual([answer, asked], [7, ['127.0.0.1:1', '127.0.0.1:2']]);
   for (const code of ['NOT_FOUND', 'JOB_NOT_DONE'] as const) {
     let calls = 0;
-    const failing = withAnyCoordinator(['127.0.0.1:1', '127.0.0.1:2'], 10_000, ({ ask }) =>
+    const failing = withAnyCoordinator({ endpoints: ['127.0.0.1:1', '127.0.0.1:2'], patienceMs: 10_000 }, ({ ask }) =>
       ask(() => {
         calls++;
         return Promise.reject(new GolddiffError(code, 'no'));
@@ -28,7 +28,7 @@ test('what may succeed later is asked of the next coordinator, and the rest fail
 
 test('the patience ends', async () => {
   const start = performance.now();
-  const nobody = withAnyCoordinator(['127.0.0.1:1'], 400, ({ ask, signal }) => ask((client) => client.jobs.get('j', { signal })));
+  const nobody = withAnyCoordinator({ endpoints: ['127.0.0.1:1'], patienceMs: 400 }, ({ ask, signal }) => ask((client) => client.jobs.get('j', { signal })));
   await assert.rejects(nobody, { code: 'WORKER_LOST' });
   assert.ok(performance.now() - start >= 400);
 });

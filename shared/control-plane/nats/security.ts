@@ -4,12 +4,11 @@
  * replaced while the process runs, or from the environment.
  */
 
-import { createPrivateKey, X509Certificate } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import { credsAuthenticator, tokenAuthenticator, usernamePasswordAuthenticator, type Authenticator } from '@nats-io/nats-core';
 import type { Option } from 'commander';
 import { flag, text } from '../../config.js';
 import { argumentError } from '../../errors.js';
+import { certificatesIn, checkPair, readNamed } from '../../tls/pem-files.js';
 import type { ServerPlaces } from './server-address.js';
 
 export interface NatsSecurityFlags {
@@ -92,42 +91,20 @@ export function natsSecurity(
 function tlsOf({ natsTlsCa, natsTlsCert, natsTlsKey }: NatsSecurityFlags, wanted: boolean): NatsSecurity['tls'] {
   if ((natsTlsCert === undefined) !== (natsTlsKey === undefined))
     throw argumentError('--nats-tls-cert and --nats-tls-key', 'both or none', natsTlsKey === undefined ? 'the certificate alone' : 'the key alone');
-  if (natsTlsCa !== undefined) certificateIn('--nats-tls-ca', natsTlsCa);
-  if (natsTlsCert !== undefined && natsTlsKey !== undefined) checkPair(natsTlsCert, natsTlsKey);
+  const ca = natsTlsCa === undefined ? undefined : { flag: '--nats-tls-ca', file: natsTlsCa };
+  if (ca !== undefined) certificatesIn(ca, readNamed(ca));
+  if (natsTlsCert !== undefined && natsTlsKey !== undefined) {
+    const [cert, key] = [
+      { flag: '--nats-tls-cert', file: natsTlsCert },
+      { flag: '--nats-tls-key', file: natsTlsKey },
+    ];
+    checkPair(cert, readNamed(cert), key, readNamed(key));
+  }
   if (natsTlsCa === undefined && natsTlsCert === undefined && !wanted) return undefined;
   return {
     ...(natsTlsCa === undefined ? {} : { caFile: natsTlsCa }),
     ...(natsTlsCert === undefined || natsTlsKey === undefined ? {} : { certFile: natsTlsCert, keyFile: natsTlsKey }),
   };
-}
-
-function checkPair(certFile: string, keyFile: string): void {
-  const certificate = certificateIn('--nats-tls-cert', certFile);
-  const key = parsed('--nats-tls-key', keyFile, 'a file with a private key in PEM, without a passphrase,', createPrivateKey);
-  if (!certificate.checkPrivateKey(key))
-    throw argumentError('--nats-tls-key', 'the private key of --nats-tls-cert', `${keyFile}, which is of another`);
-}
-
-function certificateIn(name: string, file: string): X509Certificate {
-  return parsed(name, file, 'a file with a certificate in PEM', (bytes) => new X509Certificate(bytes));
-}
-
-function parsed<T>(name: string, file: string, expected: string, parse: (bytes: Buffer) => T): T {
-  const bytes = readable(name, file);
-  try {
-    return parse(bytes);
-  } catch {
-    throw argumentError(name, expected, file);
-  }
-}
-
-function readable(name: string, file: string): Buffer {
-  try {
-    return readFileSync(file);
-  } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code ?? 'an error';
-    throw argumentError(name, `a file that can be read (${code})`, file);
-  }
 }
 
 type Credentials = Pick<NatsSecurity, 'authenticator' | 'credentials'>;
@@ -153,7 +130,7 @@ function credentialsOf(
 }
 
 function fromCreds(file: string): Credentials {
-  const read = rereading(() => readable('--nats-creds', file));
+  const read = rereading(() => readNamed({ flag: '--nats-creds', file }));
   read();
   try {
     // With any nonce: shows whether there is a JWT and a seed in it.
@@ -188,7 +165,7 @@ function userOf(name: string, from: string, password: () => string): Credentials
 /** The first line of a file, without the newline that editors add. */
 function secretIn(name: string, file: string): () => string {
   const read = rereading(() => {
-    const [line = ''] = readable(name, file).toString().split(/\r?\n/, 1);
+    const [line = ''] = readNamed({ flag: name, file }).toString().split(/\r?\n/, 1);
     if (line === '') throw argumentError(name, 'a file whose first line is the secret', `${file}, where it is empty`);
     return line;
   });
