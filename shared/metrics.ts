@@ -228,6 +228,12 @@ export const WORKER_METRICS = {
     labels: ['outcome'],
     help: 'Steps that ended, by outcome (ok, failed, cancelled).',
   },
+  backendInfo: {
+    name: 'golddiff_worker_backend_info',
+    type: 'gauge',
+    labels: ['backend', 'variant', 'choice'],
+    help: 'Always 1; the labels say what computes: backend (native, cuda, tfjs, reference), variant (instruction set or TensorFlow.js package) and choice (asked, fastest, fallback).',
+  },
   computeSeconds: {
     name: 'golddiff_worker_compute_duration_seconds',
     type: 'histogram',
