@@ -5,6 +5,7 @@ Needs grpcio, protobuf and numpy (Debian: python3-grpcio python3-protobuf python
 server says of itself by reflection, or from the .proto files where --proto names their folder and protoc is installed.
 
     python3 score_batch.py --endpoint 127.0.0.1:50051 --random 4 --t 400
+    python3 score_batch.py --endpoint scores.example:443 --random 4 --t 400 --tls-ca ca.crt --tls-cert tls.crt --tls-key tls.key
     python3 score_batch.py --endpoint 127.0.0.1:50051 --x x.npy --alpha 1 --sigma 0.5 --golden --output x0hat.npy
 """
 
@@ -162,18 +163,33 @@ def parse_arguments():
     parser.add_argument("--output", metavar="FILE", help="write x0hat as .npy")
     parser.add_argument("--score", metavar="FILE", help="write the score as .npy")
     parser.add_argument("--json", action="store_true", help="print the statistics as JSON")
+    parser.add_argument("--tls-ca", metavar="FILE", help="dial by TLS: certificates (PEM) of the server's authority")
+    parser.add_argument("--tls-cert", metavar="FILE", help="certificate (PEM) of this client, where the server asks for one; with --tls-key")
+    parser.add_argument("--tls-key", metavar="FILE")
+    parser.add_argument("--tls-server-name", metavar="NAME", help="name that the server's certificate must have (default: the host dialled)")
     parser.add_argument("--timeout", type=float, default=60.0, metavar="SECONDS")
     arguments = parser.parse_args()
     levels = (arguments.alpha is not None) + (arguments.sigma is not None)
     if (arguments.t is None and levels != 2) or (arguments.t is not None and levels != 0):
         parser.error("expected --t, or --alpha and --sigma")
+    if (arguments.tls_cert is None) != (arguments.tls_key is None) or (arguments.tls_cert is not None and arguments.tls_ca is None):
+        parser.error("expected --tls-ca beside --tls-cert and --tls-key, and both of these or none")
     return arguments
+
+
+def open_channel(arguments):
+    options = [("grpc.max_receive_message_length", MESSAGE_BYTES_MAX), ("grpc.max_send_message_length", MESSAGE_BYTES_MAX)]
+    if arguments.tls_ca is None:
+        return grpc.insecure_channel(arguments.endpoint, options=options)
+    if arguments.tls_server_name is not None:
+        options.append(("grpc.ssl_target_name_override", arguments.tls_server_name))
+    ca, key, cert = (name and pathlib.Path(name).read_bytes() for name in (arguments.tls_ca, arguments.tls_key, arguments.tls_cert))
+    return grpc.secure_channel(arguments.endpoint, grpc.ssl_channel_credentials(ca, key, cert), options=options)
 
 
 def main():
     arguments = parse_arguments()
-    options = [("grpc.max_receive_message_length", MESSAGE_BYTES_MAX), ("grpc.max_send_message_length", MESSAGE_BYTES_MAX)]
-    with grpc.insecure_channel(arguments.endpoint, options=options) as channel:
+    with open_channel(arguments) as channel:
         symbols = (f"{PACKAGE}.ScoreService", f"{PACKAGE}.DatasetService")
         api = Api(channel, files_by_protoc(arguments.proto) if arguments.proto else files_by_reflection(channel, symbols))
         data_set = api.call("DatasetService", "Get", api.message("GetDatasetRequest")(name=arguments.data_set), arguments.timeout)

@@ -48,8 +48,8 @@ export function handshakeSentence(error: Error, { at, name, caFile }: { at: stri
     return `The certificate of ${at} is not for ${name}, but for ${namesIn(error)}; --tls-server-name expects another`;
   if (UNKNOWN_AUTHORITY.has(code))
     return caFile === undefined
-      ? `The certificate of ${at} is not of an authority that this machine trusts (${said}); --tls-ca names another`
-      : `The certificate of ${at} is not of the authority in --tls-ca ${caFile} (${said})`;
+      ? `The certificate of ${at} is not of an authority that this machine trusts; --tls-ca names another`
+      : `The certificate of ${at} is not of the authority in --tls-ca ${caFile}`;
   if (/WRONG_VERSION_NUMBER|PACKET_LENGTH_TOO_LONG/.test(code)) return `Expected TLS from ${at} but it speaks plain text`;
   return `The TLS handshake with ${at} failed: ${said}`;
 }

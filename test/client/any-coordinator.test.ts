@@ -26,9 +26,23 @@ test('what may succeed later is asked of the next coordinator, and the rest fail
   }
 });
 
+test('where TLS refuses every coordinator nobody waits for certificates to change', async () => {
+  const asked: string[] = [];
+  const nobody = withAnyCoordinator({ endpoints: ['127.0.0.1:1', '127.0.0.1:2'], patienceMs: 600_000 }, ({ ask }) =>
+    ask(({ endpoint }) => {
+      asked.push(endpoint);
+      return Promise.reject(new GolddiffError('TLS_FAILED', 'expired'));
+    }),
+  );
+  await assert.rejects(nobody, { code: 'TLS_FAILED' });
+  assert.deepEqual(asked, ['127.0.0.1:1', '127.0.0.1:2']);
+});
+
 test('the patience ends', async () => {
   const start = performance.now();
-  const nobody = withAnyCoordinator({ endpoints: ['127.0.0.1:1'], patienceMs: 400 }, ({ ask, signal }) => ask((client) => client.jobs.get('j', { signal })));
+  const nobody = withAnyCoordinator({ endpoints: ['127.0.0.1:1'], patienceMs: 400 }, ({ ask, signal }) =>
+    ask((client) => client.jobs.get('j', { signal })),
+  );
   await assert.rejects(nobody, { code: 'WORKER_LOST' });
   assert.ok(performance.now() - start >= 400);
 });

@@ -23,6 +23,26 @@ test('exactly one of endpoint and data is wanted, and shards only with data', as
     await assert.rejects(withClient(target, never), { code: 'ARGUMENT_INVALID' });
 });
 
+test('flags of TLS, and their variables, are for an endpoint', async () => {
+  const server = await startCannedCoordinator();
+  const state = (): Promise<string> => withClient({ endpoint: server.endpoint }, ({ client }) => client.health());
+  await assert.rejects(
+    withClient({ endpoint: server.endpoint, tls: true }, ({ client }) => client.health()),
+    { code: 'TLS_FAILED', message: `Expected TLS from ${server.endpoint} but it speaks plain text` },
+  );
+  process.env['GOLDDIFF_TLS'] = 'true';
+  try {
+    await assert.rejects(state(), { code: 'TLS_FAILED' });
+  } finally {
+    delete process.env['GOLDDIFF_TLS'];
+  }
+  assert.equal(await state(), 'SERVING');
+  await assert.rejects(
+    withClient({ data: 'nowhere', tlsCa: 'ca' }, () => Promise.resolve()),
+    { code: 'ARGUMENT_INVALID', message: 'Expected --endpoint HOST:PORT for --tls-ca but received "--data"' },
+  );
+});
+
 test('a folder without a data set is refused before a process starts', async () => {
   const dir = temporaryFolder();
   await assert.rejects(

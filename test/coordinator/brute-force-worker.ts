@@ -18,6 +18,7 @@ import { rankWindow } from '../../shared/math/rank-selection.js';
 import { startGrpcServer } from '../../shared/rpc/grpc-server.js';
 import { bidi, serverStream, unary } from '../../shared/rpc/handlers.js';
 import { protoPackage } from '../../shared/rpc/proto-package.js';
+import type { TlsFiles } from '../../shared/tls/tls-files.js';
 import { BruteForceStep } from './brute-force-step.js';
 import { randomSource, type TestDataSet } from './test-data.js';
 
@@ -28,6 +29,8 @@ export interface BruteForceOptions {
   /** longest delay before a reply */
   readonly delayMsMax?: number;
   readonly listen?: string;
+  /** absent = plain text */
+  readonly tls?: TlsFiles;
   /** partitions that do not load */
   readonly broken?: readonly number[];
   /** what they say about it */
@@ -107,6 +110,7 @@ export async function startBruteForceWorker(options: BruteForceOptions): Promise
     }),
   };
   const server = await startGrpcServer({
+    tls: options.tls,
     listen: options.listen ?? '127.0.0.1:0',
     services: [{ service: protoPackage.ShardService.service, implementation }],
     log: createLogger('test-worker', 'silent'),

@@ -4,6 +4,10 @@ import { test } from 'node:test';
 import { SuspectCheck } from '../../coordinator/suspect-check.js';
 import { createInProcessControlPlane } from '../../shared/control-plane/in-process.js';
 import { createLogger } from '../../shared/log.js';
+import { TlsFiles } from '../../shared/tls/tls-files.js';
+import { InstalledCertificates, opensslMissing, TestAuthority } from '../support/certificates.js';
+import { until } from '../support/until.js';
+import { collectingLogger } from '../shared/rpc/server-under-test.js';
 import { status } from '../shared/control-plane/worker-status.js';
 import { startBruteForceWorker, type BruteForceWorker } from './brute-force-worker.js';
 import { randomDataSet } from './test-data.js';
@@ -68,3 +72,41 @@ test('one that is silent for a lease is out of reach until it answers again, tho
   while (reach.length === 1) await new Promise((resolve) => setTimeout(resolve, 10));
   assert.deepEqual(reach[1], ['silent', true]);
 });
+
+test(
+  'one that TLS keeps from us is not taken off: it is out of reach until its certificates are right',
+  { skip: opensslMissing ?? false },
+  async (t) => {
+    const [authority, stranger] = [new TestAuthority('an authority'), new TestAuthority('a stranger')];
+    const own = authority.sign('worker');
+    const installed = new InstalledCertificates([stranger.caFile], own);
+    const tls = new TlsFiles({ ca: authority.caFile, cert: own.certFile, key: own.keyFile });
+    const data = randomDataSet({ rows: 4, partitions: 1 });
+    const alive = await startBruteForceWorker({ workerId: 'alive', data, tls });
+    const controlPlane = createInProcessControlPlane({ workerLeaseMs: 1e9 });
+    const worker = { ...status, workerId: 'alive', instanceId: '1', address: alive.address };
+    await controlPlane.membership.heartbeat(worker);
+    const reach: boolean[] = [];
+    const lines: Record<string, unknown>[] = [];
+    const check = new SuspectCheck({
+      membership: controlPlane.membership,
+      workerOf: () => worker,
+      onReach: (_id, reached) => reach.push(reached),
+      log: collectingLogger(lines),
+      silentMs: 100,
+      tls: { files: new TlsFiles({ ca: installed.caFile, cert: installed.certFile, key: installed.keyFile }) },
+    });
+    t.after(async () => {
+      check.stop();
+      alive.stop();
+      await controlPlane.close();
+    });
+    check.suspect('alive');
+    await until(() => reach.length === 1, 'it is out of reach', 60_000);
+    installed.replace([authority.caFile], own);
+    await until(() => reach.length === 2, 'it is back', 60_000);
+    assert.deepEqual(reach, [false, true]);
+    assert.equal((await controlPlane.membership.list()).length, 1);
+    assert.equal(lines.filter(({ msg }) => msg === 'a worker cannot be reached over TLS').length, 1);
+  },
+);

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { createServer, type AddressInfo } from 'node:net';
 import { test, type TestContext } from 'node:test';
+import { status as GrpcStatus } from '@grpc/grpc-js';
 import type { StepRequest__Output } from '../../proto/generated/golddiff/v1/StepRequest.js';
 import type { StepResponse } from '../../proto/generated/golddiff/v1/StepResponse.js';
 import { WorkerLink } from '../../coordinator/worker-link.js';
@@ -10,12 +11,15 @@ import { createLogger } from '../../shared/log.js';
 import { startGrpcServer, type GrpcServer } from '../../shared/rpc/grpc-server.js';
 import { bidi, unary, type Write } from '../../shared/rpc/handlers.js';
 import { protoPackage } from '../../shared/rpc/proto-package.js';
+import { TlsFiles } from '../../shared/tls/tls-files.js';
+import { opensslMissing, TestAuthority } from '../support/certificates.js';
 
 type Handler = (requests: AsyncIterable<StepRequest__Output>, write: Write<StepResponse>) => Promise<void>;
 
-async function serve(t: TestContext, handler: Handler, listen = '127.0.0.1:0'): Promise<GrpcServer> {
+async function serve(t: TestContext, handler: Handler, listen = '127.0.0.1:0', tls?: TlsFiles): Promise<GrpcServer> {
   const server = await startGrpcServer({
     listen,
+    tls,
     services: [
       {
         service: protoPackage.ShardService.service,
@@ -174,4 +178,19 @@ test('unary calls give the error that the worker threw, or WORKER_LOST where the
   await assert.rejects(link.assign({ dataSet: 'd' }, 2_000), { code: 'DATA_SET_MISMATCH', message: 'another data set' });
   server.forceStop();
   await assert.rejects(link.describe(2_000), { code: 'WORKER_LOST' });
+});
+
+test('what TLS refuses fails a step as a lost worker, a call as TLS_FAILED, each with the reason', { skip: opensslMissing ?? false }, async (t) => {
+  const [authority, stranger] = [new TestAuthority('an authority'), new TestAuthority('a stranger')];
+  const own = authority.sign('w');
+  const { address } = await serve(t, swapPairs, '127.0.0.1:0', new TlsFiles({ ca: authority.caFile, cert: own.certFile, key: own.keyFile }));
+  const [good, wrong] = [authority, stranger].map(({ caFile }) => {
+    const link = new WorkerLink('w', address, { files: new TlsFiles({ ca: caFile, cert: own.certFile, key: own.keyFile }) });
+    t.after(() => link.close());
+    return link;
+  }) as [WorkerLink, WorkerLink];
+  assert.equal((await good.describe(60_000)).workerId, 'w');
+  const reason = `The certificate of ${address} is not of the authority in --tls-ca ${stranger.caFile}`;
+  await assert.rejects(wrong.describe(60_000), { code: 'TLS_FAILED', message: reason, grpcStatus: GrpcStatus.UNAVAILABLE });
+  await assert.rejects(wrong.openStep().next(), { code: 'WORKER_LOST', message: `The stream to worker w at ${address} broke: ${reason}` });
 });

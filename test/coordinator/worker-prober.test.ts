@@ -6,6 +6,10 @@ import { createLogger } from '../../shared/log.js';
 import { startGrpcServer } from '../../shared/rpc/grpc-server.js';
 import { bidi, unary } from '../../shared/rpc/handlers.js';
 import { protoPackage } from '../../shared/rpc/proto-package.js';
+import { TlsFiles } from '../../shared/tls/tls-files.js';
+import { InstalledCertificates, opensslMissing, TestAuthority } from '../support/certificates.js';
+import { until } from '../support/until.js';
+import { collectingLogger } from '../shared/rpc/server-under-test.js';
 import { startBruteForceWorker } from './brute-force-worker.js';
 import { randomDataSet } from './test-data.js';
 
@@ -107,3 +111,39 @@ test('of two workers with one id only the first is used', async (t) => {
   await new Promise((resolve) => setTimeout(resolve, 60));
   assert.deepEqual(await until(1), ['a']);
 });
+
+test(
+  'a worker that TLS keeps from us is told once, keeps its lease, and is a member when its files are right',
+  { skip: opensslMissing ?? false },
+  async (t) => {
+    const [authority, stranger] = [new TestAuthority('an authority'), new TestAuthority('a stranger')];
+    const installed = new InstalledCertificates([stranger.caFile], authority.sign('worker'));
+    const tls = new TlsFiles({ ca: authority.caFile, cert: installed.certFile, key: installed.keyFile });
+    const files = new TlsFiles({ ca: installed.caFile, cert: installed.certFile, key: installed.keyFile });
+    const worker = await startBruteForceWorker({ workerId: 'a', data, tls });
+    const controlPlane = createInProcessControlPlane({ workerLeaseMs: 1e9 });
+    const { membership } = controlPlane;
+    const lines: Record<string, unknown>[] = [];
+    const prober = new WorkerProber({ addresses: [worker.address], membership, log: collectingLogger(lines), intervalMs: 5, tls: { files } });
+    t.after(async () => {
+      prober.stop();
+      worker.stop();
+      await controlPlane.close();
+    });
+    const reasons = (): unknown[] => lines.filter(({ msg }) => msg === 'a worker cannot be reached over TLS').map(({ reason }) => reason);
+    const probes = (): number => lines.filter(({ msg }) => String(msg).startsWith('probe failed')).length;
+    prober.start();
+    await until(() => probes() >= 3, 'it was asked three times');
+    assert.deepEqual(reasons(), [`The certificate of ${worker.address} is not of the authority in --tls-ca ${installed.caFile}`]);
+    installed.replace([authority.caFile], authority.sign('worker'));
+    await until(async () => (await membership.list()).length === 1, 'it is a member');
+    // The stream is gone and the next handshake fails: another process may be let in all the same, so this is no death.
+    installed.replace([stranger.caFile], authority.sign('worker'));
+    worker.stop();
+    const again = await startBruteForceWorker({ workerId: 'a', data, tls, listen: worker.address });
+    t.after(() => again.stop());
+    const before = probes();
+    await until(() => reasons().length === 2 && probes() >= before + 4, 'it was refused again and again', 60_000);
+    assert.equal((await membership.list()).length, 1);
+  },
+);

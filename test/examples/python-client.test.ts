@@ -10,6 +10,7 @@ import { startEmbeddedCluster, type EmbeddedCluster } from '../../client/embedde
 import { connect, type GolddiffClient, type ScoreResult } from '../../client/golddiff-client.js';
 import { readNpy, writeNpy } from '../../shared/dataset/npy.js';
 import { packageRoot } from '../../shared/package-root.js';
+import { opensslMissing, TestAuthority } from '../support/certificates.js';
 import { importPlain, temporaryFolder } from '../support/data-sets.js';
 
 const PYTHON = '/usr/bin/python3';
@@ -108,6 +109,21 @@ describe('examples/python/score_batch.py', { skip }, () => {
     await assert.rejects(python('--random', '2', '--t', '1000'), { code: 1, stderr: /^INVALID_ARGUMENT: Expected [^\n]+\n$/ });
     await assert.rejects(python('--random', '2', '--t', '1', '--data-set', 'other'), { code: 1, stderr: /^NOT_FOUND: [^\n]+\n$/ });
     await assert.rejects(python('--random', '2'), { code: 2, stderr: /expected --t, or --alpha and --sigma/ });
+  });
+
+  it('dials by TLS with a certificate of its own', { skip: opensslMissing ?? false }, async () => {
+    const authority = new TestAuthority('an authority');
+    const [server, own] = [authority.sign('server', { reachedAs: 'DNS:scores.example' }), authority.sign('a client')];
+    const secure = await startEmbeddedCluster({ dataDir, shards: 1, tls: { caFile: authority.caFile, ...server, serverName: 'scores.example' } });
+    try {
+      const dialled = ['--endpoint', secure.endpoint, '--tls-ca', authority.caFile, '--tls-server-name', 'scores.example'];
+      const args = ['--x', path.join(dir, 'x.npy'), '--t', '300'];
+      const pair = ['--tls-cert', own.certFile, '--tls-key', own.keyFile];
+      assert.deepEqual(await statistics(...args, ...dialled, ...pair), await statistics(...args));
+      await assert.rejects(python(...args, ...dialled), { code: 1, stderr: /^UNAVAILABLE: [^\n]+$/m });
+    } finally {
+      await secure.stop();
+    }
   });
 
   it('is made from the public files alone', async () => {

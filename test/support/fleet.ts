@@ -4,7 +4,7 @@
  */
 
 import { serviceProgram } from '../../client/embedded-cluster.js';
-import { connect, type GolddiffClient } from '../../client/golddiff-client.js';
+import { connect, type ClientTls, type GolddiffClient } from '../../client/golddiff-client.js';
 import { ServiceProcess } from '../../client/service-process.js';
 import { freePorts } from './free-ports.js';
 import { ScrapedMetrics } from './scraped-metrics.js';
@@ -25,6 +25,8 @@ export interface FleetOptions {
   readonly replicas?: number;
   /** of each worker, default 1 */
   readonly computeThreads?: number;
+  /** every process serves and dials by it, and so do the clients; absent = plain text */
+  readonly tls?: ClientTls;
   /** false = do not wait for every row to be served, and for every worker to have some; default true */
   readonly complete?: boolean;
   /** what is different with a worker, by its number */
@@ -104,7 +106,7 @@ export class Fleet {
     this.clients[i]!.close();
     const coordinator = await this.#startCoordinator(i);
     this.coordinators[i] = coordinator;
-    this.clients[i] = connect(coordinator.address);
+    this.clients[i] = this.connect(coordinator.address);
   }
 
   async #addWorker(n: number): Promise<void> {
@@ -128,6 +130,11 @@ export class Fleet {
     const inOrder = await Promise.all(going.map((worker) => worker.stop(STOP_TIMEOUT_MS)));
     if (inOrder.includes(false)) throw new Error('a worker that was told to stop did not end');
     going.forEach((worker) => this.#leaving.delete(worker));
+  }
+
+  /** A client of its own, with what is in the files by now. */
+  connect(address: string): GolddiffClient {
+    return connect(address, this.options.tls === undefined ? {} : { tls: this.options.tls });
   }
 
   /** Live workers as the first coordinator sees them. */
@@ -175,7 +182,7 @@ export class Fleet {
     for (let i = 0; i < (this.options.coordinators ?? 1); i++) {
       const coordinator = await this.#startCoordinator(i);
       this.coordinators.push(coordinator);
-      this.clients.push(connect(coordinator.address));
+      this.clients.push(this.connect(coordinator.address));
     }
     if (this.options.complete !== false) await this.placed();
   }
@@ -195,10 +202,13 @@ export class Fleet {
     const { nats, natsReplicas = 1 } = this.options;
     const { dataDir = this.options.dataDir, host = HOST, launcher } = place;
     const plane = nats === undefined ? [] : ['--nats', nats.join(), '--nats-replicas', String(natsReplicas)];
+    const { caFile = '', certFile = '', keyFile = '' } = this.options.tls ?? {};
+    const tls =
+      this.options.tls === undefined ? (host === HOST ? [] : ['--plaintext']) : ['--tls-ca', caFile, '--tls-cert', certFile, '--tls-key', keyFile];
     return ServiceProcess.start({
       name,
       program: serviceProgram(service),
-      args: [...args, ...plane, '--data', dataDir, '--metrics-listen', `${host}:0`, '--log-level', 'error'],
+      args: [...args, ...plane, ...tls, '--data', dataDir, '--metrics-listen', `${host}:0`, '--log-level', 'error'],
       readyTimeoutMs: READY_TIMEOUT_MS,
       ...(launcher && { launcher }),
     });
