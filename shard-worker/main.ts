@@ -85,6 +85,9 @@ async function start(flags: WorkerFlags, log: Logger): Promise<RunningService> {
   });
   const instanceId = randomUUID();
   const admission = new StepAdmission(WORKER_STEPS_MAX, WORKER_STEP_STATE_BYTES_MAX);
+  metrics.openStepsMax.set(admission.stepsMax);
+  metrics.openStepBytesMax.set(admission.queryBytesMax);
+  metrics.deviceMemoryBytes.set(deviceMemoryBytes);
   const controlPlane = flags.nats === undefined ? undefined : await openControlPlane({ ...flags, nats: flags.nats }, log, false);
   let registration: Registration | undefined;
   const store = new PartitionStore({
