@@ -6,7 +6,15 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
-import { COMMON_METRICS, COORDINATOR_METRICS, DURATION_BUCKETS_SECONDS, WORKER_METRICS, type Component, type Definition } from './metric-tables.js';
+import {
+  COMMON_METRICS,
+  COORDINATOR_METRICS,
+  DURATION_BUCKETS_SECONDS,
+  PUBLIC_METHODS,
+  WORKER_METRICS,
+  type Component,
+  type Definition,
+} from './metric-tables.js';
 import { packageRoot } from './package-root.js';
 
 export { COMMON_METRICS, COORDINATOR_METRICS, DURATION_BUCKETS_SECONDS, WORKER_METRICS, type Component } from './metric-tables.js';
@@ -30,8 +38,25 @@ export function createMetrics(component: Component): CoordinatorMetrics | Worker
   const own = component === 'coordinator' ? COORDINATOR_METRICS : WORKER_METRICS;
   const entries = Object.entries<Definition>({ ...COMMON_METRICS, ...own }).map(([key, definition]) => [key, build(definition, registry)] as const);
   const metrics = { ...Object.fromEntries(entries), registry } as unknown as CoordinatorMetrics | WorkerMetrics;
+  startAtZero(metrics, { ...COMMON_METRICS, ...own });
   metrics.buildInfo.set({ component, version: packageVersion(), node: process.version }, 1);
   return metrics;
+}
+
+/** Series of a counter that are there from the start, so that its first event is an increase and not a beginning. */
+const ZEROS_MAX = 32;
+
+function startAtZero(metrics: CoordinatorMetrics | WorkerMetrics, tables: Readonly<Record<string, Definition>>): void {
+  for (const [key, { type, values }] of Object.entries(tables)) {
+    if (type !== 'counter') continue;
+    const combinations = Object.entries(values).reduce<Record<string, string>[]>(
+      (some, [label, allowed]) => some.flatMap((before) => allowed.map((value) => ({ ...before, [label]: value }))),
+      [{}],
+    );
+    const counter = (metrics as unknown as Record<string, Counter>)[key]!;
+    if (combinations.length <= ZEROS_MAX) for (const labels of combinations) counter.inc(labels, 0);
+  }
+  if ('requests' in metrics) for (const method of PUBLIC_METHODS) metrics.requests.inc({ method, code: 'OK' }, 0);
 }
 
 /** Version of the package, from package.json. */
