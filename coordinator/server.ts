@@ -1,5 +1,6 @@
 /** A coordinator in this process: everything wired, from the list of workers to the public services. Stopped in reverse. */
 
+import type { ServiceDefinition } from '@grpc/grpc-js';
 import { createInProcessControlPlane } from '../shared/control-plane/in-process.js';
 import { openControlPlane } from '../shared/control-plane/nats/flags.js';
 import type { DataSet } from '../shared/dataset/data-set.js';
@@ -15,6 +16,7 @@ import { protoPackage } from '../shared/rpc/proto-package.js';
 import { openServerTls } from '../shared/rpc/tls-flags.js';
 import { waitAtStart } from '../shared/start-wait.js';
 import { AdmissionQueue } from './admission-queue.js';
+import { timedService } from './answer-bytes.js';
 import { clusterService } from './cluster-service.js';
 import { ClusterState } from './cluster-state.js';
 import type { CoordinatorConfig } from './config.js';
@@ -85,7 +87,10 @@ export async function startCoordinator(config: CoordinatorConfig, log: Logger): 
   const runner = new StepRunner({ cluster, links, statistics, log, placementWaitMs: config.placementWaitMs, hedging, countBytes, metrics });
   const scheduler = new StepScheduler(runner, queue, metrics);
   const jobRunner = new JobRunner({ controlPlane, manifest, scheduler, log, metrics });
-  observeCluster(metrics, { cluster, queue, leader, jobs: controlPlane.jobs, replicas: config.replicas });
+  const slownessMax = (): number => hedging.latency.slowest(performance.now());
+  observeCluster(metrics, { cluster, queue, leader, jobs: controlPlane.jobs, replicas: config.replicas, slownessMax });
+
+  const timed = <S extends ServiceDefinition>(service: S): S => timedService(service, (seconds) => scheduler.observe('serialise', seconds));
 
   let serving = false;
   let left: string | undefined;
@@ -93,8 +98,8 @@ export async function startCoordinator(config: CoordinatorConfig, log: Logger): 
     listen: config.listen,
     tls: tlsFiles,
     services: [
-      { service: protoPackage.ScoreService.service, implementation: scoreService(manifest, scheduler) },
-      { service: protoPackage.SamplingService.service, implementation: samplingService(manifest, scheduler) },
+      { service: timed(protoPackage.ScoreService.service), implementation: scoreService(manifest, scheduler) },
+      { service: timed(protoPackage.SamplingService.service), implementation: samplingService(manifest, scheduler) },
       { service: protoPackage.DatasetService.service, implementation: datasetService(cluster) },
       { service: protoPackage.JobService.service, implementation: jobService(controlPlane, manifest) },
       {

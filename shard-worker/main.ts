@@ -102,6 +102,9 @@ async function start(flags: WorkerFlags, log: Logger): Promise<RunningService> {
   });
   const instanceId = randomUUID();
   const admission = new StepAdmission(WORKER_STEPS_MAX, WORKER_STEP_STATE_BYTES_MAX);
+  metrics.openStepsMax.set(admission.stepsMax);
+  metrics.openStepBytesMax.set(admission.queryBytesMax);
+  metrics.deviceMemoryBytes.set(deviceMemoryBytes);
   const { nats } = flags;
   const controlPlane = nats === undefined ? undefined : await waitAtStart(() => openControlPlane({ ...flags, nats }, log, false), flags, log);
   let registration: Registration | undefined;
