@@ -71,9 +71,9 @@ export function imageConfig(dockerfile: Dockerfile, target: string): ImageConfig
   const last = (word: string): string | undefined => instructions.findLast((each) => each.word === word)?.rest;
   const pairs = (word: string): Record<string, string> =>
     Object.fromEntries(
-      instructions.filter((each) => each.word === word).flatMap(({ rest }) =>
-        [...rest.matchAll(/([\w.]+)=(?:"([^"]*)"|(\S+))/g)].map(([, key, quoted, plain]) => [key!, quoted ?? plain!]),
-      ),
+      instructions
+        .filter((each) => each.word === word)
+        .flatMap(({ rest }) => [...rest.matchAll(/([\w.]+)=(?:"([^"]*)"|(\S+))/g)].map(([, key, quoted, plain]) => [key!, quoted ?? plain!])),
     );
   const health = last('HEALTHCHECK');
   return {
@@ -93,7 +93,9 @@ export function contextFiles(): string[] {
     .filter((line) => line.trim() !== '' && !line.startsWith('#') && !line.includes('*'));
   return listed
     .split('\0')
-    .filter((file) => file !== '' && existsSync(path.join(packageRoot, file)) && !ignored.some((each) => file === each || file.startsWith(`${each}/`)));
+    .filter(
+      (file) => file !== '' && existsSync(path.join(packageRoot, file)) && !ignored.some((each) => file === each || file.startsWith(`${each}/`)),
+    );
 }
 
 /**
@@ -114,7 +116,12 @@ export async function playBuild(dockerfile: Dockerfile, scratch: string, onStep:
         const files = from === '.' ? context : context.filter((file) => file === from || file.startsWith(`${from}/`));
         if (files.length === 0) throw new Error(`COPY ${from}: nothing of that name in the context`);
         for (const file of files) {
-          const to = path.join(source, statSync(path.join(packageRoot, from)).isDirectory() ? file : path.join(target.endsWith('/') ? target : path.dirname(target), path.basename(file)));
+          const to = path.join(
+            source,
+            statSync(path.join(packageRoot, from)).isDirectory()
+              ? file
+              : path.join(target.endsWith('/') ? target : path.dirname(target), path.basename(file)),
+          );
           cpSync(path.join(packageRoot, file), to, { preserveTimestamps: true, verbatimSymlinks: true });
         }
       }

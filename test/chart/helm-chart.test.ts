@@ -43,7 +43,11 @@ describe('the chart', { skip: helmMissing ?? false }, () => {
   it('gives no two objects one name, and every object its namespace and labels', () => {
     for (const [name, objects] of rendered) {
       const keys = objects.map((o) => `${o.kind} ${o.metadata.name}`);
-      assert.deepEqual(keys.filter((key, i) => keys.indexOf(key) !== i), [], name);
+      assert.deepEqual(
+        keys.filter((key, i) => keys.indexOf(key) !== i),
+        [],
+        name,
+      );
       for (const o of objects.filter((each) => !/-(extra|text)$/.test(each.metadata.name))) {
         assert.equal(o.metadata.namespace, 'science', `${name}: ${o.kind} ${o.metadata.name}`);
         assert.equal(o.metadata.labels?.['app.kubernetes.io/instance'], 'golddiff', `${name}: ${o.kind} ${o.metadata.name}`);
@@ -58,12 +62,19 @@ describe('the chart', { skip: helmMissing ?? false }, () => {
         assert.equal(spec.enableServiceLinks, false, name);
         assert.equal(spec.securityContext.runAsNonRoot, true, name);
         for (const container of containers) {
-          assert.deepEqual(container.securityContext, { allowPrivilegeEscalation: false, readOnlyRootFilesystem: true, capabilities: { drop: ['ALL'] } });
+          assert.deepEqual(container.securityContext, {
+            allowPrivilegeEscalation: false,
+            readOnlyRootFilesystem: true,
+            capabilities: { drop: ['ALL'] },
+          });
           assert.ok(container.resources.limits.memory, `${name}: ${container.name}`);
           for (const { name: variable, value } of container.env as { name: string; value?: string }[])
             if (/TOKEN|PASSWORD/.test(variable)) assert.equal(value, undefined, `${name}: ${variable}`);
           // What is not mounted is read-only: every path that is written must be a volume.
-          assert.ok((container.volumeMounts as { mountPath: string }[]).some(({ mountPath }) => ['/tmp', '/data'].includes(mountPath)), container.name);
+          assert.ok(
+            (container.volumeMounts as { mountPath: string }[]).some(({ mountPath }) => ['/tmp', '/data'].includes(mountPath)),
+            container.name,
+          );
         }
       }
   });
@@ -91,7 +102,10 @@ describe('the chart', { skip: helmMissing ?? false }, () => {
   });
 
   it('takes rules and dashboards from deploy/, where compose and bare metal have them', () => {
-    for (const [link, source] of [['rules', 'deploy/prometheus/rules'], ['dashboards', 'deploy/grafana/dashboards']] as const) {
+    for (const [link, source] of [
+      ['rules', 'deploy/prometheus/rules'],
+      ['dashboards', 'deploy/grafana/dashboards'],
+    ] as const) {
       assert.equal(realpathSync(path.join(chartFolder, 'files', link)), path.join(packageRoot, source));
     }
     const objects = rendered.get('everything')!;
@@ -99,7 +113,10 @@ describe('the chart', { skip: helmMissing ?? false }, () => {
     assert.ok(dashboards.length > 0);
     for (const file of dashboards) {
       const map = named(objects, 'ConfigMap', `golddiff-scores-dashboard-${file.replace('.json', '')}`);
-      assert.deepEqual(JSON.parse(map['data'][file] as string), JSON.parse(readFileSync(path.join(packageRoot, 'deploy/grafana/dashboards', file), 'utf8')));
+      assert.deepEqual(
+        JSON.parse(map['data'][file] as string),
+        JSON.parse(readFileSync(path.join(packageRoot, 'deploy/grafana/dashboards', file), 'utf8')),
+      );
     }
     const rules = readdirSync(path.join(packageRoot, 'deploy/prometheus/rules')).filter((file) => file.endsWith('.yaml'));
     assert.equal(objects.filter((o) => o.kind === 'PrometheusRule').length, rules.length);

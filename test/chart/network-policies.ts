@@ -16,14 +16,29 @@ export interface PodAddress {
 
 /* eslint-disable @typescript-eslint/no-explicit-any -- as KubeObject */
 type Labels = Readonly<Record<string, string>>;
-const matches = (selector: { matchLabels?: Labels } | undefined, labels: Labels): boolean => Object.entries(selector?.matchLabels ?? {}).every(([label, value]) => labels[label] === value);
+const matches = (selector: { matchLabels?: Labels } | undefined, labels: Labels): boolean =>
+  Object.entries(selector?.matchLabels ?? {}).every(([label, value]) => labels[label] === value);
 
 /** Allowed pairs of one direction: addresses of peers and ports. */
-export function allowed(rules: readonly any[], side: 'from' | 'to', pods: readonly PodAddress[]): { address: string; protocol: string; port: number }[] {
+export function allowed(
+  rules: readonly any[],
+  side: 'from' | 'to',
+  pods: readonly PodAddress[],
+): { address: string; protocol: string; port: number }[] {
   return rules.flatMap((rule) => {
     const peers: any[] | undefined = rule[side];
-    const addresses = pods.filter(({ labels }) => peers === undefined || peers.some((peer) => peer.podSelector !== undefined && peer.namespaceSelector === undefined && matches(peer.podSelector, labels)));
-    return addresses.flatMap(({ address }) => ((rule.ports ?? []) as any[]).map(({ port, protocol = 'TCP' }) => ({ address, protocol: String(protocol).toLowerCase(), port: port as number })));
+    const addresses = pods.filter(
+      ({ labels }) =>
+        peers === undefined ||
+        peers.some((peer) => peer.podSelector !== undefined && peer.namespaceSelector === undefined && matches(peer.podSelector, labels)),
+    );
+    return addresses.flatMap(({ address }) =>
+      ((rule.ports ?? []) as any[]).map(({ port, protocol = 'TCP' }) => ({
+        address,
+        protocol: String(protocol).toLowerCase(),
+        port: port as number,
+      })),
+    );
   });
 }
 
@@ -43,7 +58,13 @@ export function enforcePolicies(policies: readonly KubeObject[], pods: readonly 
         ...pairs.map(({ address, protocol, port }) => `add rule inet policies ${hook} ip ${match} ${address} ${protocol} dport ${port} accept`),
       ];
     };
-    const rules = ['add table inet policies', 'delete table inet policies', 'add table inet policies', ...filter('Ingress', 'input', 'from', 'saddr'), ...filter('Egress', 'output', 'to', 'daddr')];
+    const rules = [
+      'add table inet policies',
+      'delete table inet policies',
+      'add table inet policies',
+      ...filter('Ingress', 'input', 'from', 'saddr'),
+      ...filter('Egress', 'output', 'to', 'daddr'),
+    ];
     // One transaction: no packet passes between the old and the new.
     execFileSync('ip', ['netns', 'exec', pod.namespace, 'nft', '-f', '-'], { input: `${rules.join('\n')}\n`, stdio: ['pipe', 'ignore', 'pipe'] });
   }

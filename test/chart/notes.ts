@@ -13,7 +13,10 @@ export async function renderedNotes(valuesFile: string, namespace: string): Prom
     cpSync(chartFolder, chart, { recursive: true, filter: (from) => path.basename(from) !== 'files' });
     const notes = readFileSync(path.join(chartFolder, 'templates/NOTES.txt'), 'utf8');
     // helm template leaves NOTES.txt out: as a definition in a template it is shown.
-    writeFileSync(path.join(chart, 'templates/notes.yaml'), `{{- define "played.notes" -}}\n${notes}\n{{- end -}}\nnotes: {{ include "played.notes" . | toJson }}\n`);
+    writeFileSync(
+      path.join(chart, 'templates/notes.yaml'),
+      `{{- define "played.notes" -}}\n${notes}\n{{- end -}}\nnotes: {{ include "played.notes" . | toJson }}\n`,
+    );
     const { stdout } = await helm('template', 'golddiff', chart, '--namespace', namespace, '-f', valuesFile, '--show-only', 'templates/notes.yaml');
     return (parse(stdout) as { notes: string }).notes;
   } finally {

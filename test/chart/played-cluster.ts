@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { spawnSync } from 'node:child_process';
 import { enforcePolicies } from './network-policies.js';
-import { Pod, type PlayedImage } from './pod.js';
+import { Pod, readableNatsConf, type PlayedImage } from './pod.js';
 import { makePodNetwork } from './pod-network.js';
 import type { KubeObject } from './render.js';
 
@@ -50,14 +50,26 @@ export class PlayedCluster {
     const works = objects.filter(({ kind }) => ['StatefulSet', 'Deployment', 'Job'].includes(kind));
     const places = works.flatMap((work) => {
       const count = work.kind === 'Job' ? 1 : (work['spec'].replicas as number);
-      return Array.from({ length: count }, (_, i) => this.#place(work, work.kind === 'StatefulSet' ? `${work.metadata.name}-${i}` : `${work.metadata.name}-${'abcdefgh'[i]}`, work['spec'].template));
+      return Array.from({ length: count }, (_, i) =>
+        this.#place(
+          work,
+          work.kind === 'StatefulSet' ? `${work.metadata.name}-${i}` : `${work.metadata.name}-${'abcdefgh'[i]}`,
+          work['spec'].template,
+        ),
+      );
     });
     this.#publish();
     for (const { pod, owner } of places)
       if (owner.startsWith('Job/')) {
         const job = owner.slice('Job/'.length);
         const tries = this.object('Job', job)['spec'].backoffLimit as number;
-        this.#jobs.set(job, pod.runToEnd(tries).then((log) => ({ log, error: undefined }), (error: Error) => ({ log: '', error })));
+        this.#jobs.set(
+          job,
+          pod.runToEnd(tries).then(
+            (log) => ({ log, error: undefined }),
+            (error: Error) => ({ log: '', error }),
+          ),
+        );
       } else void pod.start();
   }
 
@@ -85,6 +97,13 @@ export class PlayedCluster {
     return failure.log;
   }
 
+  /** One more pod, of a Job that is not installed, to its end; gives its log. */
+  async runOnce(job: KubeObject): Promise<string> {
+    const { pod } = this.#place(job, job.metadata.name, job['spec'].template);
+    this.#publish();
+    return pod.runToEnd(0);
+  }
+
   /** helm test: runs the pods of the hook to their end. */
   async test(): Promise<string> {
     const tests = this.#objects.filter((o) => o.metadata.annotations?.['helm.sh/hook'] === 'test');
@@ -107,13 +126,18 @@ export class PlayedCluster {
     const [pod] = this.#selected(spec.selector).filter((each) => each.ready);
     if (pod === undefined) throw new Error(`no ready pod behind ${service}`);
     const { targetPort } = spec.ports.find((each: any) => each.port === port);
-    const containerPort = pod.settings.spec.containers.flatMap((each: any) => each.ports ?? []).find((each: any) => each.name === targetPort)?.containerPort ?? targetPort;
+    const containerPort =
+      pod.settings.spec.containers.flatMap((each: any) => each.ports ?? []).find((each: any) => each.name === targetPort)?.containerPort ??
+      targetPort;
     return { address: pod.settings.address, port: containerPort as number };
   }
 
   /** A pod of one's own beside those of the chart, for what a user runs in the cluster. */
   launcherOf(labels: Readonly<Record<string, string>>): readonly [string, ...string[]] {
-    const { pod } = this.#place({ kind: 'Pod', metadata: { name: `user-${this.#places.length}` } } as any, `user-${this.#places.length}`, { metadata: { labels }, spec: { containers: [] } });
+    const { pod } = this.#place({ kind: 'Pod', metadata: { name: `user-${this.#places.length}` } } as any, `user-${this.#places.length}`, {
+      metadata: { labels },
+      spec: { containers: [] },
+    });
     this.#publish();
     return pod.settings.launcher;
   }
@@ -128,7 +152,9 @@ export class PlayedCluster {
     const wire = this.#network.add();
     const folder = path.join(this.#folder, `${name}-${this.#places.length}`);
     mkdirSync(folder);
-    const configMaps = Object.fromEntries(this.#objects.filter(({ kind }) => kind === 'ConfigMap').map((o) => [o.metadata.name, ownConfig(o['data'] as Record<string, string>)]));
+    const configMaps = Object.fromEntries(
+      this.#objects.filter(({ kind }) => kind === 'ConfigMap').map((o) => [o.metadata.name, ownConfig(o['data'] as Record<string, string>)]),
+    );
     const pod = new Pod({
       name,
       spec: template.spec,
@@ -157,7 +183,9 @@ export class PlayedCluster {
   }
 
   #selected(selector: Readonly<Record<string, string>>): Pod[] {
-    return this.#places.map(({ pod }) => pod).filter(({ settings }) => Object.entries(selector).every(([label, value]) => settings.labels[label] === value));
+    return this.#places
+      .map(({ pod }) => pod)
+      .filter(({ settings }) => Object.entries(selector).every(([label, value]) => settings.labels[label] === value));
   }
 
   /** DNS and network policies, as they follow from the objects and the pods. */
@@ -168,6 +196,7 @@ export class PlayedCluster {
       const stateful = this.#objects.some((o) => o.kind === 'StatefulSet' && o['spec'].serviceName === service.metadata.name);
       for (const pod of this.#selected(service['spec'].selector)) {
         lines.push(`${pod.settings.address} ${full}`);
+        if (service['spec'].plainName === true) lines.push(`${pod.settings.address} ${service.metadata.name}`);
         if (stateful) lines.push(`${pod.settings.address} ${pod.name}.${full}`);
       }
     }
@@ -181,9 +210,6 @@ export class PlayedCluster {
 }
 /* eslint-enable */
 
-/** Debian's nats-server is older than the pinned image, and takes no configuration with the one word that it does not know. */
-function ownConfig(files: Record<string, string>): Record<string, string> {
-  const version = /v(\d+)\.(\d+)/.exec(spawnSync('nats-server', ['--version'], { encoding: 'utf8' }).stdout ?? '');
-  const old = version !== null && Number(version[1]) === 2 && Number(version[2]) < 10;
-  return Object.fromEntries(Object.entries(files).map(([name, text]) => [name, old && name === 'nats.conf' ? text.replace(/^ *sync_interval: always\n/m, '') : text]));
+function ownConfig(files: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(files).map(([name, text]) => [name, name === 'nats.conf' ? readableNatsConf(text) : text]));
 }

@@ -8,14 +8,20 @@ export interface PodNetwork {
   dispose(): void;
 }
 
+/** Of this process: the kernel takes its time to forget the names of one that has gone. */
+let networks = 0;
+
 export function makePodNetwork(): PodNetwork {
   // Interfaces have names of 15 characters at most. 198.18.0.0/15 is kept for tests of networks.
-  const id = process.pid.toString(36);
+  const id = `${process.pid.toString(36)}${networks++}`;
   const bridge = `gdbr${id}`;
   const subnet = `198.19.${128 + (process.pid % 128)}`;
   const made: string[] = [];
   const dispose = (): void => {
-    for (const name of made.splice(0)) spawnSync('ip', ['netns', 'delete', name], { stdio: 'ignore' });
+    for (const name of made.splice(0)) {
+      spawnSync('ip', ['link', 'delete', name], { stdio: 'ignore' });
+      spawnSync('ip', ['netns', 'delete', name], { stdio: 'ignore' });
+    }
     spawnSync('ip', ['link', 'delete', bridge], { stdio: 'ignore' });
   };
   process.once('exit', dispose);

@@ -77,7 +77,8 @@ export class Pod {
       for (const container of this.settings.spec.containers)
         for (;;) {
           const running = this.#containers.get(container.name)!;
-          if (running.status !== undefined) throw new Error(`${this.name}: ${container.name} ended with ${running.status}: ${this.log(container.name)}`);
+          if (running.status !== undefined)
+            throw new Error(`${this.name}: ${container.name} ended with ${running.status}: ${this.log(container.name)}`);
           const failure = container[probe] === undefined ? undefined : await this.probe(probe, container.name);
           if (failure === undefined) break;
           if (performance.now() > endMs) throw new Error(`${this.name}: ${probe} does not pass: ${failure}: ${this.log(container.name)}`);
@@ -87,7 +88,10 @@ export class Pod {
   }
 
   /** One look by a probe as it is rendered: undefined = it passes, else why not. */
-  async probe(kind: 'startupProbe' | 'readinessProbe' | 'livenessProbe' | string, containerName = this.settings.spec.containers[0].name): Promise<string | undefined> {
+  async probe(
+    kind: 'startupProbe' | 'readinessProbe' | 'livenessProbe' | string,
+    containerName = this.settings.spec.containers[0].name,
+  ): Promise<string | undefined> {
     const container = this.settings.spec.containers.find((each: any) => each.name === containerName);
     const { grpc, exec, httpGet, timeoutSeconds } = container[kind];
     if (grpc !== undefined) return grpcHealth(`${this.settings.address}:${grpc.port}`, grpc.service, timeoutSeconds * 1000);
@@ -169,7 +173,17 @@ export class Pod {
     ];
     const isolate = ['unshare', '--mount', '--pid', '--fork', '--kill-child=SIGKILL', sandbox, root, String(UID), ...mounts, '--'];
     // Whatever ends this process ends the pods: the kernel sees to it.
-    const [program, ...args] = ['setpriv', '--pdeathsig', 'KILL', ...this.settings.launcher, ...isolate, '/usr/bin/env', '-i', ...environment, ...command] as [string, ...string[]];
+    const [program, ...args] = [
+      'setpriv',
+      '--pdeathsig',
+      'KILL',
+      ...this.settings.launcher,
+      ...isolate,
+      '/usr/bin/env',
+      '-i',
+      ...environment,
+      ...command,
+    ] as [string, ...string[]];
     const running = new RunningContainer(spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'] }), environment);
     this.#containers.set(container.name, running);
     return running;
@@ -190,12 +204,19 @@ export class Pod {
   /** Folder of a volume, made when first asked for and owned by fsGroup. */
   #volume(name: string): string {
     const volume = (this.settings.spec.volumes as any[]).find((each) => each.name === name);
+    // A file of this machine, as compose mounts it.
+    if (volume?.file !== undefined) return ownFile(volume.file, this.settings.folder);
     if (volume?.persistentVolumeClaim !== undefined) return this.settings.claimFolder(volume.persistentVolumeClaim.claimName);
     if (volume === undefined) return this.settings.claimFolder(`${name}-${this.name}`);
     const folder = path.join(this.settings.folder, `volume-${name}`);
     if (existsSync(folder)) return folder;
     mkdirSync(folder);
-    const files = volume.secret !== undefined ? this.settings.secrets[volume.secret.secretName] : volume.configMap !== undefined ? this.settings.configMaps[volume.configMap.name] : {};
+    const files =
+      volume.secret !== undefined
+        ? this.settings.secrets[volume.secret.secretName]
+        : volume.configMap !== undefined
+          ? this.settings.configMaps[volume.configMap.name]
+          : {};
     if (files === undefined) throw new Error(`${this.name}: nothing of the name that volume ${name} asks for`);
     for (const [file, text] of Object.entries(files)) writeFileSync(path.join(folder, file), text, { mode: 0o444 });
     chownSync(folder, UID, UID);
@@ -243,6 +264,21 @@ class RunningContainer {
   kill(): void {
     if (this.status === undefined) this.child.kill('SIGKILL');
   }
+}
+
+/** Configuration of NATS as the nats-server of this machine reads it. */
+function ownFile(file: string, folder: string): string {
+  if (path.basename(file) !== 'nats.conf') return file;
+  const copy = path.join(folder, 'nats.conf');
+  writeFileSync(copy, readableNatsConf(readFileSync(file, 'utf8')), { mode: 0o444 });
+  return copy;
+}
+
+/** Debian's nats-server is older than the pinned image, and takes no configuration with the one word that it does not know. */
+export function readableNatsConf(text: string): string {
+  const version = /v(\d+)\.(\d+)/.exec(spawnSync('nats-server', ['--version'], { encoding: 'utf8' }).stdout ?? '');
+  const old = version !== null && Number(version[1]) === 2 && Number(version[2]) < 10;
+  return old ? text.replace(/^ *sync_interval: always\n/m, '') : text;
 }
 
 const HealthClient = makeGenericClientConstructor(healthService, 'grpc.health.v1.Health');

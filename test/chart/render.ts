@@ -34,7 +34,12 @@ export async function helm(...args: string[]): Promise<{ stdout: string; stderr:
 export interface KubeObject {
   readonly apiVersion: string;
   readonly kind: string;
-  readonly metadata: { readonly name: string; readonly namespace?: string; readonly labels?: Record<string, string>; readonly annotations?: Record<string, string> };
+  readonly metadata: {
+    readonly name: string;
+    readonly namespace?: string;
+    readonly labels?: Record<string, string>;
+    readonly annotations?: Record<string, string>;
+  };
   // eslint-disable-next-line @typescript-eslint/no-explicit-any -- a loader: what is in an object depends on its kind, and its type is checked against Kubernetes' own
   readonly [key: string]: any;
 }
@@ -65,7 +70,6 @@ export function defaultValues(): Record<string, unknown> {
 
 export function named(objects: readonly KubeObject[], kind: string, name: string): KubeObject {
   const object = objects.find((o) => o.kind === kind && o.metadata.name === name);
-  if (object === undefined)
-    throw new Error(`no ${kind} ${name} among ${objects.map((o) => `${o.kind} ${o.metadata.name}`).join(', ')}`);
+  if (object === undefined) throw new Error(`no ${kind} ${name} among ${objects.map((o) => `${o.kind} ${o.metadata.name}`).join(', ')}`);
   return object;
 }

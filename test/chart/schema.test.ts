@@ -25,13 +25,25 @@ const REFUSED: readonly [what: string, set: readonly string[], sentence: RegExp]
   ['a batch beyond the limit', ['test.batch=257'], /test\.batch: Must be less than or equal to 256/],
   ['a quantity that is none', ['worker.cache.size=lots'], /worker\.cache\.size: Does not match pattern/],
   ['several GPUs for a worker', ['worker.gpu.count=2'], /worker\.gpu\.count: Must be less than or equal to 1/],
-  ['a cache beyond its volume', ['worker.cache.bytes=30Gi'], /Expected worker\.cache\.bytes of at most worker\.cache\.size \(24Gi\) but received 30Gi/],
-  ['no memory for rows', ['worker.resources.limits.memory=2Gi'], /Expected at least 2816Mi for worker\.resources\.limits\.memory, .* but received 2Gi/],
+  [
+    'a cache beyond its volume',
+    ['worker.cache.bytes=30Gi'],
+    /Expected worker\.cache\.bytes of at most worker\.cache\.size \(24Gi\) but received 30Gi/,
+  ],
+  [
+    'no memory for rows',
+    ['worker.resources.limits.memory=2Gi'],
+    /Expected at least 2816Mi for worker\.resources\.limits\.memory, .* but received 2Gi/,
+  ],
   ['a GPU without its memory', ['worker.gpu.enabled=true'], /Expected worker\.deviceMemory, such as 70Gi, beside worker\.gpu\.enabled/],
   ['Secrets without a name', ['tls.mode=secrets'], /Expected tls\.secrets\.coordinator or tls\.secrets\.default with tls\.mode secrets/],
   ['an import to the root of a claim', ['dataset.source=pvc', 'dataset.pvc.claimName=c'], /Expected dataset\.pvc\.path, the folder to import into/],
   ['two kinds of credentials', ['nats.url=nats://n', 'nats.auth.tokenSecret.name=a', 'nats.auth.credsSecret.name=b'], /but received both/],
-  ['fewer coordinators at most than at least', ['coordinator.autoscaling.enabled=true', 'coordinator.autoscaling.maxReplicas=1'], /minReplicas of at most maxReplicas/],
+  [
+    'fewer coordinators at most than at least',
+    ['coordinator.autoscaling.enabled=true', 'coordinator.autoscaling.maxReplicas=1'],
+    /minReplicas of at most maxReplicas/,
+  ],
 ];
 
 describe('values that cannot work', { skip: helmMissing ?? false }, () => {

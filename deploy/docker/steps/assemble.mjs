@@ -22,7 +22,11 @@ const IMAGES = {
   'shard-worker': service('shard-worker'),
   'shard-worker-cuda': service('shard-worker', [CUDA]),
   // Embedded clusters run the services' programs.
-  tools: { entries: [COMMAND, 'dist/coordinator/main.js', 'dist/shard-worker/main.js', 'dist/client/nats-server-main.js'], without: [], files: [NATIVE] },
+  tools: {
+    entries: [COMMAND, 'dist/coordinator/main.js', 'dist/shard-worker/main.js', 'dist/client/nats-server-main.js'],
+    without: [],
+    files: [NATIVE],
+  },
 };
 
 const [image, out] = process.argv.slice(2);
@@ -40,7 +44,9 @@ cpSync('deploy/docker/healthcheck.mjs', path.join(out, 'healthcheck.mjs'));
 // The whole package.json would say that there are scripts to run and tools to test with.
 const { name, version, type } = JSON.parse(readFileSync('package.json', 'utf8'));
 const closure = packagesBelow(packages);
-const dependencies = Object.fromEntries([...closure].sort().map((folder) => [folder, JSON.parse(readFileSync(path.join(folder, 'package.json'), 'utf8')).version]));
+const dependencies = Object.fromEntries(
+  [...closure].sort().map((folder) => [folder, JSON.parse(readFileSync(path.join(folder, 'package.json'), 'utf8')).version]),
+);
 writeFileSync(path.join(out, 'package.json'), `${JSON.stringify({ name, version, type, private: true }, null, 2)}\n`);
 // For whoever makes a list of what is inside (SBOM): scanners read it too, since every package keeps its own package.json.
 writeFileSync(path.join(out, 'packages.json'), `${JSON.stringify(dependencies, null, 2)}\n`);
@@ -74,7 +80,12 @@ function reach(entries, without) {
         const target = path.posix.join(path.posix.dirname(file), specifier);
         if (target.endsWith('.js')) queue.push(target);
       } else if (!isBuiltin(specifier) && /^(@[\w.-]+\/)?[\w.-]+(\/|$)/.test(specifier) && !specifier.includes('://')) {
-        packages.add(specifier.split('/').slice(0, specifier.startsWith('@') ? 2 : 1).join('/'));
+        packages.add(
+          specifier
+            .split('/')
+            .slice(0, specifier.startsWith('@') ? 2 : 1)
+            .join('/'),
+        );
       }
     }
   }
@@ -98,9 +109,12 @@ function packagesBelow(names) {
     }
     if (folders.has(folder)) continue;
     folders.add(folder);
-    const { dependencies = {}, optionalDependencies = {}, peerDependencies = {}, peerDependenciesMeta = {} } = JSON.parse(
-      readFileSync(path.join(folder, 'package.json'), 'utf8'),
-    );
+    const {
+      dependencies = {},
+      optionalDependencies = {},
+      peerDependencies = {},
+      peerDependenciesMeta = {},
+    } = JSON.parse(readFileSync(path.join(folder, 'package.json'), 'utf8'));
     for (const each of Object.keys(dependencies)) queue.push([each, folder, each in optionalDependencies]);
     for (const each of Object.keys(optionalDependencies)) queue.push([each, folder, true]);
     for (const each of Object.keys(peerDependencies)) queue.push([each, folder, peerDependenciesMeta[each]?.optional === true]);
@@ -120,5 +134,9 @@ function findPackage(wantedName, from) {
 function isBallast(folder, from) {
   const inside = path.relative(realpathSync(folder), realpathSync(from));
   const first = inside.split(path.sep)[0];
-  return first === 'node_modules' || /\.(map|d\.[cm]?ts|md|markdown|cpp|cc|hh?|o|tsbuildinfo)$/.test(inside) || /(^|\/)build\/Release\/(obj\.target|\.deps)(\/|$)/.test(inside);
+  return (
+    first === 'node_modules' ||
+    /\.(map|d\.[cm]?ts|md|markdown|cpp|cc|hh?|o|tsbuildinfo)$/.test(inside) ||
+    /(^|\/)build\/Release\/(obj\.target|\.deps)(\/|$)/.test(inside)
+  );
 }
