@@ -11,6 +11,7 @@ import { opensslMissing } from '../support/certificates.js';
 import { releaseSecrets } from './certificates-for-pods.js';
 import { imageConfig, inherited, playBuild, readDockerfile, stepScripts } from './dockerfile.js';
 import { commandsIn, fencedBlocks } from './notes.js';
+import { PROBES } from './objects.js';
 import { Operator } from './operator.js';
 import { PlayedCluster } from './played-cluster.js';
 import { podsMissing, type PlayedImage } from './pod.js';
@@ -127,9 +128,7 @@ describe('a release', { skip: missing ?? false }, () => {
 
       const owners = ['Deployment/golddiff-coordinator', 'StatefulSet/golddiff-worker', 'StatefulSet/golddiff-nats'];
       for (const owner of owners)
-        for (const pod of cluster.pods(owner))
-          for (const probe of ['startupProbe', 'readinessProbe', 'livenessProbe'])
-            assert.equal(await pod.probe(probe), undefined, `${pod.name}: ${probe}`);
+        for (const pod of cluster.pods(owner)) for (const probe of PROBES) assert.equal(await pod.probe(probe), undefined, `${pod.name}: ${probe}`);
       for (const owner of owners.slice(0, 2)) {
         const { entrypoint } = imageConfig(dockerfile, owner.includes('worker') ? 'shard-worker' : 'coordinator');
         assert.ok(entrypoint.length > 0);

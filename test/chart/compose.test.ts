@@ -11,7 +11,7 @@ import { imageConfig, readDockerfile } from './dockerfile.js';
 import { fencedBlocks } from './notes.js';
 import { podsMissing, type PlayedImage } from './pod.js';
 import { PlayedCluster } from './played-cluster.js';
-import type { KubeObject } from './render.js';
+import type { KubeObject } from './objects.js';
 
 interface ComposeService {
   readonly image: string;

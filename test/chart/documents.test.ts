@@ -13,8 +13,8 @@ const read = (...names: string[]): string => readFileSync(path.join(...names), '
 
 test('the README of the chart has the table of its values, and every value is in the schema', async () => {
   const { readmeWith, valueRows } = (await import(path.join(packageRoot, 'scripts/chart-readme.mjs'))) as {
-    readmeWith(readme: string, values: string): string;
-    valueRows(values: string): [string, string, string][];
+    readmeWith: (readme: string, values: string) => string;
+    valueRows: (values: string) => [string, string, string][];
   };
   const values = read(chartFolder, 'values.yaml');
   const readme = read(chartFolder, 'README.md');

@@ -5,7 +5,8 @@ import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { packageRoot } from '../../shared/package-root.js';
 import { wrongFields, wrongValues } from './object-types.js';
-import { chartFolder, helm, helmMissing, matrix, named, template, type KubeObject } from './render.js';
+import { chartFolder, helm, helmMissing, matrix, named, template } from './render.js';
+import type { Container, KubeObject, PodSpec, Spec } from './objects.js';
 
 const rendered = new Map<string, KubeObject[]>();
 const folder = mkdtempSync(path.join(tmpdir(), 'golddiff-chart-'));
@@ -33,11 +34,11 @@ describe('the chart', { skip: helmMissing ?? false }, () => {
     assert.deepEqual(wrongFields(objects), []);
     t.diagnostic(`${objects.length} objects of ${new Set(objects.map((o) => o.kind)).size} kinds, from ${rendered.size} files of values`);
     // Both checks can fail.
-    const broken = structuredClone(named(rendered.get('minimal')!, 'StatefulSet', 'golddiff-worker'));
-    broken['spec'].template.spec.containers[0].readinesProbe = {};
-    assert.match(wrongFields([broken])[0] ?? '', /^StatefulSet golddiff-worker: .*readinesProbe/);
-    broken['spec'].replicas = 'three';
-    assert.match((await wrongValues(broken))[0] ?? '', /replicas must be integer/);
+    const worker = JSON.stringify(named(rendered.get('minimal')!, 'StatefulSet', 'golddiff-worker'));
+    const misspelt = JSON.parse(worker.replace('"readinessProbe"', '"readinesProbe"')) as KubeObject;
+    assert.match(wrongFields([misspelt])[0] ?? '', /^StatefulSet golddiff-worker: .*readinesProbe/);
+    const worded = JSON.parse(worker.replace('"replicas":3', '"replicas":"three"')) as KubeObject;
+    assert.match((await wrongValues(worded))[0] ?? '', /replicas must be integer/);
   });
 
   it('gives no two objects one name, and every object its namespace and labels', () => {
@@ -60,19 +61,19 @@ describe('the chart', { skip: helmMissing ?? false }, () => {
       for (const { spec, containers } of pods(objects)) {
         assert.equal(spec.automountServiceAccountToken, false, name);
         assert.equal(spec.enableServiceLinks, false, name);
-        assert.equal(spec.securityContext.runAsNonRoot, true, name);
+        assert.equal(spec.securityContext?.runAsNonRoot, true, name);
         for (const container of containers) {
           assert.deepEqual(container.securityContext, {
             allowPrivilegeEscalation: false,
             readOnlyRootFilesystem: true,
             capabilities: { drop: ['ALL'] },
           });
-          assert.ok(container.resources.limits.memory, `${name}: ${container.name}`);
-          for (const { name: variable, value } of container.env as { name: string; value?: string }[])
+          assert.ok(container.resources?.limits?.['memory'], `${name}: ${container.name}`);
+          for (const { name: variable, value } of container.env ?? [])
             if (/TOKEN|PASSWORD/.test(variable)) assert.equal(value, undefined, `${name}: ${variable}`);
           // What is not mounted is read-only: every path that is written must be a volume.
           assert.ok(
-            (container.volumeMounts as { mountPath: string }[]).some(({ mountPath }) => ['/tmp', '/data'].includes(mountPath)),
+            container.volumeMounts?.some(({ mountPath }) => ['/tmp', '/data'].includes(mountPath)),
             container.name,
           );
         }
@@ -80,25 +81,26 @@ describe('the chart', { skip: helmMissing ?? false }, () => {
   });
 
   it('lets pods go only as far as the replicas of partitions allow', () => {
-    const allowed = (name: string): number => named(rendered.get(name)!, 'PodDisruptionBudget', 'golddiff-worker')['spec'].maxUnavailable as number;
+    const allowed = (name: string): number | undefined => named(rendered.get(name)!, 'PodDisruptionBudget', 'golddiff-worker').spec.maxUnavailable;
     assert.deepEqual([allowed('gpu'), allowed('minimal'), allowed('keda')], [1, 1, 2], 'with replication factors of 1, 2 and 3');
-    assert.equal(named(rendered.get('minimal')!, 'PodDisruptionBudget', 'golddiff-nats')['spec'].maxUnavailable, 1);
+    assert.equal(named(rendered.get('minimal')!, 'PodDisruptionBudget', 'golddiff-nats').spec.maxUnavailable, 1);
   });
 
   it('asks for GPUs and their parts by resource name, with room for all workers to start at once', () => {
-    const worker = (name: string): any => named(rendered.get(name)!, 'StatefulSet', 'golddiff-worker')['spec']; // eslint-disable-line @typescript-eslint/no-explicit-any -- as KubeObject
+    const worker = (name: string): Spec => named(rendered.get(name)!, 'StatefulSet', 'golddiff-worker').spec;
+    const container = (name: string): Container => worker(name).template!.spec.containers[0]!;
     assert.equal(worker('gpu').podManagementPolicy, 'Parallel');
-    const pod = worker('gpu').template.spec;
-    assert.equal(pod.containers[0].resources.limits['nvidia.com/gpu'], 1);
-    assert.equal(pod.containers[0].image, 'golddiff-shard-worker-cuda:0.1.0');
+    const pod = worker('gpu').template!.spec;
+    assert.equal(container('gpu').resources?.limits?.['nvidia.com/gpu'], 1);
+    assert.equal(container('gpu').image, 'golddiff-shard-worker-cuda:0.1.0');
     assert.deepEqual([pod.runtimeClassName, pod.priorityClassName], ['nvidia', 'production']);
-    const environment = (name: string): Record<string, string> =>
-      Object.fromEntries((worker(name).template.spec.containers[0].env as { name: string; value: string }[]).map((e) => [e.name, e.value]));
+    const environment = (name: string): Record<string, string | undefined> =>
+      Object.fromEntries((container(name).env ?? []).map((e) => [e.name, e.value]));
     assert.deepEqual([environment('gpu')['GOLDDIFF_BACKEND'], environment('gpu')['GOLDDIFF_DEVICE_MEMORY']], ['cuda', '70Gi']);
     assert.equal(environment('minimal')['GOLDDIFF_DEVICE_MEMORY'], String(6 * 2 ** 30 - 2.5 * 2 ** 30));
-    assert.equal(worker('mig').template.spec.containers[0].resources.limits['nvidia.com/mig-1g.18gb'], 1);
+    assert.equal(container('mig').resources?.limits?.['nvidia.com/mig-1g.18gb'], 1);
     assert.equal(worker('keda').replicas, undefined, 'KEDA has the say');
-    assert.equal(named(rendered.get('keda')!, 'Deployment', 'golddiff-coordinator')['spec'].replicas, undefined, 'the HPA has the say');
+    assert.equal(named(rendered.get('keda')!, 'Deployment', 'golddiff-coordinator').spec.replicas, undefined, 'the HPA has the say');
   });
 
   it('takes rules and dashboards from deploy/, where compose and bare metal have them', () => {
@@ -114,7 +116,7 @@ describe('the chart', { skip: helmMissing ?? false }, () => {
     for (const file of dashboards) {
       const map = named(objects, 'ConfigMap', `golddiff-scores-dashboard-${file.replace('.json', '')}`);
       assert.deepEqual(
-        JSON.parse(map['data'][file] as string),
+        JSON.parse(map.data?.[file] ?? ''),
         JSON.parse(readFileSync(path.join(packageRoot, 'deploy/grafana/dashboards', file), 'utf8')),
       );
     }
@@ -134,10 +136,11 @@ describe('the chart', { skip: helmMissing ?? false }, () => {
 });
 
 /** Every pod that objects describe. */
-function pods(objects: readonly KubeObject[]) {
-  return objects.flatMap((o) => {
-    const spec = o.kind === 'Pod' ? o['spec'] : o['spec']?.template?.spec;
-    // eslint-disable-next-line @typescript-eslint/no-explicit-any -- as KubeObject
-    return spec?.containers === undefined ? [] : [{ spec: spec as any, containers: [...(spec.initContainers ?? []), ...spec.containers] as any[] }];
+function pods(objects: readonly KubeObject[]): { spec: PodSpec; containers: Container[] }[] {
+  return objects.flatMap(({ kind, spec }) => {
+    const pod = kind === 'Pod' ? spec : spec?.template?.spec;
+    return pod?.containers === undefined
+      ? []
+      : [{ spec: { ...pod, containers: pod.containers }, containers: [...(pod.initContainers ?? []), ...pod.containers] }];
   });
 }

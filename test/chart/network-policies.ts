@@ -5,7 +5,7 @@
  */
 
 import { execFileSync } from 'node:child_process';
-import type { KubeObject } from './render.js';
+import type { KubeObject, Labels, PolicyRule, Selector } from './objects.js';
 
 export interface PodAddress {
   /** name of its network namespace */
@@ -14,41 +14,35 @@ export interface PodAddress {
   readonly labels: Readonly<Record<string, string>>;
 }
 
-/* eslint-disable @typescript-eslint/no-explicit-any -- as KubeObject */
-type Labels = Readonly<Record<string, string>>;
-const matches = (selector: { matchLabels?: Labels } | undefined, labels: Labels): boolean =>
+const matches = (selector: Selector | undefined, labels: Labels): boolean =>
   Object.entries(selector?.matchLabels ?? {}).every(([label, value]) => labels[label] === value);
 
 /** Allowed pairs of one direction: addresses of peers and ports. */
 export function allowed(
-  rules: readonly any[],
+  rules: readonly PolicyRule[],
   side: 'from' | 'to',
   pods: readonly PodAddress[],
 ): { address: string; protocol: string; port: number }[] {
   return rules.flatMap((rule) => {
-    const peers: any[] | undefined = rule[side];
+    const peers = rule[side];
     const addresses = pods.filter(
       ({ labels }) =>
         peers === undefined ||
         peers.some((peer) => peer.podSelector !== undefined && peer.namespaceSelector === undefined && matches(peer.podSelector, labels)),
     );
     return addresses.flatMap(({ address }) =>
-      ((rule.ports ?? []) as any[]).map(({ port, protocol = 'TCP' }) => ({
-        address,
-        protocol: String(protocol).toLowerCase(),
-        port: port as number,
-      })),
+      (rule.ports ?? []).map(({ port, protocol = 'TCP' }) => ({ address, protocol: protocol.toLowerCase(), port })),
     );
   });
 }
 
 export function enforcePolicies(policies: readonly KubeObject[], pods: readonly PodAddress[]): void {
   for (const pod of pods) {
-    const own = policies.filter((policy) => matches(policy['spec'].podSelector, pod.labels));
+    const own = policies.filter((policy) => matches(policy.spec.podSelector, pod.labels));
     const filter = (type: 'Ingress' | 'Egress', hook: string, side: 'from' | 'to', match: string): string[] => {
-      const of = own.filter((policy) => (policy['spec'].policyTypes as string[]).includes(type));
+      const of = own.filter((policy) => policy.spec.policyTypes?.includes(type));
       if (of.length === 0) return [];
-      const pairs = of.flatMap((policy) => allowed(policy['spec'][side === 'from' ? 'ingress' : 'egress'] ?? [], side, pods));
+      const pairs = of.flatMap((policy) => allowed(policy.spec[side === 'from' ? 'ingress' : 'egress'] ?? [], side, pods));
       return [
         `add chain inet policies ${hook} { type filter hook ${hook} priority 0; policy drop; }`,
         `add rule inet policies ${hook} ct state established,related accept`,
@@ -69,7 +63,6 @@ export function enforcePolicies(policies: readonly KubeObject[], pods: readonly 
     execFileSync('ip', ['netns', 'exec', pod.namespace, 'nft', '-f', '-'], { input: `${rules.join('\n')}\n`, stdio: ['pipe', 'ignore', 'pipe'] });
   }
 }
-/* eslint-enable */
 
 function gatewayOf(address: string): string {
   return address.replace(/\d+$/, '1');

@@ -6,7 +6,7 @@
 import path from 'node:path';
 import ts from 'typescript';
 import { packageRoot } from '../../shared/package-root.js';
-import type { KubeObject } from './render.js';
+import type { KubeObject } from './objects.js';
 
 /** Group to the package that has its types; the others are Kubernetes' own. */
 const PACKAGES: Readonly<Record<string, string>> = {
@@ -56,11 +56,11 @@ export function wrongFields(objects: readonly KubeObject[]): string[] {
     types: [],
   };
   const host = ts.createCompilerHost(options);
-  const { getSourceFile, fileExists, readFile } = host;
+  const disk = ts.createCompilerHost(options);
   host.getSourceFile = (name, ...rest) =>
-    name === file ? ts.createSourceFile(name, text, ts.ScriptTarget.ES2022, true) : getSourceFile.call(host, name, ...rest);
-  host.fileExists = (name) => name === file || fileExists.call(host, name);
-  host.readFile = (name) => (name === file ? text : readFile.call(host, name));
+    name === file ? ts.createSourceFile(name, text, ts.ScriptTarget.ES2022, true) : disk.getSourceFile(name, ...rest);
+  host.fileExists = (name) => name === file || disk.fileExists(name);
+  host.readFile = (name) => (name === file ? text : disk.readFile(name));
   const program = ts.createProgram([file], options, host);
   return ts.getPreEmitDiagnostics(program).map((diagnostic) => {
     const at = diagnostic.file === undefined ? 0 : ts.getLineAndCharacterOfPosition(diagnostic.file, diagnostic.start ?? 0).line;

@@ -6,11 +6,10 @@
 import { chownSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { spawnSync } from 'node:child_process';
 import { enforcePolicies } from './network-policies.js';
 import { Pod, readableNatsConf, type PlayedImage } from './pod.js';
 import { makePodNetwork } from './pod-network.js';
-import type { KubeObject } from './render.js';
+import type { KubeObject, PodTemplate } from './objects.js';
 
 // The runner ends a file that takes too long by this signal, at which Node would leave namespaces behind.
 process.once('SIGTERM', () => process.exit(143));
@@ -18,7 +17,6 @@ process.once('SIGTERM', () => process.exit(143));
 const UID = 10001;
 const READY_WITHIN_MS = 240_000;
 
-/* eslint-disable @typescript-eslint/no-explicit-any -- as KubeObject */
 export interface PlayedClusterSettings {
   readonly images: ReadonlyMap<string, PlayedImage>;
   readonly secrets?: Readonly<Record<string, Readonly<Record<string, string>>>>;
@@ -49,20 +47,16 @@ export class PlayedCluster {
     this.#objects = objects;
     const works = objects.filter(({ kind }) => ['StatefulSet', 'Deployment', 'Job'].includes(kind));
     const places = works.flatMap((work) => {
-      const count = work.kind === 'Job' ? 1 : (work['spec'].replicas as number);
+      const count = work.kind === 'Job' ? 1 : (work.spec.replicas ?? 1);
       return Array.from({ length: count }, (_, i) =>
-        this.#place(
-          work,
-          work.kind === 'StatefulSet' ? `${work.metadata.name}-${i}` : `${work.metadata.name}-${'abcdefgh'[i]}`,
-          work['spec'].template,
-        ),
+        this.#place(work, work.kind === 'StatefulSet' ? `${work.metadata.name}-${i}` : `${work.metadata.name}-${'abcdefgh'[i]}`, podOf(work)),
       );
     });
     this.#publish();
     for (const { pod, owner } of places)
       if (owner.startsWith('Job/')) {
         const job = owner.slice('Job/'.length);
-        const tries = this.object('Job', job)['spec'].backoffLimit as number;
+        const tries = this.object('Job', job).spec.backoffLimit ?? 6;
         this.#jobs.set(
           job,
           pod.runToEnd(tries).then(
@@ -99,7 +93,7 @@ export class PlayedCluster {
 
   /** One more pod, of a Job that is not installed, to its end; gives its log. */
   async runOnce(job: KubeObject): Promise<string> {
-    const { pod } = this.#place(job, job.metadata.name, job['spec'].template);
+    const { pod } = this.#place(job, job.metadata.name, podOf(job));
     this.#publish();
     return pod.runToEnd(0);
   }
@@ -109,7 +103,7 @@ export class PlayedCluster {
     const tests = this.#objects.filter((o) => o.metadata.annotations?.['helm.sh/hook'] === 'test');
     const logs: string[] = [];
     for (const object of tests) {
-      const { pod } = this.#place(object, object.metadata.name, object as any);
+      const { pod } = this.#place(object, object.metadata.name, podOf(object));
       this.#publish();
       await pod.start();
       const { status, log } = await pod.untilDone();
@@ -122,19 +116,18 @@ export class PlayedCluster {
 
   /** Address of a pod behind a Service and the port that the Service's leads to. */
   behind(service: string, port: number): { address: string; port: number } {
-    const { spec } = this.object('Service', service) as any;
-    const [pod] = this.#selected(spec.selector).filter((each) => each.ready);
+    const { spec } = this.object('Service', service);
+    const [pod] = this.#selected(spec.selector ?? {}).filter((each) => each.ready);
     if (pod === undefined) throw new Error(`no ready pod behind ${service}`);
-    const { targetPort } = spec.ports.find((each: any) => each.port === port);
+    const targetPort = spec.ports?.find((each) => each.port === port)?.targetPort;
     const containerPort =
-      pod.settings.spec.containers.flatMap((each: any) => each.ports ?? []).find((each: any) => each.name === targetPort)?.containerPort ??
-      targetPort;
-    return { address: pod.settings.address, port: containerPort as number };
+      pod.settings.spec.containers.flatMap((each) => each.ports ?? []).find((each) => each.name === targetPort)?.containerPort ?? targetPort;
+    return { address: pod.settings.address, port: Number(containerPort) };
   }
 
   /** A pod of one's own beside those of the chart, for what a user runs in the cluster. */
   launcherOf(labels: Readonly<Record<string, string>>): readonly [string, ...string[]] {
-    const { pod } = this.#place({ kind: 'Pod', metadata: { name: `user-${this.#places.length}` } } as any, `user-${this.#places.length}`, {
+    const { pod } = this.#place({ kind: 'Pod', metadata: { name: 'user' } }, `user-${this.#places.length}`, {
       metadata: { labels },
       spec: { containers: [] },
     });
@@ -148,17 +141,17 @@ export class PlayedCluster {
     rmSync(this.#folder, { recursive: true, force: true, maxRetries: 5 });
   }
 
-  #place(work: KubeObject, name: string, template: any): Place {
+  #place(work: Pick<KubeObject, 'kind' | 'metadata'>, name: string, template: PodTemplate): Place {
     const wire = this.#network.add();
     const folder = path.join(this.#folder, `${name}-${this.#places.length}`);
     mkdirSync(folder);
     const configMaps = Object.fromEntries(
-      this.#objects.filter(({ kind }) => kind === 'ConfigMap').map((o) => [o.metadata.name, ownConfig(o['data'] as Record<string, string>)]),
+      this.#objects.filter(({ kind }) => kind === 'ConfigMap').map((o) => [o.metadata.name, ownConfig(o.data ?? {})]),
     );
     const pod = new Pod({
       name,
       spec: template.spec,
-      labels: template.metadata.labels ?? {},
+      labels: template.metadata?.labels ?? {},
       address: wire.address,
       launcher: wire.launcher,
       imageOf: (reference) => {
@@ -193,10 +186,10 @@ export class PlayedCluster {
     const lines = ['127.0.0.1 localhost'];
     for (const service of this.#objects.filter(({ kind }) => kind === 'Service')) {
       const full = `${service.metadata.name}.${service.metadata.namespace}.svc.cluster.local`;
-      const stateful = this.#objects.some((o) => o.kind === 'StatefulSet' && o['spec'].serviceName === service.metadata.name);
-      for (const pod of this.#selected(service['spec'].selector)) {
+      const stateful = this.#objects.some((o) => o.kind === 'StatefulSet' && o.spec.serviceName === service.metadata.name);
+      for (const pod of this.#selected(service.spec.selector ?? {})) {
         lines.push(`${pod.settings.address} ${full}`);
-        if (service['spec'].plainName === true) lines.push(`${pod.settings.address} ${service.metadata.name}`);
+        if (service.spec.plainName === true) lines.push(`${pod.settings.address} ${service.metadata.name}`);
         if (stateful) lines.push(`${pod.settings.address} ${pod.name}.${full}`);
       }
     }
@@ -208,7 +201,13 @@ export class PlayedCluster {
     );
   }
 }
-/* eslint-enable */
+
+/** Of a pod itself, or what makes pods. */
+function podOf({ kind, metadata, spec }: KubeObject): PodTemplate {
+  const found = spec.template ?? (spec.containers === undefined ? undefined : { metadata, spec: { ...spec, containers: spec.containers } });
+  if (found === undefined) throw new Error(`${kind} ${metadata.name} has no pods`);
+  return found;
+}
 
 function ownConfig(files: Readonly<Record<string, string>>): Record<string, string> {
   return Object.fromEntries(Object.entries(files).map(([name, text]) => [name, name === 'nats.conf' ? readableNatsConf(text) : text]));

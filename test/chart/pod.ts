@@ -8,6 +8,7 @@ import { credentials, makeGenericClientConstructor } from '@grpc/grpc-js';
 import { service as healthService } from 'grpc-health-check';
 import { packageRoot } from '../../shared/package-root.js';
 import type { ImageConfig } from './dockerfile.js';
+import { PROBES, type Container, type PodSpec, type ProbeKind } from './objects.js';
 
 const sandbox = path.join(packageRoot, 'test/chart/sandbox.sh');
 const UID = 10001;
@@ -19,10 +20,9 @@ export interface PlayedImage {
   readonly root?: string;
 }
 
-/* eslint-disable @typescript-eslint/no-explicit-any, @typescript-eslint/no-unsafe-argument -- what was rendered; its type was checked against Kubernetes' own */
 export interface PodSettings {
   readonly name: string;
-  readonly spec: any;
+  readonly spec: PodSpec;
   readonly labels: Readonly<Record<string, string>>;
   readonly address: string;
   /** starts a program in the pod's network */
@@ -48,6 +48,11 @@ export class Pod {
     return this.settings.name;
   }
 
+  /** Name of its first container. */
+  get first(): string {
+    return this.settings.spec.containers[0]!.name;
+  }
+
   /** Runs the init containers to their end, then starts the others. */
   async start(): Promise<void> {
     for (const container of this.settings.spec.initContainers ?? []) {
@@ -67,13 +72,13 @@ export class Pod {
         if (left <= 0) throw new Error(`${this.name}: ${container.name} failed with status ${status}: ${this.log(container.name)}`);
         await new Promise((resolve) => setTimeout(resolve, 1_000));
       }
-    return this.log(containers.at(-1).name);
+    return this.log(containers.at(-1)!.name);
   }
 
   /** As kubelet would: startup probe, then readiness, each until it passes. Rejects where a container ends, or the time is over. */
   async untilReady(withinMs: number): Promise<void> {
     const endMs = performance.now() + withinMs;
-    for (const probe of ['startupProbe', 'readinessProbe'])
+    for (const probe of PROBES.slice(0, 2))
       for (const container of this.settings.spec.containers)
         for (;;) {
           const running = this.#containers.get(container.name)!;
@@ -88,18 +93,16 @@ export class Pod {
   }
 
   /** One look by a probe as it is rendered: undefined = it passes, else why not. */
-  async probe(
-    kind: 'startupProbe' | 'readinessProbe' | 'livenessProbe' | string,
-    containerName = this.settings.spec.containers[0].name,
-  ): Promise<string | undefined> {
-    const container = this.settings.spec.containers.find((each: any) => each.name === containerName);
-    const { grpc, exec, httpGet, timeoutSeconds } = container[kind];
+  async probe(kind: ProbeKind, containerName = this.first): Promise<string | undefined> {
+    const container = this.settings.spec.containers.find((each) => each.name === containerName)!;
+    const { grpc, exec, httpGet, timeoutSeconds = 1 } = container[kind]!;
     if (grpc !== undefined) return grpcHealth(`${this.settings.address}:${grpc.port}`, grpc.service, timeoutSeconds * 1000);
     if (exec !== undefined) {
       const { status, output } = await this.exec(exec.command, containerName);
       return status === 0 ? undefined : output;
     }
-    const port = container.ports.find((each: any) => each.name === httpGet.port)?.containerPort ?? httpGet.port;
+    if (httpGet === undefined) throw new Error(`${this.name}: a ${kind} of a kind that is not played`);
+    const port = container.ports?.find((each) => each.name === httpGet.port)?.containerPort ?? httpGet.port;
     try {
       const answer = await fetch(`http://${this.settings.address}:${port}${httpGet.path}`, { signal: AbortSignal.timeout(timeoutSeconds * 1000) });
       return answer.ok ? undefined : `${answer.status} ${await answer.text()}`;
@@ -109,7 +112,7 @@ export class Pod {
   }
 
   /** Runs a command in a container, as hooks and exec probes do. */
-  async exec(command: readonly string[], containerName = this.settings.spec.containers[0].name): Promise<{ status: number; output: string }> {
+  async exec(command: readonly string[], containerName = this.first): Promise<{ status: number; output: string }> {
     const running = this.#containers.get(containerName)!;
     const enter = ['--target', String(running.pid), '--mount', '--pid', '--net', '--root', '--wd'];
     const user = ['setpriv', '--reuid', String(UID), '--regid', String(UID), '--clear-groups', '--no-new-privs', '--'];
@@ -150,15 +153,14 @@ export class Pod {
 
   /** Resolves with the status of the last container, for pods that run to their end. */
   async untilDone(): Promise<{ status: number; log: string }> {
-    const { name } = this.settings.spec.containers[0];
-    return { status: await this.#containers.get(name)!.exited, log: this.log(name) };
+    return { status: await this.#containers.get(this.first)!.exited, log: this.log(this.first) };
   }
 
-  log(containerName = this.settings.spec.containers[0].name): string {
+  log(containerName = this.first): string {
     return this.#containers.get(containerName)?.lines.join('\n') ?? '';
   }
 
-  #run(container: any): RunningContainer {
+  #run(container: Container): RunningContainer {
     const image = this.settings.imageOf(container.image);
     const environment = this.#environment(container, image);
     const values = Object.fromEntries(environment.map((each) => [each.slice(0, each.indexOf('=')), each.slice(each.indexOf('=') + 1)]));
@@ -169,7 +171,7 @@ export class Pod {
     const mounts = [
       `${this.settings.hostsFile}:/etc/hosts:ro`,
       ...(image.root === undefined ? [] : [`${image.root}:/opt/golddiff:ro`]),
-      ...(container.volumeMounts as any[]).map(({ name, mountPath, readOnly }) => `${this.#volume(name)}:${mountPath}:${readOnly ? 'ro' : 'rw'}`),
+      ...(container.volumeMounts ?? []).map(({ name, mountPath, readOnly }) => `${this.#volume(name)}:${mountPath}:${readOnly ? 'ro' : 'rw'}`),
     ];
     const isolate = ['unshare', '--mount', '--pid', '--fork', '--kill-child=SIGKILL', sandbox, root, String(UID), ...mounts, '--'];
     // Whatever ends this process ends the pods: the kernel sees to it.
@@ -189,7 +191,7 @@ export class Pod {
     return running;
   }
 
-  #environment(container: any, image: PlayedImage): string[] {
+  #environment(container: Container, image: PlayedImage): string[] {
     const values: Record<string, string> = { ...image.config.environment };
     if (image.root === undefined) values['PATH'] ??= '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
     for (const { name, value, valueFrom } of container.env ?? []) {
@@ -203,7 +205,7 @@ export class Pod {
 
   /** Folder of a volume, made when first asked for and owned by fsGroup. */
   #volume(name: string): string {
-    const volume = (this.settings.spec.volumes as any[]).find((each) => each.name === name);
+    const volume = (this.settings.spec.volumes ?? []).find((each) => each.name === name);
     // A file of this machine, as compose mounts it.
     if (volume?.file !== undefined) return ownFile(volume.file, this.settings.folder);
     if (volume?.persistentVolumeClaim !== undefined) return this.settings.claimFolder(volume.persistentVolumeClaim.claimName);
@@ -223,7 +225,6 @@ export class Pod {
     return folder;
   }
 }
-/* eslint-enable */
 
 class RunningContainer {
   status: number | undefined;

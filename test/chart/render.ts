@@ -6,13 +6,14 @@ import path from 'node:path';
 import { promisify } from 'node:util';
 import { parse, parseAllDocuments } from 'yaml';
 import { packageRoot } from '../../shared/package-root.js';
+import type { KubeObject } from './objects.js';
 
 export const chartFolder = path.join(packageRoot, 'helm/golddiff');
 const HELM_TIMEOUT_MS = 60_000;
 const OUTPUT_BYTES_MAX = 64 * 1024 * 1024;
 
 interface HelmModule {
-  helm(): Promise<{ program?: string; missing?: string }>;
+  readonly helm: () => Promise<{ program?: string; missing?: string }>;
 }
 
 /** The program, or why there is none. */
@@ -28,20 +29,6 @@ export const helmMissing = found.missing;
 /** Runs helm; rejects with its own words on stderr. */
 export async function helm(...args: string[]): Promise<{ stdout: string; stderr: string }> {
   return promisify(execFile)(found.program!, args, { timeout: HELM_TIMEOUT_MS, maxBuffer: OUTPUT_BYTES_MAX });
-}
-
-/** One object of Kubernetes, as it was rendered. */
-export interface KubeObject {
-  readonly apiVersion: string;
-  readonly kind: string;
-  readonly metadata: {
-    readonly name: string;
-    readonly namespace?: string;
-    readonly labels?: Record<string, string>;
-    readonly annotations?: Record<string, string>;
-  };
-  // eslint-disable-next-line @typescript-eslint/no-explicit-any -- a loader: what is in an object depends on its kind, and its type is checked against Kubernetes' own
-  readonly [key: string]: any;
 }
 
 export async function template(valuesFile: string, ...args: string[]): Promise<KubeObject[]> {

@@ -12,7 +12,14 @@ const placed = (epoch: number, ...replicas: string[]) => ({ dataSet: 'd', conten
 function registered(t: TestContext, workerLeaseMs = 1e9): { controlPlane: ControlPlane; registration: Registration; steps: { open: number } } {
   const controlPlane = createInProcessControlPlane({ workerLeaseMs, sweepIntervalMs: 10 });
   const steps = { open: 0 };
-  const registration = new Registration({ controlPlane, status: () => ({ ...status, openSteps: steps.open }), dataSets: ['d'], log, intervalMs: 20, leaderlessMs: 300 });
+  const registration = new Registration({
+    controlPlane,
+    status: () => ({ ...status, openSteps: steps.open }),
+    dataSets: ['d'],
+    log,
+    intervalMs: 20,
+    leaderlessMs: 300,
+  });
   t.after(async () => {
     await registration.leave();
     await controlPlane.close();
