@@ -22,6 +22,8 @@ export interface Place {
 }
 
 interface Waiter {
+  /** by performance.now() */
+  readonly sinceMs: number;
   grant(): void;
 }
 
@@ -39,6 +41,11 @@ export class AdmissionQueue {
   get waiting(): number {
     return this.#waiters.size;
   }
+  /** How long the first in line has waited; 0 = nobody waits. */
+  get longestWaitMs(): number {
+    const [first] = this.#waiters;
+    return first === undefined ? 0 : performance.now() - first.sinceMs;
+  }
 
   /**
    * Resolves with a place when it is the caller's turn. Rejects with QUEUE_FULL and a time to come back, or with the signal's reason as
@@ -54,16 +61,17 @@ export class AdmissionQueue {
       const message = `The queue is full: ${this.#running} steps run and ${this.#waiters.size} wait; try again in ${QUEUE_RETRY_AFTER_MS} ms`;
       return Promise.reject(new GolddiffError('QUEUE_FULL', message, { retryAfterMs: QUEUE_RETRY_AFTER_MS }));
     }
-    const since = performance.now();
+    const sinceMs = performance.now();
     return new Promise<Place>((resolve, reject) => {
       const onAbort = (): void => {
         this.#waiters.delete(waiter);
         reject(abortReason(signal!));
       };
       const waiter: Waiter = {
+        sinceMs,
         grant: () => {
           signal?.removeEventListener('abort', onAbort);
-          resolve(this.#place(performance.now() - since));
+          resolve(this.#place(performance.now() - sinceMs));
         },
       };
       this.#waiters.add(waiter);

@@ -15,14 +15,16 @@ import {
   HEDGE_DELAY_MS_DEFAULT,
   HEDGE_PERCENT_DEFAULT,
   HEDGE_PERCENTILE_DEFAULT,
+  LEAVE_NOTICE_MS,
   PARTITIONS_MAX,
   PLACEMENT_WAIT_MS,
   WORKERS_SETTLE_MS,
 } from '../shared/limits.js';
 import type { LogLevel } from '../shared/log.js';
 import { tlsFlags, tlsServerNameFlag, type TlsFlags } from '../shared/rpc/tls-flags.js';
+import { startWaitFlag, type StartWaitFlags } from '../shared/start-wait.js';
 
-export interface CoordinatorConfig extends NatsFlags, DataCacheFlags, TlsFlags {
+export interface CoordinatorConfig extends NatsFlags, DataCacheFlags, StartWaitFlags, TlsFlags {
   /** where the data set is: the manifest is read, and the covariance kept */
   readonly data: DataLocation;
   /** host:port of each worker; absent = they come by NATS */
@@ -48,6 +50,8 @@ export interface CoordinatorConfig extends NatsFlags, DataCacheFlags, TlsFlags {
   readonly hedgePercentile: number;
   readonly hedgeDelayMs: number;
   readonly drainTimeoutMs: number;
+  /** time between NOT_SERVING and "left" where the process is asked to leave */
+  readonly leaveNoticeMs: number;
 }
 
 export function coordinatorFlags(): Option[] {
@@ -83,6 +87,8 @@ export function coordinatorFlags(): Option[] {
     count('hedge-percent', 'hedges for each hundred requests to workers; 0 = none', 0, 100, HEDGE_PERCENT_DEFAULT),
     count('hedge-percentile', 'a worker is late beyond this percentile of the times seen', 50, 99, HEDGE_PERCENTILE_DEFAULT),
     count('hedge-delay-ms', 'no hedge before this', 1, 600_000, HEDGE_DELAY_MS_DEFAULT),
+    startWaitFlag(),
+    count('leave-notice-ms', 'when asked to leave (SIGUSR2): how long it serves on, so that callers find others', 0, 600_000, LEAVE_NOTICE_MS),
     count('drain-timeout-ms', 'time for the work under way when the process is told to stop', 0, 3_600_000, DRAIN_TIMEOUT_MS),
   ];
 }

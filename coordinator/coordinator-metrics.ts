@@ -11,18 +11,25 @@ import { newestEpochOf } from './newest-epoch.js';
 
 export interface ObservedCluster {
   readonly cluster: Pick<ClusterState, 'coverage' | 'workers' | 'placement' | 'replicasOf' | 'manifest'>;
-  readonly queue: Pick<AdmissionQueue, 'running' | 'waiting'>;
+  readonly queue: Pick<AdmissionQueue, 'running' | 'waiting' | 'longestWaitMs' | 'limits'>;
+  /** of the slowest live worker; 1 = none is slow */
+  readonly slownessMax: () => number;
   readonly leader: { readonly leads: boolean };
   readonly jobs: Pick<Jobs, 'queue'>;
   /** replicas wanted for each partition */
   readonly replicas: number;
 }
 
-export function observeCluster(metrics: CoordinatorMetrics, { cluster, queue, leader, jobs, replicas }: ObservedCluster): void {
+export function observeCluster(metrics: CoordinatorMetrics, observed: ObservedCluster): void {
+  const { cluster, queue, leader, jobs, replicas } = observed;
   readAtScrape(metrics.coverage, () => cluster.coverage().fraction);
   readAtScrape(metrics.workersLive, () => cluster.workers.length);
   readAtScrape(metrics.openSteps, () => queue.running);
   readAtScrape(metrics.queueDepth, () => queue.waiting);
+  readAtScrape(metrics.queueLag, () => queue.longestWaitMs / 1000);
+  metrics.openStepsMax.set(queue.limits.runningMax);
+  metrics.queueDepthMax.set(queue.limits.waitingMax);
+  readAtScrape(metrics.slownessMax, observed.slownessMax);
   readAtScrape(metrics.leader, () => Number(leader.leads));
   readAtScrape(metrics.placementEpoch, () => cluster.placement()?.epoch ?? 0);
   readAtScrape(metrics.epochSkew, () => epochSkew(cluster));

@@ -6,7 +6,7 @@
 import { HEDGE_COLD_DELAY_MS, HEDGE_TOKENS_SAVED } from '../shared/limits.js';
 import type { CoordinatorMetrics } from '../shared/metrics.js';
 import { HedgeBudget } from './hedge-budget.js';
-import { RoundTimes } from './round-times.js';
+import { RoundTimes, type RoundStage } from './round-times.js';
 import { WorkerLatency } from './worker-latency.js';
 
 export interface HedgeSettings {
@@ -18,7 +18,10 @@ export interface HedgeSettings {
   readonly delayMsMin: number;
 }
 
-export type HedgeMetrics = Pick<CoordinatorMetrics, 'hedges' | 'hedgeWins' | 'hedgesDenied' | 'hedgeTokens'>;
+export type HedgeMetrics = Pick<
+  CoordinatorMetrics,
+  'hedges' | 'hedgeWins' | 'hedgesDenied' | 'hedgeTokens' | 'workerAnswerSeconds' | 'stragglerSeconds'
+>;
 
 /** How long the first worker asked for some partitions took, or was waited for. */
 export interface ShareTime {
@@ -67,15 +70,19 @@ export class Hedging {
     this.metrics?.hedgeWins.inc();
   }
 
-  /** A round is over. @param nowMs by performance.now() */
-  note(kind: string, times: readonly ShareTime[], nowMs: number): void {
+  /** A round is over. @param nowMs by performance.now(). @param stage what was asked */
+  note(kind: string, times: readonly ShareTime[], nowMs: number, stage?: RoundStage): void {
     if (times.length === 0) return;
     this.#budget.earn(times.length);
     this.metrics?.hedgeTokens.set(this.#budget.tokens);
-    for (const { ms } of times) this.#times.note(kind, ms);
+    for (const { ms } of times) {
+      this.#times.note(kind, ms);
+      if (stage !== undefined) this.metrics?.workerAnswerSeconds.observe({ stage }, ms / 1000);
+    }
     if (times.length === 1) return;
     const sorted = times.map(({ ms }) => ms).sort((a, b) => a - b);
     const typicalMs = sorted[Math.floor((sorted.length - 1) / 2)]!;
+    if (stage !== undefined) this.metrics?.stragglerSeconds.observe({ stage }, (sorted.at(-1)! - typicalMs) / 1000);
     for (const { workerId, ms, givenUp } of times) this.latency.note(workerId, ms, typicalMs, nowMs, givenUp);
   }
 }

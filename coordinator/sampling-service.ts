@@ -13,12 +13,14 @@ import { fillNormals } from '../shared/math/counter-noise.js';
 import type { PathPoint } from '../shared/math/noise-schedule.js';
 import { serverStream, type Write } from '../shared/rpc/handlers.js';
 import { encodeTensor } from '../shared/rpc/tensor-codec.js';
+import { encoded } from './answer-bytes.js';
+import { OwnTime } from './own-time.js';
 import { firstNoise, planSample, stepOfBatch, type SamplePlan } from './sample-request.js';
 import type { StepAnswer } from './step-answer.js';
 import { rowValues } from './step-plan.js';
-import type { StepCall, StepScheduler } from './step-scheduler.js';
+import type { StepCall, Steps } from './step-scheduler.js';
 
-export function samplingService(manifest: Manifest, scheduler: StepScheduler): SamplingServiceHandlers {
+export function samplingService(manifest: Manifest, scheduler: Steps): SamplingServiceHandlers {
   return {
     Sample: serverStream<SampleRequest__Output, SampleEvent>((request, context, write) =>
       new SampleRun(planSample(request, manifest), scheduler, context, write).run(),
@@ -61,7 +63,7 @@ export class SampleRun {
 
   constructor(
     private readonly plan: SamplePlan,
-    private readonly scheduler: Pick<StepScheduler, 'run'>,
+    private readonly scheduler: Steps,
     private readonly call: StepCall,
     private readonly write: Write<SampleEvent>,
     private readonly keeping?: RunKeeping,
@@ -94,30 +96,37 @@ export class SampleRun {
     await this.write({ summary });
   }
 
-  #sampleBatch(from: number, batch: number): Promise<Float64Array> {
+  async #sampleBatch(from: number, batch: number): Promise<Float64Array> {
+    const own = new OwnTime();
+    const noteOwn = (): void => this.scheduler.observe?.('sampler', own.take());
     const { plan } = this;
     const start = this.keeping?.start?.from === from ? this.keeping.start : undefined;
     let evaluation = start?.evaluation ?? 0;
     const x = start?.x.slice() ?? firstNoise(plan, from, batch);
     this.#shownStep = -1;
-    return plan.entry.sampler({
+    const images = await plan.entry.sampler({
       path: plan.path,
       batch,
       dim: this.#dim,
       x,
       start: start?.step ?? 0,
-      afterStep: async (step) => this.keeping?.keep({ from, step, evaluation, x }),
+      afterStep: (step) => own.away(async () => this.keeping?.keep({ from, step, evaluation, x })),
       eta: plan.eta,
       normals: (out, b, transition) => fillNormals(out, plan.seed, plan.firstSample + from + b, transition),
       denoise: async (x, level, step) => {
         // What is sent is what is sampled from: every worker and every retry sees these very numbers.
         if (plan.xDtype === 'F32') for (let i = 0; i < x.length; i++) x[i] = Math.fround(x[i]!);
-        const answer = await this.scheduler.run(stepOfBatch(plan, x, from, batch, level, evaluation), this.call, this.#evaluationsDone > 0);
-        evaluation++;
-        await this.#report(answer, level, step, from, batch);
-        return answer.x0hat;
+        noteOwn();
+        return own.away(async () => {
+          const answer = await this.scheduler.run(stepOfBatch(plan, x, from, batch, level, evaluation), this.call, this.#evaluationsDone > 0);
+          evaluation++;
+          await this.#report(answer, level, step, from, batch);
+          return answer.x0hat;
+        });
       },
     });
+    noteOwn();
+    return images;
   }
 
   async #report(answer: StepAnswer, level: PathPoint, step: number, from: number, batch: number): Promise<void> {
@@ -151,8 +160,11 @@ export class SampleRun {
     const due = plan.previewEvery > 0 && (step % plan.previewEvery === 0 || step === plan.steps - 1);
     if (!due || shown <= 0 || step === this.#shownStep) return;
     this.#shownStep = step;
-    const x0hat = encodeTensor(answer.x0hat.subarray(0, shown * this.#dim), [shown, ...plan.manifest.shape], 'U8');
-    await this.write({ preview: { step: step + 1, firstSample: from, t: level.t, sigma: level.sigma, x0hat } });
+    const preview = encoded(() => {
+      const x0hat = encodeTensor(answer.x0hat.subarray(0, shown * this.#dim), [shown, ...plan.manifest.shape], 'U8');
+      return { preview: { step: step + 1, firstSample: from, t: level.t, sigma: level.sigma, x0hat } };
+    });
+    await this.write(preview);
   }
 
   async #sendImages(from: number, images: Float64Array): Promise<void> {
@@ -161,7 +173,7 @@ export class SampleRun {
     for (let b = 0; b < batch; b += rows) {
       const piece = images.subarray(b * this.#dim, Math.min(batch, b + rows) * this.#dim);
       const shape = [piece.length / this.#dim, ...this.plan.manifest.shape];
-      await this.write({ images: { firstSample: from + b, images: encodeTensor(piece, shape, 'F32') } });
+      await this.write(encoded(() => ({ images: { firstSample: from + b, images: encodeTensor(piece, shape, 'F32') } })));
     }
   }
 }

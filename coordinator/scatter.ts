@@ -91,7 +91,7 @@ export class Scatter implements RaceHost {
     const watch = delayMs === undefined ? undefined : setInterval(() => this.#look(), delayMs);
     try {
       const found = await Promise.all(races.map(({ done }) => done));
-      hedging?.note(kind, times, performance.now());
+      hedging?.note(kind, times, performance.now(), stage);
       if (this.#races.some(({ winners }, i) => winners[0] !== asked[i])) this.#runners = inOrder(this.#races.flatMap(({ winners }) => winners));
       return found.flat();
     } catch (thrown) {

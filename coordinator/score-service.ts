@@ -12,19 +12,21 @@ import type { Manifest } from '../shared/dataset/manifest.js';
 import { argumentError, asGolddiffError } from '../shared/errors.js';
 import { SCORE_STREAM_PENDING_MAX } from '../shared/limits.js';
 import { bidi, unary, type CallContext } from '../shared/rpc/handlers.js';
+import { encoded } from './answer-bytes.js';
 import { planScore } from './score-request.js';
 import type { StepScheduler } from './step-scheduler.js';
 
 export function scoreService(manifest: Manifest, scheduler: StepScheduler): ScoreServiceHandlers {
-  const score = async (request: ScoreRequest__Output, context: CallContext): Promise<ScoreResponse> => {
+  const score = async <T extends object>(request: ScoreRequest__Output, context: CallContext, wrap: (response: ScoreResponse) => T): Promise<T> => {
     const { step, respond } = planScore(request, manifest);
-    return respond(await scheduler.run(step, context));
+    const answer = await scheduler.run(step, context);
+    return encoded(() => wrap(respond(answer)));
   };
 
   const one = async ({ id, request }: ScoreStreamRequest__Output, context: CallContext): Promise<ScoreStreamResponse> => {
     try {
       if (!request) throw argumentError('request', 'a ScoreRequest', 'nothing');
-      return { id, response: await score(request, context) };
+      return await score(request, context, (response) => ({ id, response }));
     } catch (thrown) {
       // Nobody is there to read a failure of the whole stream.
       if (context.signal.aborted) throw thrown;
@@ -35,7 +37,7 @@ export function scoreService(manifest: Manifest, scheduler: StepScheduler): Scor
   };
 
   return {
-    Score: unary((request, context) => score(request, context)),
+    Score: unary((request, context) => score(request, context, (response) => response)),
     ScoreStream: bidi<ScoreStreamRequest__Output, ScoreStreamResponse>(async (requests, context, write) => {
       let sent = Promise.resolve();
       const window: Promise<void>[] = [];

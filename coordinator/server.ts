@@ -1,5 +1,6 @@
 /** A coordinator in this process: everything wired, from the list of workers to the public services. Stopped in reverse. */
 
+import type { ServiceDefinition } from '@grpc/grpc-js';
 import { createInProcessControlPlane } from '../shared/control-plane/in-process.js';
 import { openControlPlane } from '../shared/control-plane/nats/flags.js';
 import type { DataSet } from '../shared/dataset/data-set.js';
@@ -8,11 +9,14 @@ import { PUBLIC_MESSAGE_BYTES_MAX, PUBLIC_WINDOW_BYTES } from '../shared/limits.
 import type { Logger } from '../shared/log.js';
 import { createMetrics } from '../shared/metrics.js';
 import { startMetricsEndpoint } from '../shared/metrics-endpoint.js';
+import { LEAVING, LEFT } from '../shared/pre-stop.js';
 import type { RunningService } from '../shared/process-lifecycle.js';
 import { startGrpcServer } from '../shared/rpc/grpc-server.js';
 import { protoPackage } from '../shared/rpc/proto-package.js';
 import { openServerTls } from '../shared/rpc/tls-flags.js';
+import { waitAtStart } from '../shared/start-wait.js';
 import { AdmissionQueue } from './admission-queue.js';
+import { timedService } from './answer-bytes.js';
 import { clusterService } from './cluster-service.js';
 import { ClusterState } from './cluster-state.js';
 import type { CoordinatorConfig } from './config.js';
@@ -40,16 +44,23 @@ export async function startCoordinator(config: CoordinatorConfig, log: Logger): 
   const metrics = createMetrics('coordinator');
   const tlsFiles = openServerTls(config, config.listen, log);
   const workerTls = tlsFiles && { files: tlsFiles, ...(config.tlsServerName && { serverName: config.tlsServerName }) };
-  const data = await openData([config.data], {
-    ...config,
+  const data = await waitAtStart(
+    () =>
+      openData([config.data], {
+        ...config,
+        log,
+        onBytes: (source, bytes) => metrics.fetchedBytes.inc({ source }, bytes),
+        onFailure: (source, reason) => metrics.fetchErrors.inc({ source, reason }),
+      }),
+    config,
     log,
-    onBytes: (source, bytes) => metrics.fetchedBytes.inc({ source }, bytes),
-    onFailure: (source, reason) => metrics.fetchErrors.inc({ source, reason }),
-  });
+  );
   const [dataSet] = data.dataSets as [DataSet];
   const { manifest } = dataSet;
   const controlPlane =
-    config.nats === undefined ? createInProcessControlPlane() : await openControlPlane({ ...config, nats: config.nats }, log, true);
+    config.nats === undefined
+      ? createInProcessControlPlane()
+      : await waitAtStart(() => openControlPlane({ ...config, nats: config.nats! }, log, true), config, log);
   const { membership, leadership } = controlPlane;
   const links = new WorkerLinks((direction, bytes) => {
     metrics.stepStreamBytes.inc({ direction }, bytes);
@@ -76,15 +87,19 @@ export async function startCoordinator(config: CoordinatorConfig, log: Logger): 
   const runner = new StepRunner({ cluster, links, statistics, log, placementWaitMs: config.placementWaitMs, hedging, countBytes, metrics });
   const scheduler = new StepScheduler(runner, queue, metrics);
   const jobRunner = new JobRunner({ controlPlane, manifest, scheduler, log, metrics });
-  observeCluster(metrics, { cluster, queue, leader, jobs: controlPlane.jobs, replicas: config.replicas });
+  const slownessMax = (): number => hedging.latency.slowest(performance.now());
+  observeCluster(metrics, { cluster, queue, leader, jobs: controlPlane.jobs, replicas: config.replicas, slownessMax });
+
+  const timed = <S extends ServiceDefinition>(service: S): S => timedService(service, (seconds) => scheduler.observe('serialise', seconds));
 
   let serving = false;
+  let left: string | undefined;
   const server = await startGrpcServer({
     listen: config.listen,
     tls: tlsFiles,
     services: [
-      { service: protoPackage.ScoreService.service, implementation: scoreService(manifest, scheduler) },
-      { service: protoPackage.SamplingService.service, implementation: samplingService(manifest, scheduler) },
+      { service: timed(protoPackage.ScoreService.service), implementation: scoreService(manifest, scheduler) },
+      { service: timed(protoPackage.SamplingService.service), implementation: samplingService(manifest, scheduler) },
       { service: protoPackage.DatasetService.service, implementation: datasetService(cluster) },
       { service: protoPackage.JobService.service, implementation: jobService(controlPlane, manifest) },
       {
@@ -98,12 +113,15 @@ export async function startCoordinator(config: CoordinatorConfig, log: Logger): 
     onCallEnd: (call) => observeCall(metrics, call),
   });
   server.setServing(false);
-  const endpoint = await startMetricsEndpoint({ listen: config.metricsListen, registry: metrics.registry, healthy: () => serving }).catch(
-    (error: unknown) => {
-      server.forceStop();
-      throw error;
-    },
-  );
+  const endpoint = await startMetricsEndpoint({
+    listen: config.metricsListen,
+    registry: metrics.registry,
+    healthy: () => serving,
+    why: () => left ?? 'not serving',
+  }).catch((error: unknown) => {
+    server.forceStop();
+    throw error;
+  });
 
   // Steps that wait for a worker whose lease has ended wait for nobody.
   const unwatch = membership.watch((workers) => {
@@ -123,6 +141,13 @@ export async function startCoordinator(config: CoordinatorConfig, log: Logger): 
 
   return {
     ready: { address: server.address, metricsAddress: endpoint?.address },
+    leave: async () => {
+      left = LEAVING;
+      server.setServing((serving = false));
+      // The job under way goes on elsewhere, from its checkpoint.
+      await Promise.all([jobRunner.stop(), new Promise((resolve) => setTimeout(resolve, config.leaveNoticeMs))]);
+      left = LEFT;
+    },
     stop: async () => {
       serving = false;
       await jobRunner.stop();

@@ -2,14 +2,19 @@
 
 import { GolddiffError, asGolddiffError } from '../shared/errors.js';
 import { DEADLINE_MARGIN_MS } from '../shared/limits.js';
+import type { Phase } from '../shared/metric-tables.js';
 import type { CoordinatorMetrics } from '../shared/metrics.js';
 import type { CallContext } from '../shared/rpc/handlers.js';
 import type { AdmissionQueue } from './admission-queue.js';
 import { abortReason } from './admission-queue.js';
-import { answerWithinBudget } from './error-budget.js';
+import { answerWithinBudget, type BudgetOutcome } from './error-budget.js';
+import { noiseBand } from './noise-band.js';
 import type { StepAnswer } from './step-answer.js';
 import type { StepPlan } from './step-plan.js';
 import type { StepRunner } from './step-runner.js';
+
+/** Whoever runs steps, and may want to know of the work around them. */
+export type Steps = Pick<StepScheduler, 'run'> & Partial<Pick<StepScheduler, 'observe'>>;
 
 export type StepCall = Pick<CallContext, 'requestId' | 'signal' | 'remainingMs' | 'log'>;
 
@@ -35,7 +40,7 @@ export class StepScheduler {
       for (const outcome of outcomes) this.metrics?.budgetQueries.inc({ outcome });
       answer.timings.queueMs = place.queueMs;
       answer.timings.totalMs += place.queueMs;
-      this.#observe(answer);
+      this.#observe(plan, answer, outcomes);
       return answer;
     } catch (thrown) {
       // The signal knows better than the stream that it broke why the step ended.
@@ -46,20 +51,28 @@ export class StepScheduler {
     }
   }
 
-  #observe(answer: StepAnswer): void {
+  /** A phase of the work that is done around steps. */
+  observe(phase: Phase, seconds: number): void {
+    this.metrics?.phaseSeconds.observe({ phase }, seconds);
+  }
+
+  #observe(plan: StepPlan, answer: StepAnswer, outcomes: readonly BudgetOutcome[]): void {
     const metrics = this.metrics;
     if (metrics === undefined) return;
     const { timings } = answer;
-    metrics.phaseSeconds.observe({ phase: 'queue' }, timings.queueMs / 1000);
-    metrics.phaseSeconds.observe({ phase: 'scatter' }, timings.scatterMs / 1000);
-    metrics.phaseSeconds.observe({ phase: 'screen' }, timings.screenMs / 1000);
-    metrics.phaseSeconds.observe({ phase: 'aggregate' }, timings.aggregateMs / 1000);
-    metrics.phaseSeconds.observe({ phase: 'merge' }, timings.mergeMs / 1000);
+    this.observe('queue', timings.queueMs / 1000);
+    this.observe('scatter', timings.scatterMs / 1000);
+    this.observe('screen', timings.screenMs / 1000);
+    this.observe('aggregate', timings.aggregateMs / 1000);
+    this.observe('merge', timings.mergeMs / 1000);
     answer.goldenRows.forEach((rows, b) => {
+      const t = noiseBand(plan.alpha[b]!, plan.sigma[b]!);
       metrics.rowsScored.inc(rows);
-      metrics.goldenRows.observe(rows);
-      metrics.effectiveSupport.observe(answer.effectiveSupport[b]!);
-      metrics.tailMassBound.observe({ kind: answer.tailMassKinds[b]! }, answer.tailMassBound[b]!);
+      metrics.goldenRows.observe({ t }, rows);
+      metrics.effectiveSupport.observe({ t }, answer.effectiveSupport[b]!);
+      metrics.tailMassBound.observe({ kind: answer.tailMassKinds[b]!, t }, answer.tailMassBound[b]!);
+      if (outcomes[b] === 'exact') metrics.exactFallbacks.inc({ reason: 'budget' });
+      else if (plan.golden !== undefined && plan.golden.subset[b]! >= plan.eligible[b]!) metrics.exactFallbacks.inc({ reason: 'size' });
     });
   }
 }

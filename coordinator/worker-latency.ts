@@ -67,6 +67,11 @@ export class WorkerLatency {
     return slowness < SLOWNESS_IGNORED ? 1 : slowness;
   }
 
+  /** The largest of these averages, as it has faded since; 1 where nobody is known. */
+  slowest(nowMs: number): number {
+    return Math.max(1, ...[...this.#known.values()].map(({ slowness, atMs }) => fadedSlowness(slowness, nowMs - atMs)));
+  }
+
   /** Forgets workers that are gone. */
   keepOnly(workerIds: ReadonlySet<string>): void {
     for (const id of this.#known.keys()) if (!workerIds.has(id)) this.#known.delete(id);

@@ -1,5 +1,5 @@
 // The way in from a fresh clone, in plain Node: installs and builds what is missing or stale, then runs the job.
-//   node scripts/bootstrap.mjs start|test|scale-out|faults|golddiff|prepare [ARGUMENTS]
+//   node scripts/bootstrap.mjs start|test|scale-out|faults|chart|golddiff|prepare [ARGUMENTS]
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
@@ -13,11 +13,13 @@ const JOBS = {
   test: 'scripts/run-tests.mjs',
   'scale-out': 'dist/test/scale-out/main.js',
   faults: 'dist/test/faults/main.js',
+  chart: 'scripts/run-tests.mjs',
   golddiff: 'dist/client/main.js',
   prepare: undefined,
 };
 
 const [job, ...args] = process.argv.slice(2);
+if (job === 'chart' && args.length === 0) args.push('chart/');
 if (!Object.hasOwn(JOBS, job ?? '')) fail(2, `Expected one of ${Object.keys(JOBS).join(', ')} for the job but received ${job}`);
 if (Number(process.versions.node.split('.')[0]) < NODE_MAJOR_MIN) fail(1, `Expected Node ${NODE_MAJOR_MIN} or later but this is ${process.version}`);
 
@@ -44,7 +46,7 @@ if (nativeAttempt()?.stamp !== nativeStamp() && process.env.GOLDDIFF_SKIP_NATIVE
   say('building the native engine');
   spawnSync(process.execPath, ['scripts/build-native.mjs'], { cwd: root, stdio: ['ignore', 2, 2] });
 }
-if (['test', 'scale-out', 'faults'].includes(job)) installSystemPrograms(job, say);
+if (['test', 'scale-out', 'faults', 'chart'].includes(job)) installSystemPrograms(job, say);
 if (JOBS[job]) runJob(JOBS[job]);
 
 /** Runs the job as a child that ends with this process, also where this process is killed (the IPC channel closes). */

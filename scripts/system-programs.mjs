@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs';
 
 const APT_TIMEOUT_MS = 180_000;
 
-/** Each: how to see that it is there, the Debian packages that bring it, and which job needs it where not all do. */
+/** Each: how to see that it is there, the Debian packages that bring it, and which jobs need it where not all do. */
 const PROGRAMS = [
   {
     name: 'Python gRPC',
@@ -14,8 +14,9 @@ const PROGRAMS = [
   { name: 'protoc', packages: ['protobuf-compiler'], present: () => ok('protoc', ['--version']) },
   { name: 'nats-server', packages: ['nats-server'], present: () => ok('nats-server', ['--version']) },
   { name: 'openssl', packages: ['openssl'], present: () => ok('openssl', ['version']) },
-  { name: 'ip', packages: ['iproute2'], job: 'faults', present: () => ok('ip', ['-V']) },
-  { name: 'nft', packages: ['nftables'], job: 'faults', present: () => ok('nft', ['--version']) },
+  { name: 'ip', packages: ['iproute2'], jobs: ['faults', 'chart'], present: () => ok('ip', ['-V']) },
+  { name: 'nft', packages: ['nftables'], jobs: ['faults', 'chart'], present: () => ok('nft', ['--version']) },
+  { name: 'tini', packages: ['tini'], jobs: ['chart'], present: () => ok('tini', ['--version']) },
   {
     name: 'Fashion-MNIST',
     packages: ['dataset-fashion-mnist'],
@@ -24,7 +25,7 @@ const PROGRAMS = [
 ];
 
 export function installSystemPrograms(job, say) {
-  const missing = PROGRAMS.filter((program) => (program.job === undefined || program.job === job) && !program.present());
+  const missing = PROGRAMS.filter((program) => (program.jobs === undefined || program.jobs.includes(job)) && !program.present());
   if (missing.length === 0) return;
   const packages = missing.flatMap((program) => program.packages);
   const names = missing.map((program) => program.name).join(', ');

@@ -20,11 +20,13 @@ import {
 import type { LogLevel, Logger } from '../shared/log.js';
 import { startMetricsEndpoint } from '../shared/metrics-endpoint.js';
 import { createMetrics } from '../shared/metrics.js';
+import { LEAVING, LEFT } from '../shared/pre-stop.js';
 import { runService, type RunningService } from '../shared/process-lifecycle.js';
 import { countedService, type MessageCounter } from '../shared/rpc/counted-messages.js';
 import { startGrpcServer } from '../shared/rpc/grpc-server.js';
 import { protoPackage } from '../shared/rpc/proto-package.js';
 import { openServerTls, tlsFlags, type TlsFlags } from '../shared/rpc/tls-flags.js';
+import { startWaitFlag, waitAtStart, type StartWaitFlags } from '../shared/start-wait.js';
 import { BACKEND_WISHES, type BackendWish } from './backends/choose-backend.js';
 import { createBackend } from './backends/create-backend.js';
 import { CARD_ROWS_SHARE } from './backends/cuda/cuda-backend.js';
@@ -38,7 +40,7 @@ import { createShardService } from './shard-service.js';
 import { StepAdmission } from './step-admission.js';
 import { openWorkerData } from './worker-data.js';
 
-interface WorkerFlags extends NatsFlags, DataFetchFlags, TlsFlags {
+interface WorkerFlags extends NatsFlags, DataFetchFlags, StartWaitFlags, TlsFlags {
   readonly advertise?: string;
   readonly data: DataLocation[];
   readonly listen: string;
@@ -66,7 +68,7 @@ async function start(flags: WorkerFlags, log: Logger): Promise<RunningService> {
       tellHealth();
     },
   });
-  const data = await openWorkerData(flags, metrics, progress, log);
+  const data = await waitAtStart(() => openWorkerData(flags, metrics, progress, log), flags, log);
   const { dataSets } = data;
   const names = dataSets.map(({ manifest }) => manifest.name);
   const hostMemoryBytes = flags.deviceMemory ?? Math.floor(memoryBytes() * DEVICE_MEMORY_SHARE);
@@ -100,7 +102,11 @@ async function start(flags: WorkerFlags, log: Logger): Promise<RunningService> {
   });
   const instanceId = randomUUID();
   const admission = new StepAdmission(WORKER_STEPS_MAX, WORKER_STEP_STATE_BYTES_MAX);
-  const controlPlane = flags.nats === undefined ? undefined : await openControlPlane({ ...flags, nats: flags.nats }, log, false);
+  metrics.openStepsMax.set(admission.stepsMax);
+  metrics.openStepBytesMax.set(admission.queryBytesMax);
+  metrics.deviceMemoryBytes.set(deviceMemoryBytes);
+  const { nats } = flags;
+  const controlPlane = nats === undefined ? undefined : await waitAtStart(() => openControlPlane({ ...flags, nats }, log, false), flags, log);
   let registration: Registration | undefined;
   const store = new PartitionStore({
     dataSets,
@@ -119,13 +125,14 @@ async function start(flags: WorkerFlags, log: Logger): Promise<RunningService> {
     },
   });
   let serving = true;
+  let left: string | undefined;
   // One that was given partitions is not ready before it holds the first of them, and says how far it is.
   const isLoading = (): boolean => progress.state !== undefined && store.isEmpty;
   const endpoint = await startMetricsEndpoint({
     listen: flags.metricsListen,
     registry: metrics.registry,
     healthy: () => serving && !isLoading(),
-    why: () => (serving ? progress.sentence : 'not serving'),
+    why: () => left ?? (serving ? progress.sentence : 'not serving'),
   });
   try {
     const implementation = createShardService({
@@ -175,6 +182,14 @@ async function start(flags: WorkerFlags, log: Logger): Promise<RunningService> {
     }
     return {
       ready: { address: server.address, metricsAddress: endpoint?.address },
+      leave: async () => {
+        left = LEAVING;
+        serving = false;
+        tellHealth();
+        const moved = (await registration?.drain(flags.drainTimeoutMs)) ?? true;
+        if (!moved) log.warn('partitions are still placed on this worker');
+        left = LEFT;
+      },
       stop: async () => {
         serving = false;
         if (registration !== undefined && !(await registration.drain(flags.drainTimeoutMs)))
@@ -300,7 +315,7 @@ const program = new Command('shard-worker')
     await runService((log) => start(flags, log), { component: 'shard-worker', logLevel: flags.logLevel });
   });
 
-for (const option of [...tlsFlags(), ...natsFlags(), ...dataFetchFlags()]) program.addOption(option);
+for (const option of [...tlsFlags(), ...natsFlags(), ...dataFetchFlags(), startWaitFlag()]) program.addOption(option);
 
 const status = await runCommandLine(program, process.argv.slice(2));
 if (status !== 0) process.exit(status);

@@ -5,7 +5,7 @@
 
 import type { ControlPlane, WorkerStatus } from '../shared/control-plane/control-plane.js';
 import { asGolddiffError } from '../shared/errors.js';
-import { PROBE_AGAIN_MS, PROBE_INTERVAL_MS } from '../shared/limits.js';
+import { LEADER_LEASE_MS, PROBE_AGAIN_MS, PROBE_INTERVAL_MS } from '../shared/limits.js';
 import type { Logger } from '../shared/log.js';
 
 export interface RegistrationSettings {
@@ -15,6 +15,8 @@ export interface RegistrationSettings {
   readonly dataSets: readonly string[];
   readonly log: Logger;
   readonly intervalMs?: number;
+  /** nobody leads for so long: nobody will; default two leases, in which the next one is found where a leader goes at the same time */
+  readonly leaderlessMs?: number;
 }
 
 export class Registration {
@@ -47,11 +49,15 @@ export class Registration {
   async drain(withinMs: number): Promise<boolean> {
     this.#draining = true;
     await this.changed();
-    const endMs = performance.now() + withinMs;
-    while (performance.now() < endMs) {
+    const startMs = performance.now();
+    const leaderlessMs = this.settings.leaderlessMs ?? 2 * LEADER_LEASE_MS;
+    let ledMs = startMs;
+    while (performance.now() - startMs < withinMs) {
       const state = await this.#placed().catch(() => 'unknown' as const);
       if (state === 'none') return true;
       if (state === 'for good') return false;
+      if (state !== 'leaderless') ledMs = performance.now();
+      else if (performance.now() - ledMs > leaderlessMs) return false;
       await new Promise((resolve) => setTimeout(resolve, PROBE_AGAIN_MS));
     }
     return false;
@@ -85,12 +91,13 @@ export class Registration {
     }
   }
 
-  async #placed(): Promise<'none' | 'some' | 'for good'> {
+  async #placed(): Promise<'none' | 'some' | 'leaderless' | 'for good'> {
     const { controlPlane, status, dataSets } = this.settings;
     const { workerId } = status();
     const documents = await Promise.all(dataSets.map((name) => controlPlane.placements.get(name)));
     if (!documents.some((d) => d?.partitions.some((p) => p.replicas.includes(workerId)))) return 'none';
     const others = (await controlPlane.membership.list()).filter((w) => w.workerId !== workerId && !w.draining);
-    return others.length === 0 || (await controlPlane.leadership.leader()) === undefined ? 'for good' : 'some';
+    if (others.length === 0) return 'for good';
+    return (await controlPlane.leadership.leader()) === undefined ? 'leaderless' : 'some';
   }
 }

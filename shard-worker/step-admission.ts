@@ -15,6 +15,10 @@ export class StepAdmission {
   get openSteps(): number {
     return this.#open;
   }
+  /** of queries and partials */
+  get openBytes(): number {
+    return this.#bytes;
+  }
 
   /**
    * Takes a place; the returned function gives it back, once.

@@ -98,7 +98,11 @@ export class StepStream {
       const opening = decodeOpen(open, shape, (sha256) => supports.get(sha256));
       store.checkHeld(open.dataSet, open.epoch, opening.partitions);
       const leave = admission.enter(stateBytes(opening, backend.computeThreads));
-      metrics.openSteps.set(admission.openSteps);
+      const showOpen = (): void => {
+        metrics.openSteps.set(admission.openSteps);
+        metrics.openStepBytes.set(admission.openBytes);
+      };
+      showOpen();
       const session = new StepSession({
         opening,
         present,
@@ -109,7 +113,7 @@ export class StepStream {
         send: (reply) => this.#send({ stepId: id, ...reply }),
         onEnd: (outcome, failure) => {
           leave();
-          metrics.openSteps.set(admission.openSteps);
+          showOpen();
           metrics.steps.inc({ outcome });
           this.#sessions.delete(id);
           if (failure) {

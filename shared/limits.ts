@@ -322,3 +322,13 @@ export const PLACEMENT_FETCH_AGAIN_MS = 10_000;
 export const OBJECT_CHUNK_BYTES = 512 * 1024;
 /** Pieces in the object store that belong to no object and are older than this were left by a push that died. */
 export const OBJECT_ABANDONED_MS = 3_600_000;
+/** Between two tries of a start that waits: far below what a start takes, and light on a store that is not there. */
+export const START_AGAIN_MS = 1_000;
+/** Between two lines of the log while a start waits. */
+export const START_WAIT_LOG_MS = 10_000;
+/** A coordinator that was asked to leave serves on for so long: callers see NOT_SERVING, and routers of Kubernetes take it off their lists, within a few seconds. */
+export const LEAVE_NOTICE_MS = 5_000;
+/** Between two looks whether a process has left. */
+export const LEAVE_LOOK_MS = 100;
+/** Beyond the time that a process may take to leave, for the looks themselves. */
+export const LEAVE_SLACK_MS = 5_000;

@@ -1,5 +1,6 @@
 /**
- * Life of a service process. SIGTERM or SIGINT stops it in order and it ends with status 0; a second signal ends it at once. A process that was
+ * Life of a service process. SIGTERM or SIGINT stops it in order and it ends with status 0; a second signal ends it at once. SIGUSR2 asks it to leave: it says that it is not
+ * to be asked any more and hands over what it can, but serves on until it is stopped (pre-stop.ts waits for that). A process that was
  * started with an IPC channel says there when it is ready, and ends at once when the channel breaks: however its parent dies, it leaves no child.
  */
 
@@ -17,6 +18,8 @@ export interface RunningService {
   readonly ready: ReadyAddresses;
   /** drains and closes everything; must end by itself within a bounded time */
   stop(): Promise<void>;
+  /** Goes out of service while it still serves; resolves when nobody needs it any more, or its time for that is over. Called once at most, and never after stop(). */
+  leave?(): Promise<void>;
 }
 
 /** What a child sends to its parent over IPC. */
@@ -40,6 +43,7 @@ export async function runService(start: (log: Logger) => Promise<RunningService>
   const log = createLogger(settings.component, settings.logLevel);
   let running: RunningService | undefined;
   let stopping = false;
+  let leaving = false;
 
   const onSignal = (signal: NodeJS.Signals): void => {
     if (stopping) {
@@ -63,6 +67,16 @@ export async function runService(start: (log: Logger) => Promise<RunningService>
   };
   process.on('SIGTERM', onSignal);
   process.on('SIGINT', onSignal);
+  // Always taken: without a listener Node would end the process, and what is not ready yet has nothing to hand over.
+  process.on('SIGUSR2', () => {
+    if (stopping || leaving || running?.leave === undefined) return;
+    leaving = true;
+    log.info('leaving');
+    running.leave().then(
+      () => log.info('left'),
+      (error: unknown) => log.error({ err: error }, 'leaving failed'),
+    );
+  });
   const onParentGone = (): void => {
     log.warn('the parent process went away, ending at once');
     process.exit(EXIT_FAILED);

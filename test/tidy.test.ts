@@ -30,6 +30,7 @@ const UNTESTED: Record<string, string> = {
   'coordinator/statistics/algebra-thread.ts': 'entry of a worker thread; algebra.test.ts runs it',
   'coordinator/main.ts': 'wires and stops; test/integration starts it as a process',
   'shard-worker/main.ts': 'wires and stops; test/integration starts it as a process',
+  'shared/pre-stop-main.ts': 'reads the environment and calls pre-stop.ts; pre-stop.test.ts runs it',
   'client/main-job.ts': 'the settings of the main job; test/client/demonstration runs the job on a small source',
   'client/nats-server-main.ts': 'entry of a process; local-nats.test.ts starts it',
   'client/main.ts': 'wires the commands; test/client/cli starts it as a process',

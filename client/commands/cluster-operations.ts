@@ -46,17 +46,29 @@ export function drainCommand(): Command {
     .option('--json', 'print the cluster as it is then')
     .action(async (worker: string, flags: DrainFlags) =>
       withClient(flags, async ({ client, signal }) => {
-        let status = await client.cluster.drain(worker, flags.undo ?? false, { signal });
         const endMs = performance.now() + flags.waitMs;
+        let status = await patiently(() => client.cluster.drain(worker, flags.undo ?? false, { signal }), endMs);
         while (!flags.undo && !isEmpty(status, worker)) {
           if (performance.now() >= endMs) throw notEmpty(status, worker, flags.waitMs);
           await new Promise((resolve) => setTimeout(resolve, LOOK_AGAIN_MS));
-          status = await client.cluster.status({ signal });
+          status = await patiently(() => client.cluster.status({ signal }), endMs);
         }
         if (flags.json) process.stdout.write(`${JSON.stringify(status)}\n`);
         else process.stdout.write(flags.undo ? `${worker} gets work again\n` : `${worker} is empty and may be stopped\n`);
       }),
     );
+}
+
+/** NATS elects a leader now and then and takes no order meanwhile: a drain that was asked to wait does not fail for that. */
+async function patiently<T>(ask: () => Promise<T>, endMs: number): Promise<T> {
+  for (;;) {
+    try {
+      return await ask();
+    } catch (thrown) {
+      if (!(thrown instanceof GolddiffError) || thrown.code !== 'CONTROL_PLANE_LOST' || performance.now() >= endMs) throw thrown;
+      await new Promise((resolve) => setTimeout(resolve, LOOK_AGAIN_MS));
+    }
+  }
 }
 
 /** One that has gone holds nothing either. */

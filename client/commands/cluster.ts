@@ -14,6 +14,7 @@ import { CLIENT_TLS_FLAGS, dialledTls, type ClientTlsFlags } from '../dialled-tl
 import { EMBEDDED_SHARDS_DEFAULT, startEmbeddedCluster } from '../embedded-cluster.js';
 import { listenForInterrupts } from '../interrupts.js';
 import { deviceNames } from '../shared-devices.js';
+import { checkCommand } from './cluster-check.js';
 import { drainCommand, statusCommand } from './cluster-operations.js';
 import { clientFlag, defined } from './flags.js';
 import { natsSecurityOptions } from './nats-flags.js';
@@ -66,6 +67,7 @@ export function clusterCommand(): Command {
     .option('--json', 'print the endpoints as one line of JSON')
     .addCommand(statusCommand())
     .addCommand(drainCommand())
+    .addCommand(checkCommand())
     .action(async (flags: ClusterFlags) => run(flags));
   for (const option of natsSecurityOptions()) command.addOption(option);
   // No environment variables: those say how to dial other clusters.

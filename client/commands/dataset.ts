@@ -23,6 +23,7 @@ interface ImportFlags {
   readonly size?: number;
   readonly channels?: 'rgb' | 'grey';
   readonly force?: boolean;
+  readonly ifAbsent?: boolean;
   readonly json?: boolean;
 }
 
@@ -55,6 +56,7 @@ export function datasetCommand(): Command {
     )
     .option('--channels <channels>', 'rgb or grey, for images:DIR and emoji (default rgb)', reads('--channels', oneOf(['rgb', 'grey'])))
     .option('--force', 'replace a data set that is there')
+    .option('--if-absent', 'take a data set that is there and came of the same import as it is, with status 0')
     .option('--json', 'print the manifest')
     .action(runImport);
   command
@@ -78,7 +80,7 @@ async function runImport(source: string, flags: ImportFlags): Promise<void> {
   let progress: Progress | undefined;
   let fetching: Progress | undefined;
   try {
-    const { manifest, dir, resumedRows } = await importDataSet({
+    const { manifest, dir, resumedRows, wasThere } = await importDataSet({
       ...flags,
       source,
       signal: interrupts.signal,
@@ -94,9 +96,9 @@ async function runImport(source: string, flags: ImportFlags): Promise<void> {
     });
     progress?.stop();
     if (flags.json) {
-      print(JSON.stringify({ dir, resumedRows, manifest }, null, 2));
+      print(JSON.stringify({ dir, resumedRows, wasThere, manifest }, null, 2));
     } else {
-      const resumed = resumedRows > 0 ? `, ${resumedRows} of them from an import that was interrupted` : '';
+      const resumed = wasThere ? ', there already' : resumedRows > 0 ? `, ${resumedRows} of them from an import that was interrupted` : '';
       print(
         `${manifest.name}: ${manifest.rows} rows of [${manifest.shape.join(', ')}] ${manifest.dtype} in ${manifest.partitions.length} partitions${resumed}`,
       );

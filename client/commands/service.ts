@@ -10,7 +10,8 @@ import { Command } from 'commander';
 import { serviceProgram } from '../embedded-cluster.js';
 import { SERVICE_NODE_FLAGS } from '../service-node-flags.js';
 
-const FORWARDED_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+/** The last one asks the service to leave, see shared/process-lifecycle.ts. */
+const FORWARDED_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGUSR2'] as const;
 
 export function serviceCommand(service: 'coordinator' | 'shard-worker', description: string): Command {
   return new Command(service)

@@ -45,6 +45,8 @@ export interface ImportOptions extends SourceOptions {
   readonly limit?: number | undefined;
   /** replace a data set that is there */
   readonly force?: boolean | undefined;
+  /** a data set that is there and came of the same import is taken as it is; one of another is refused as ever. Default false */
+  readonly ifAbsent?: boolean | undefined;
   readonly onProgress?: ((progress: ImportProgress) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
   /** bytes of rows between two checkpoints */
@@ -62,6 +64,8 @@ export interface ImportedDataSet {
   readonly manifest: Manifest;
   /** rows that an earlier, killed import of the same had already done */
   readonly resumedRows: number;
+  /** with ifAbsent: it was there, and nothing was done */
+  readonly wasThere: boolean;
 }
 
 interface Plan {
@@ -81,6 +85,10 @@ interface Plan {
 export async function importDataSet(options: ImportOptions): Promise<ImportedDataSet> {
   const plan = await planImport(options);
   const key = keyOf(plan);
+  if (options.ifAbsent) {
+    const manifest = await sameImport(options.out, plan);
+    if (manifest !== undefined) return { dir: path.resolve(options.out), manifest, resumedRows: 0, wasThere: true };
+  }
   let directory: AtomicDirectory | undefined;
   try {
     directory = await beginDirectory(options.out, {
@@ -90,12 +98,30 @@ export async function importDataSet(options: ImportOptions): Promise<ImportedDat
     });
     const { manifest, resumedRows } = await fill(directory, plan, key, options);
     await directory.commit();
-    return { dir: path.resolve(options.out), manifest, resumedRows };
+    return { dir: path.resolve(options.out), manifest, resumedRows, wasThere: false };
   } catch (thrown) {
     await directory?.abort();
     if (options.signal?.aborted) throw new GolddiffError('CANCELLED', `The import into ${options.out} was cancelled`, {}, { cause: thrown });
     throw operatingError(thrown, options.out);
   }
+}
+
+/** Of a data set that this plan would make again; files appear under their names only when they are whole. */
+async function sameImport(out: string, plan: Plan): Promise<Manifest | undefined> {
+  const manifest = await readManifest(out).catch((thrown: unknown) => {
+    if (thrown instanceof GolddiffError && (thrown.code === 'NOT_FOUND' || thrown.code === 'FILE_INVALID')) return undefined;
+    throw thrown;
+  });
+  const { name, rows, partitions, seed, source } = plan;
+  const same =
+    manifest?.name === name &&
+    manifest.rows === rows &&
+    manifest.partitions.length === partitions &&
+    manifest.seed === seed &&
+    manifest.dtype === source.dtype &&
+    manifest.shape.join() === source.shape.join() &&
+    manifest.source === describe(plan);
+  return same ? manifest : undefined;
 }
 
 /** A full disk or a folder without permission is no bug. */

@@ -12,7 +12,7 @@ import type { Logger } from '../../shared/log.js';
 import type { SamplePlan } from '../sample-request.js';
 import { SampleRun, type RunState } from '../sampling-service.js';
 import { rowValues } from '../step-plan.js';
-import type { StepScheduler } from '../step-scheduler.js';
+import type { Steps } from '../step-scheduler.js';
 import type { JobArtifacts } from './job-artifacts.js';
 import { decodeProgress, encodeProgress, type JobProgress } from './job-progress.js';
 
@@ -21,7 +21,7 @@ export interface JobRunSettings {
   readonly manifest: Manifest;
   readonly lease: JobLease;
   readonly artifacts: JobArtifacts;
-  readonly scheduler: Pick<StepScheduler, 'run'>;
+  readonly scheduler: Steps;
   /** fires when this coordinator stops */
   readonly signal: AbortSignal;
   readonly log: Logger;

@@ -6,7 +6,7 @@ import { asGolddiffError, GolddiffError } from '../../shared/errors.js';
 import { JOB_AGAIN_MS, JOB_DELIVERIES_MAX, JOB_LEASE_MS, JOB_RUNS_MAX, QUEUE_RETRY_AFTER_MS } from '../../shared/limits.js';
 import type { Logger } from '../../shared/log.js';
 import type { CoordinatorMetrics } from '../../shared/metrics.js';
-import type { StepScheduler } from '../step-scheduler.js';
+import type { Steps } from '../step-scheduler.js';
 import { JobArtifacts } from './job-artifacts.js';
 import { decodeJob, planJob } from './job-request.js';
 import { JobRun, LeaseLost } from './job-run.js';
@@ -14,7 +14,7 @@ import { JobRun, LeaseLost } from './job-run.js';
 export interface JobRunnerSettings {
   readonly controlPlane: Pick<ControlPlane, 'jobs' | 'artifacts'>;
   readonly manifest: Manifest;
-  readonly scheduler: Pick<StepScheduler, 'run'>;
+  readonly scheduler: Steps;
   readonly log: Logger;
   readonly metrics?: Pick<CoordinatorMetrics, 'jobDeliveries' | 'jobRuns'>;
 }

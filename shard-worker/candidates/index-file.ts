@@ -9,7 +9,7 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { lstat, mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
-import { tmpdir, userInfo } from 'node:os';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { HNSW_EF_CONSTRUCTION, HNSW_M, HNSW_SEED } from './index-parameters.js';
 
@@ -45,7 +45,7 @@ export function indexFileName({ partition, sha256, resolution }: IndexIdentity):
 
 /** Folders to look in and to write to, in this order: that of the data set, then one of this user's own. */
 export function indexFolders(dataSetDir: string): string[] {
-  return [dataSetDir, path.join(tmpdir(), `golddiff-indexes-${userInfo().uid}`)];
+  return [dataSetDir, path.join(tmpdir(), `golddiff-indexes-${ownUid()}`)];
 }
 
 /** A saved index that may be loaded; undefined where there is none. A file that is not what its note says is told to `onBad` and passed over. */
@@ -126,7 +126,7 @@ export async function saveIndexFile(
 async function ownFolder(folder: string): Promise<void> {
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const found = await lstat(folder);
-  if (!found.isDirectory() || found.uid !== userInfo().uid) throw new Error(`${folder} is not a folder of this user`);
+  if (!found.isDirectory() || found.uid !== ownUid()) throw new Error(`${folder} is not a folder of this user`);
 }
 
 function noteOf({ partition, sha256, resolution, rows, proxyValues }: IndexIdentity) {
@@ -137,4 +137,9 @@ async function sha256Of(file: string): Promise<string> {
   const hash = createHash('sha256');
   for await (const chunk of createReadStream(file, { highWaterMark: 1024 * 1024 })) hash.update(chunk as Buffer);
   return hash.digest('hex');
+}
+
+/** Without a look at the list of users: that of a container may not have this one. Systems without numbers for users count as 0, as their files do. */
+function ownUid(): number {
+  return process.getuid?.() ?? 0;
 }

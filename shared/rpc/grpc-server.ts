@@ -16,6 +16,9 @@ import { setReceiveWindow } from './receive-window.js';
 import { logRefusedHandshakes } from './refused-handshakes.js';
 import { TlsServerCredentials } from './server-tls.js';
 
+/** Health of the process as such: SERVING for as long as it answers, also while it loads or drains. What asks whether to start it anew asks for this one. */
+export const LIVE_SERVICE = 'live';
+
 export interface GrpcServerSettings {
   /** host:port; port 0 takes any free one */
   readonly listen: string;
@@ -57,6 +60,7 @@ export async function startGrpcServer(settings: GrpcServerSettings): Promise<Grp
   const setServing = (serving: boolean): void => {
     for (const name of ['', ...names]) health.setStatus(name, serving ? 'SERVING' : 'NOT_SERVING');
   };
+  health.setStatus(LIVE_SERVICE, 'SERVING');
   setServing(true);
 
   const drainStart = new AbortController();

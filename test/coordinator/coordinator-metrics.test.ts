@@ -33,7 +33,8 @@ function observed(more: Partial<ObservedCluster> & { readonly fraction?: () => n
       placement: () => ({ dataSet: manifest.name, contentHash: '', epoch: 6, partitions }),
       replicasOf: (partition) => holders[partition]!.filter((id) => id !== 'c'),
     },
-    queue: { running: 0, waiting: 0 },
+    queue: new AdmissionQueue({ runningMax: 3, waitingMax: 9 }),
+    slownessMax: () => 2.5,
     leader: { leads: true },
     jobs: { queue: () => Promise.resolve(none) },
     replicas: 2,
@@ -56,15 +57,22 @@ test('gauges are read when they are scraped and calls are counted by method and 
   let fraction = 1;
   const { metrics, scrape } = observed({ queue, fraction: () => fraction });
   const place = await queue.acquire();
+  expectLines(await scrape(), ['golddiff_coordinator_queue_lag_seconds 0']);
   const waiting = queue.acquire();
+  await new Promise((resolve) => setTimeout(resolve, 20));
   fraction = 0.5;
   observeCall(metrics, { method: 'ScoreService/Score', code: status.NOT_FOUND, seconds: 0.1 });
   expectLines(await scrape(), [
     'golddiff_coordinator_coverage_ratio 0.5',
     'golddiff_coordinator_open_steps 1',
     'golddiff_coordinator_queue_depth 1',
+    'golddiff_coordinator_open_steps_max 1',
+    'golddiff_coordinator_queue_depth_max 5',
+    'golddiff_coordinator_worker_slowness_max_ratio 2.5',
     'golddiff_coordinator_requests_total{method="ScoreService/Score",code="NOT_FOUND"} 1',
   ]);
+  const lag = Number(/^golddiff_coordinator_queue_lag_seconds (.*)$/m.exec(await scrape())![1]);
+  assert.ok(lag >= 0.015, String(lag));
   place.release();
   (await waiting).release();
 });

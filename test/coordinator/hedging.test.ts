@@ -44,6 +44,17 @@ test('hedges, wins and those that were not made are counted, and the tokens show
   assert.match(text, /golddiff_coordinator_hedge_tokens 0\.5/);
 });
 
+test('what was asked, how long each worker took and how long the slowest kept the others are observed', async () => {
+  const metrics = createMetrics('coordinator');
+  const hedging = new Hedging({ budgetPercent: 5, percentile: 95, delayMsMin: 1 }, metrics);
+  hedging.note('k', [share('a', 10), share('b', 12), share('c', 212)], 0, 'SUMS');
+  hedging.note('k', [share('a', 10)], 1, 'SUMS');
+  const text = await metrics.registry.metrics();
+  assert.match(text, /golddiff_coordinator_worker_answer_duration_seconds_count\{stage="SUMS"\} 4/);
+  assert.match(text, /golddiff_coordinator_straggler_wait_seconds_count\{stage="SUMS"\} 1/);
+  assert.match(text, /golddiff_coordinator_straggler_wait_seconds_sum\{stage="SUMS"\} 0\.2\n/);
+});
+
 test('workers are compared with the others of their round, of which the lower half sets the measure', () => {
   const hedging = new Hedging({ budgetPercent: 5, percentile: 95, delayMsMin: 1 });
   for (let i = 0; i < 40; i++) hedging.note('k', [share('a', 50), share('b', 400, true)], i);

@@ -65,6 +65,8 @@ export async function runCoordinator(t: TestContext, data: TestDataSet, options:
     hedgePercentile: 95,
     hedgeDelayMs: 20,
     drainTimeoutMs: 1_000,
+    leaveNoticeMs: 0,
+    startWaitMs: 0,
     ...options.config,
   };
   const service = await startCoordinator(config, createLogger('test', 'silent'));

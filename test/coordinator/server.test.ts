@@ -140,6 +140,9 @@ test('metrics and health are served, and a port in use is one sentence', async (
   const metrics = await (await fetch(`http://${service.ready.metricsAddress}/metrics`)).text();
   assert.match(metrics, /golddiff_coordinator_requests_total\{method="ScoreService\/Score",code="OK"\} 1/);
   assert.match(metrics, /golddiff_coordinator_coverage_ratio 1/);
+  assert.match(metrics, /phase_duration_seconds_count\{phase="serialise"\} 1\n/);
+  assert.match(metrics, /worker_answer_duration_seconds_count\{stage="SUMS"\} 2\n/);
+  assert.match(metrics, /straggler_wait_seconds_count\{stage="SUMS"\} 1\n/);
   assert.equal((await fetch(`http://${service.ready.metricsAddress}/healthz`)).status, 200);
   await assert.rejects(runCoordinator(t, data, { config: { listen: service.ready.address } }), { code: 'ADDRESS_IN_USE' });
 });
@@ -159,6 +162,8 @@ test('a folder without a data set is refused', async () => {
     queueMax: 1,
     placementWaitMs: 0,
     drainTimeoutMs: 1,
+    leaveNoticeMs: 0,
+    startWaitMs: 0,
     coordinatorId: 'c',
     clusterName: 'golddiff',
     natsReplicas: 1,

@@ -51,3 +51,15 @@ test('a row costs more on a slow worker until that is forgotten, and a small dif
   latency.keepOnly(new Set(['usual']));
   assert.equal(latency.cost('slow', 50), 1);
 });
+
+test('the slowest is told, faded by the time since, and nobody known is nobody slow', () => {
+  const latency = new WorkerLatency();
+  assert.equal(latency.slowest(0), 1);
+  latency.note('usual', 50, 50, 0);
+  for (let i = 0; i < 40; i++) latency.note('slow', 500, 50, i);
+  const now = latency.slowest(40);
+  const later = latency.slowest(60_000);
+  assert.ok(now > 4 && later < 1.1, `${now} ${later}`);
+  latency.keepOnly(new Set(['usual']));
+  assert.equal(latency.slowest(40), 1);
+});

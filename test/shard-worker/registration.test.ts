@@ -12,7 +12,14 @@ const placed = (epoch: number, ...replicas: string[]) => ({ dataSet: 'd', conten
 function registered(t: TestContext, workerLeaseMs = 1e9): { controlPlane: ControlPlane; registration: Registration; steps: { open: number } } {
   const controlPlane = createInProcessControlPlane({ workerLeaseMs, sweepIntervalMs: 10 });
   const steps = { open: 0 };
-  const registration = new Registration({ controlPlane, status: () => ({ ...status, openSteps: steps.open }), dataSets: ['d'], log, intervalMs: 20 });
+  const registration = new Registration({
+    controlPlane,
+    status: () => ({ ...status, openSteps: steps.open }),
+    dataSets: ['d'],
+    log,
+    intervalMs: 20,
+    leaderlessMs: 300,
+  });
   t.after(async () => {
     await registration.leave();
     await controlPlane.close();
@@ -44,6 +51,19 @@ test('a worker that drains waits until no placement names it', async (t) => {
   const drained = registration.drain(60_000).then((empty) => ((done = true), empty));
   await new Promise((resolve) => setTimeout(resolve, 150));
   assert.deepEqual([done, (await controlPlane.membership.list())[0]?.draining], [false, true]);
+  await controlPlane.placements.compareAndSet(placed(2, 'b'), 1);
+  assert.equal(await drained, true);
+});
+
+test('a leader that goes at the same time is followed by another, for whom it waits', async (t) => {
+  const { controlPlane, registration } = registered(t);
+  await registration.start();
+  await controlPlane.membership.heartbeat({ ...status, workerId: 'b' });
+  await controlPlane.placements.compareAndSet(placed(1, 'a'), 0);
+  const drained = registration.drain(60_000);
+  await new Promise((resolve) => setTimeout(resolve, 120));
+  controlPlane.leadership.campaign('c', () => {});
+  await new Promise((resolve) => setTimeout(resolve, 120));
   await controlPlane.placements.compareAndSet(placed(2, 'b'), 1);
   assert.equal(await drained, true);
 });

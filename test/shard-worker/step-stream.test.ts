@@ -169,7 +169,14 @@ test('x and the first request may come with the open, and what is wrong there fa
   const invalid = 'TENSOR_INVALID';
   assert.deepEqual(codes, ['', '', invalid, invalid, invalid, invalid, invalid, 'ARGUMENT_INVALID', '', 'DATA_SET_UNKNOWN']);
   assert.equal(stream.admission.openSteps, 2);
+  const shown = async (): Promise<unknown[]> => {
+    const { openSteps, openStepBytes } = stream.metrics;
+    return [(await openSteps.get()).values[0]!.value, (await openStepBytes.get()).values[0]!.value];
+  };
+  assert.deepEqual(await shown(), [2, stream.admission.openBytes]);
+  assert.ok(stream.admission.openBytes > 0);
   await stream.end();
+  assert.deepEqual(await shown(), [0, 0]);
 });
 
 test('a step ends with the answer to its last request, once the peer has taken it', async () => {

@@ -68,9 +68,17 @@ it('counts and observes by the defined labels only', async () => {
   assert.throws(() => metrics.requests.inc({ user: 'x' } as unknown as { method: string }));
 });
 
+it('has the series of counters from the start, so that a first event is seen as one', async () => {
+  const text = await createMetrics('coordinator').registry.metrics();
+  assert.ok(text.includes('golddiff_coordinator_retries_total{reason="lost",scope="step"} 0'));
+  assert.ok(text.includes('golddiff_coordinator_requests_total{method="JobService/Submit",code="OK"} 0'));
+  assert.ok(!text.includes('code="INTERNAL"'), 'not of every method and status');
+});
+
 it('keeps two processes within one program apart', async () => {
   const first = createMetrics('shard-worker');
   const second = createMetrics('shard-worker');
   first.steps.inc({ outcome: 'ok' });
-  assert.ok(!(await second.registry.metrics()).includes('golddiff_worker_steps_total{outcome="ok"}'));
+  assert.ok((await first.registry.metrics()).includes('golddiff_worker_steps_total{outcome="ok"} 1'));
+  assert.ok((await second.registry.metrics()).includes('golddiff_worker_steps_total{outcome="ok"} 0'));
 });

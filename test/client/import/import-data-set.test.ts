@@ -246,6 +246,19 @@ test('a data set is replaced only by force, and anything else never', async () =
   assert.deepEqual((await readdir(dir)).sort(), ['out', 'photos', 'rows.npy']);
 });
 
+test('a data set of the same import is taken as it is where that is asked for, and one of another refused', async () => {
+  const dir = temporaryFolder();
+  const out = path.join(dir, 'out');
+  await writeNpy(path.join(dir, 'rows.npy'), pattern(10), [10, 1]);
+  const options = { source: `npy:${dir}/rows.npy`, out, partitions: 3, ifAbsent: true };
+  const made = await importDataSet(options);
+  const taken = await importDataSet(options);
+  assert.deepEqual([made.wasThere, taken.wasThere], [false, true]);
+  assert.deepEqual(taken.manifest, made.manifest);
+  for (const other of [{ partitions: 2 }, { seed: 5 }, { limit: 9 }, { name: 'other' }])
+    await assert.rejects(importDataSet({ ...options, ...other }), { code: 'ALREADY_EXISTS' });
+});
+
 test('an output that cannot be written is an operating error', async () => {
   const dir = temporaryFolder();
   await writeNpy(path.join(dir, 'rows.npy'), pattern(10), [10, 1]);

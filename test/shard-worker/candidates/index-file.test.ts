@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
 import { findIndexFile, indexFileName, indexFolders, saveIndexFile, type IndexIdentity } from '../../../shard-worker/candidates/index-file.js';
+import { packageRoot } from '../../../shared/package-root.js';
 import { temporaryFolder } from '../../support/data-sets.js';
 
 const identity: IndexIdentity = { partition: 7, sha256: 'c0ffee'.padEnd(64, '1'), resolution: 14, rows: 3, proxyValues: 4 };
@@ -88,4 +90,10 @@ test('a folder of another name is the second choice, and one that is no folder i
   const gone = path.join(parent, 'gone');
   await assert.rejects(saveIndexFile([gone], identity, write), /ENOENT/);
   assert.ok(!existsSync(gone));
+});
+
+test('the folder of this user is found without a list of users, which a container may not have', () => {
+  assert.deepEqual(indexFolders('/data/d'), ['/data/d', path.join(tmpdir(), `golddiff-indexes-${process.getuid?.() ?? 0}`)]);
+  const source = readFileSync(path.join(packageRoot, 'shard-worker/candidates/index-file.ts'), 'utf8');
+  assert.doesNotMatch(source, /userInfo/, 'it throws where the list of users has no such number');
 });

@@ -8,7 +8,7 @@ import { loadSync } from '@grpc/proto-loader';
 import { protoPath as healthProtoPath } from 'grpc-health-check';
 import { GolddiffError } from '../../../shared/errors.js';
 import { bidi, serverStream, unary, type CallContext } from '../../../shared/rpc/handlers.js';
-import { startGrpcServer } from '../../../shared/rpc/grpc-server.js';
+import { LIVE_SERVICE, startGrpcServer } from '../../../shared/rpc/grpc-server.js';
 import { collectingLogger, MESSAGE_BYTES_MAX, serve, type ServerUnderTest } from './server-under-test.js';
 
 interface HealthClient extends Client {
@@ -44,6 +44,7 @@ describe('health', () => {
     await assert.rejects(check(client, 'golddiff.v1.JobService'), { code: GrpcStatus.NOT_FOUND });
     under.server.setServing(false);
     for (const name of ['', 'golddiff.v1.ScoreService']) assert.equal(await check(client, name), 'NOT_SERVING');
+    assert.equal(await check(client, LIVE_SERVICE), 'SERVING', 'a process out of service is alive');
     under.server.setServing(true);
     assert.equal(await check(client, ''), 'SERVING');
     client.close();
