@@ -45,7 +45,8 @@ export function computePlacement(input: PlacementInput): PlacedPartition[] {
   if (workers.length === 0) return input.partitions.map((partition) => ({ partition, replicas: [] }));
   const replicas = Math.min(input.replicas, workers.length);
   const previous = new Map(input.previous?.map((p) => [p.partition, p.replicas]));
-  const size = Math.min(blockSize(input.partitions.length, workers.length), previousBlockSize(input.partitions, previous));
+  const wanted = replicas === 1 ? undividedBlockSize(input.partitions.length, workers.length) : blockSize(input.partitions.length, workers.length);
+  const size = Math.min(wanted, previousBlockSize(input.partitions, previous));
   const budgets = new Map(workers.map((w) => [w, input.budgetBytes?.(w) ?? Infinity]));
   let blocks = blocksFor(input, workers, previous, size);
   deal(blocks, workers, replicas, budgets);
@@ -169,6 +170,15 @@ export function blockSize(partitions: number, workers: number): number {
   let size = 1;
   while (partitions / (size * 2) >= workers * BLOCKS_PER_WORKER) size *= 2;
   return size;
+}
+
+/**
+ * Without replicas a step asks the same workers for the same blocks each time: where one block each is balance, one partial each is all that they send. With
+ * replicas smaller blocks share the work of a lost worker among all others.
+ */
+function undividedBlockSize(partitions: number, workers: number): number {
+  const each = partitions / workers;
+  return Number.isInteger(Math.log2(each)) && each >= 1 ? each : blockSize(partitions, workers);
 }
 
 /** Largest aligned block within which the placement before is uniform: a smaller number of workers must not make blocks that span two of them. */

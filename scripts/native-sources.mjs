@@ -61,7 +61,7 @@ const GROUPS = {
   },
   // Every 64-bit ARM has NEON: no flag asks for it.
   neon: { files: ['kernels/dot_neon.cpp', 'kernels/sum_neon.cpp', 'kernels/real_neon.cpp'], flags: [...FUSED] },
-  addon: { files: ['addon/addon.cpp', 'addon/call.cpp', 'addon/statistics_calls.cpp'], flags: [...EXACT] },
+  addon: { files: ['addon/addon.cpp', 'addon/call.cpp', 'addon/statistics_calls.cpp', 'addon/step_values.cpp'], flags: [...EXACT] },
 };
 
 /** Files from the native folder's root, and all flags, of one group. */

@@ -1,4 +1,5 @@
 // Runs the built tests and ends with one line: N passed, N failed, N skipped. Arguments are parts of file names to run.
+import { spawnSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import path from 'node:path';
 import { run } from 'node:test';
@@ -21,6 +22,16 @@ if (files.length === 0) {
   process.stderr.write(`golddiff: Expected a part of a test file's name but received ${wanted.join(' ')}\n`);
   process.exit(2);
 }
+// The CUDA engine for the device that tests emulate: once, before several files want it.
+if (files.some((name) => name.includes('/backends/'))) {
+  const built = spawnSync(process.execPath, [path.join(root, 'scripts/build-cuda.mjs'), '--emulated'], {
+    encoding: 'utf8',
+    timeout: FILE_TIMEOUT_MS,
+  });
+  process.stderr.write(built.stderr);
+  if (built.status !== 0) process.env.GOLDDIFF_EMULATED_CUDA_FAILED = built.stderr.trim().split('\n').at(-1) || 'it took too long';
+}
+
 // The main job's bootstrap gives an IPC channel; when it closes, its process is gone and so should we be.
 process.on('disconnect', () => process.exit(143));
 process.channel?.unref();

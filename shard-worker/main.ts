@@ -7,6 +7,7 @@ import { bytes, commonFlags, flag, hostPort, integer, oneOf, runCommandLine, tex
 import type { WorkerStatus } from '../shared/control-plane/control-plane.js';
 import { natsFlags, openControlPlane, type NatsFlags } from '../shared/control-plane/nats/flags.js';
 import { dataFetchFlags, type DataFetchFlags } from '../shared/dataset/data-flags.js';
+import type { Manifest } from '../shared/dataset/manifest.js';
 import { dataLocation, LOCATION_FORMS, type DataLocation } from '../shared/dataset/sources/data-location.js';
 import {
   DATA_PLANE_WINDOW_BYTES,
@@ -25,6 +26,7 @@ import { startGrpcServer } from '../shared/rpc/grpc-server.js';
 import { protoPackage } from '../shared/rpc/proto-package.js';
 import { BACKEND_WISHES, type BackendWish } from './backends/choose-backend.js';
 import { createBackend } from './backends/create-backend.js';
+import { CARD_ROWS_SHARE } from './backends/cuda/cuda-backend.js';
 import { ISA_WISHES, type IsaWish } from './backends/native/choose-isa.js';
 import { CandidateIndexes } from './candidates/candidate-indexes.js';
 import { CandidateSearch } from './candidates/candidate-search.js';
@@ -42,8 +44,9 @@ interface WorkerFlags extends NatsFlags, DataFetchFlags {
   readonly workerId: string;
   readonly backend: BackendWish;
   readonly isa: IsaWish;
+  readonly tfjsFrom?: string;
   readonly computeThreads: number;
-  readonly deviceMemory: number;
+  readonly deviceMemory?: number;
   readonly metricsListen: string;
   readonly logLevel: LogLevel;
   readonly drainTimeoutMs: number;
@@ -64,11 +67,21 @@ async function start(flags: WorkerFlags, log: Logger): Promise<RunningService> {
   const data = await openWorkerData(flags, metrics, progress, log);
   const { dataSets } = data;
   const names = dataSets.map(({ manifest }) => manifest.name);
-  const deviceMemoryBytes = flags.deviceMemory;
-  const backend = createBackend({ wish: flags.backend, isa: flags.isa, computeThreads: flags.computeThreads, deviceMemoryBytes, log });
+  const hostMemoryBytes = flags.deviceMemory ?? Math.floor(memoryBytes() * DEVICE_MEMORY_SHARE);
+  const { backend, choice, variant, deviceMemoryBytes } = await createBackend({
+    wish: flags.backend,
+    isa: flags.isa,
+    computeThreads: flags.computeThreads,
+    hostMemoryBytes,
+    cardMemoryBytes: flags.deviceMemory ?? Infinity,
+    partitionBytesMax: Math.max(0, ...dataSets.map(({ manifest }) => largestPartitionBytes(manifest))),
+    tfjsFrom: flags.tfjsFrom,
+    log,
+  });
+  metrics.backendInfo.set({ backend: choice.name, variant, choice: choice.kind }, 1);
   const indexes = new CandidateIndexes({
     threads: flags.computeThreads,
-    memoryBytes: () => deviceMemoryBytes - backend.residentBytes,
+    memoryBytes: () => hostMemoryBytes - backend.residentBytes,
     log,
     onBuilt: (seconds) => metrics.indexBuildSeconds.observe(seconds),
     onChange: (ready, heldBytes) => {
@@ -192,6 +205,11 @@ function reachable(address: string): string {
   return address.replace(/^(0\.0\.0\.0|\[::\]):/, `${hostname()}:`);
 }
 
+function largestPartitionBytes({ shape, dtype, partitions }: Manifest): number {
+  const [channels, height, width] = shape;
+  return Math.max(0, ...partitions.map(({ rows }) => rows * channels * height * width * (dtype === 'u8' ? 1 : Float32Array.BYTES_PER_ELEMENT)));
+}
+
 /** Memory that this process may use: the machine's, or less where a control group says so. */
 function memoryBytes(): number {
   const limit = process.constrainedMemory();
@@ -236,6 +254,14 @@ const program = new Command('shard-worker')
   )
   .addOption(
     flag({
+      name: 'tfjs-from',
+      placeholder: 'DIR',
+      description: 'folder where TensorFlow.js is installed, for the tfjs backend (default: that of golddiff)',
+      parser: text,
+    }),
+  )
+  .addOption(
+    flag({
       name: 'compute-threads',
       placeholder: 'N',
       description: 'threads that compute',
@@ -247,9 +273,8 @@ const program = new Command('shard-worker')
     flag({
       name: 'device-memory',
       placeholder: 'BYTES',
-      description: 'budget for resident rows, such as 8Gi',
+      description: `budget for resident rows, such as 8Gi (default: ${100 * DEVICE_MEMORY_SHARE}% of the memory of this machine; with cuda ${100 * CARD_ROWS_SHARE}% of the device's, and never more)`,
       parser: bytes,
-      fallback: String(Math.floor(memoryBytes() * DEVICE_MEMORY_SHARE)),
     }),
   )
   .addOption(

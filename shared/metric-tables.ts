@@ -19,7 +19,7 @@ export interface Definition<
   readonly type: Type;
   readonly help: string;
   readonly labels: readonly Label[];
-  /** [] = not for us to say: the version of a program */
+  /** [] = what a program calls itself: its version, an instruction set */
   readonly values: Values;
   readonly buckets?: readonly number[];
 }
@@ -242,6 +242,11 @@ export const COORDINATOR_METRICS = {
 
 export const WORKER_METRICS = {
   steps: counter('golddiff_worker_steps_total', { outcome: ['ok', 'failed', 'cancelled'] }, 'Steps that ended, by outcome (ok, failed, cancelled).'),
+  backendInfo: gauge(
+    'golddiff_worker_backend_info',
+    { backend: ['native', 'cuda', 'tfjs', 'reference'], variant: OPEN, choice: ['asked', 'fastest', 'fallback'] },
+    'Always 1; the labels say what computes: backend (native, cuda, tfjs, reference), variant (instruction set or TensorFlow.js package) and choice (asked, fastest, fallback).',
+  ),
   computeSeconds: histogram(
     'golddiff_worker_compute_duration_seconds',
     DURATION_BUCKETS_SECONDS,
@@ -249,11 +254,7 @@ export const WORKER_METRICS = {
     'Compute time of one request within a step, by phase (screen, scalars, sums, groups, blocks).',
   ),
   residentBytes: gauge('golddiff_worker_resident_bytes', {}, 'Bytes of rows held ready for scoring.'),
-  deviceMemoryBytes: gauge(
-    'golddiff_worker_device_memory_budget_bytes',
-    {},
-    'Bytes of device memory that rows and indexes may take (--device-memory).',
-  ),
+  deviceMemoryBytes: gauge('golddiff_worker_device_memory_budget_bytes', {}, 'Bytes of device memory that rows may take (--device-memory).'),
   openStepBytes: gauge('golddiff_worker_open_step_bytes', {}, 'Bytes of queries and partials of the steps that are open.'),
   openStepBytesMax: gauge('golddiff_worker_open_step_bytes_max', {}, 'Bytes that these may take; beyond that a step is refused.'),
   partitionsHeld: gauge('golddiff_worker_partitions_held', {}, 'Partitions that are loaded and served.'),

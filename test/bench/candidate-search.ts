@@ -72,7 +72,15 @@ while (index.count < rows) index.add(proxyPoint(partition, index.count, geometry
 report.buildSeconds = Math.round((cpuUs() - buildUs) / 1e3) / 1e3;
 
 const wish = process.argv[4] === 'native' ? 'native' : 'reference';
-const backend = createBackend({ wish, isa: 'auto', computeThreads: 1, deviceMemoryBytes: Infinity, log: createLogger('bench', 'warn') });
+const settings = {
+  wish,
+  isa: 'auto',
+  computeThreads: 1,
+  hostMemoryBytes: Infinity,
+  cardMemoryBytes: Infinity,
+  log: createLogger('bench', 'warn'),
+} as const;
+const { backend } = await createBackend(settings);
 const rowIds = Uint32Array.from({ length: rows }, (_, i) => i);
 const held = { dataSet: 'bench', partition: 0, ...partition, labels: new Int32Array(rows).fill(-1), rowIds };
 await backend.load(held);

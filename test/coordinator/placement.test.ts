@@ -29,11 +29,29 @@ test('the order of the workers does not matter', () => {
 });
 
 test('blocks are aligned powers of two with one set of replicas each', () => {
-  assert.equal(blockSize(64, 2), 8);
-  const placement = computePlacement({ partitions: range(64), workers: workers(2), replicas: 1 });
-  for (let block = 0; block < 8; block++) {
-    assert.equal(new Set(placement.slice(block * 8, block * 8 + 8).map((p) => p.replicas.join())).size, 1);
+  assert.equal(blockSize(64, 3), 4);
+  const placement = computePlacement({ partitions: range(64), workers: workers(3), replicas: 2 });
+  for (let block = 0; block < 16; block++) {
+    assert.equal(new Set(placement.slice(block * 4, block * 4 + 4).map((p) => p.replicas.join())).size, 1);
   }
+});
+
+test('without replicas each worker gets one aligned block where that is balance, and partitions spread again when a worker is lost', () => {
+  for (const [P, W] of [
+    [16, 4],
+    [16, 1],
+    [64, 8],
+    [8, 8],
+  ] as const) {
+    const placement = computePlacement({ partitions: range(P), workers: workers(W), replicas: 1 });
+    const firsts = placement.filter(({ partition }) => partition % (P / W) === 0).map(({ replicas }) => replicas.join());
+    assert.equal(new Set(firsts).size, W);
+    placement.forEach(({ replicas }, partition) => assert.equal(replicas.join(), firsts[Math.floor((partition * W) / P)]));
+  }
+  const before = computePlacement({ partitions: range(16), workers: workers(4), replicas: 1 });
+  const after = computePlacement({ partitions: range(16), workers: workers(3), replicas: 1, previous: before });
+  assert.equal(moved(before, after), 4);
+  assert.deepEqual([...loads(after).values()].sort(), [5, 5, 6]);
 });
 
 test('every partition has as many different replicas as are wanted and there are workers, in balance', () => {

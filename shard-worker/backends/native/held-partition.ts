@@ -23,15 +23,20 @@ export class HeldPartition {
   #users = 0;
   #unloaded = false;
 
-  constructor(addon: NativeAddon, engine: NativeEngine, partition: PartitionRows) {
+  constructor(
+    addon: NativeAddon,
+    engine: NativeEngine,
+    partition: PartitionRows,
+    memory = { expectedBytes: expectedBytes(partition), sharesRows: true },
+  ) {
     const { rows, shape, values, labels, rowIds } = partition;
     const [channels, height, width] = shape;
     this.rows = rows;
     this.eightBit = values instanceof Uint8Array;
     this.shape = shape;
     this.#addon = addon;
-    this.#rowBytes = values.byteLength + labels.byteLength + rowIds.byteLength;
-    this.#expectedBytes = expectedBytes(partition);
+    this.#rowBytes = memory.sharesRows ? values.byteLength + labels.byteLength + rowIds.byteLength : 0;
+    this.#expectedBytes = memory.expectedBytes;
     this.native = addon.loadPartition(engine, { rows, channels, height, width, values, labels, rowIds });
     this.native.then(
       (ready) => {

@@ -10,6 +10,7 @@ import type { MomentSums } from '../../../shared/math/moment-sums.js';
 import { proxyGeometry } from '../../../shared/math/proxy.js';
 import type {
   Backend,
+  BackendName,
   BackendStep,
   CandidateLists,
   Cut,
@@ -40,8 +41,27 @@ import {
 } from '../../../shared/native/native-addon.js';
 import { momentsOfBytes } from './native-moments.js';
 
+/** What differs between engines that share the calls of the native addon. */
+export interface EngineTraits {
+  readonly name: BackendName;
+  /** bytes that a partition will take of what is budgeted, its proxies included */
+  readonly expectedBytes: (rows: PartitionRows) => number;
+  /** the engine reads the rows where JavaScript has them, and `partitionBytes` comes on top; else it has copied them, and that is all */
+  readonly sharesRows: boolean;
+  /** takes candidates of an index */
+  readonly restricts: boolean;
+  /** takes a poolShare and proves, of rows with one weight each */
+  readonly provesPools: boolean;
+  /** has `covariance`, exact for 8-bit rows */
+  readonly hasCovariance: boolean;
+}
+
+const NATIVE: EngineTraits = { name: 'native', expectedBytes, sharesRows: true, restricts: true, provesPools: true, hasCovariance: true };
+
 export interface NativeBackendSettings {
   readonly addon: NativeAddon;
+  /** of another engine than the CPU's */
+  readonly traits?: EngineTraits;
   /** one that the addon detected */
   readonly isa: Isa;
   /** 1 or more */
@@ -53,10 +73,10 @@ export interface NativeBackendSettings {
 }
 
 export class NativeBackend implements Backend {
-  readonly name = 'native';
   readonly isa: Isa;
   readonly computeThreads: number;
   readonly #addon: NativeAddon;
+  readonly #traits: EngineTraits;
   readonly #engine: NativeEngine;
   readonly #deviceMemoryBytes: number;
   readonly #held = new Map<string, HeldPartition>();
@@ -66,6 +86,7 @@ export class NativeBackend implements Backend {
   constructor(settings: NativeBackendSettings) {
     invariant(settings.computeThreads >= 1, 'a backend has a compute thread');
     this.#addon = settings.addon;
+    this.#traits = settings.traits ?? NATIVE;
     this.isa = settings.isa;
     this.computeThreads = settings.computeThreads;
     this.#deviceMemoryBytes = settings.deviceMemoryBytes;
@@ -73,8 +94,12 @@ export class NativeBackend implements Backend {
     try {
       this.#engine = addon.createEngine({ threads, isa, stepStateBytesMax });
     } catch (thrown) {
-      throw engineError(thrown, `The native engine of ${threads} threads`);
+      throw engineError(thrown, `The ${this.name} engine of ${threads} threads`);
     }
+  }
+
+  get name(): BackendName {
+    return this.#traits.name;
   }
 
   get residentBytes(): number {
@@ -108,8 +133,9 @@ export class NativeBackend implements Backend {
     invariant(values.buffer instanceof SharedArrayBuffer, 'rows lie in shared memory');
     invariant(dim >= 1 && values.length === rows * dim && labels.length === rows && rowIds.length === rows, 'a partition has n rows of D values');
     invariant(!this.#held.has(key), 'a partition is loaded once');
-    checkDeviceMemory(partition, expectedBytes(partition), this.#deviceMemoryBytes - this.residentBytes);
-    const held = new HeldPartition(this.#addon, this.#engine, partition);
+    const bytes = this.#traits.expectedBytes(partition);
+    checkDeviceMemory(partition, bytes, this.#deviceMemoryBytes - this.residentBytes);
+    const held = new HeldPartition(this.#addon, this.#engine, partition, { expectedBytes: bytes, sharesRows: this.#traits.sharesRows });
     this.#held.set(key, held);
     return held;
   }
@@ -125,7 +151,8 @@ export class NativeBackend implements Backend {
     const held = this.#held.get(partitionKey(ref));
     if (held === undefined) throw notHeld(ref);
     try {
-      if (label !== -1 || !held.eightBit || held.rows < 2) return await held.use((native) => this.#addon.moments(this.#engine, native, label));
+      if (!this.#traits.hasCovariance || label !== -1 || !held.eightBit || held.rows < 2)
+        return await held.use((native) => this.#addon.moments(this.#engine, native, label));
       // Integer products are five times as fast.
       const { mean, covariance } = await held.use((native) => this.#addon.covariance(this.#engine, [native]));
       return momentsOfBytes(held.rows, mean, covariance);
@@ -142,7 +169,7 @@ export class NativeBackend implements Backend {
       if (held) return held;
       throw notHeld(ref);
     };
-    const step: OpenStep = new OpenStep(this.#addon, this.#engine, queries, heldOf, () => this.#open.delete(step));
+    const step: OpenStep = new OpenStep(this.#addon, this.#engine, this.#traits, queries, heldOf, () => this.#open.delete(step));
     this.#open.add(step);
     return step;
   }
@@ -163,23 +190,28 @@ class OpenStep implements BackendStep {
   readonly #pending = new Set<(error: GolddiffError) => void>();
   /** of partitions that nothing has been asked of yet */
   readonly #candidates = new Map<number, CandidateLists>();
+  /** where the engine takes candidates */
+  readonly restrict?: (partition: number, candidates: CandidateLists) => void;
   #native: NativeStep | undefined;
   #closed = false;
 
   constructor(
     readonly addon: NativeAddon,
     readonly engine: NativeEngine,
+    private readonly traits: EngineTraits,
     readonly queries: StepQueries,
     readonly heldOf: (partition: number) => HeldPartition,
     readonly onClose: () => void,
-  ) {}
+  ) {
+    if (traits.restricts) this.restrict = (partition, candidates) => this.#keepCandidates(partition, candidates);
+  }
 
   /** Proofs are of rows with one weight each. */
   get provesPools(): boolean {
-    return this.queries.precision === undefined;
+    return this.traits.provesPools && this.queries.precision === undefined;
   }
 
-  restrict(partition: number, candidates: CandidateLists): void {
+  #keepCandidates(partition: number, candidates: CandidateLists): void {
     invariant(candidates.length === this.queries.batch, 'candidates are given for each query');
     this.#candidates.set(partition, candidates);
   }

@@ -1,4 +1,4 @@
-/** What the reference backend and its compute threads tell each other. */
+/** What a backend of TypeScript compute threads and those threads tell each other. */
 
 import type { ErrorCode, ErrorData } from '../../../shared/errors.js';
 import type { GroupedPartial } from '../../../shared/math/grouped-partial.js';
@@ -36,15 +36,26 @@ export type StepOperation =
 
 export type StepResult = PartitionScreen | PosteriorScalars | PartitionSums | GroupedPartial;
 
+/** A device that a thread owns: what it is, and what it holds, of partitions and of everything else. */
+export interface DeviceState {
+  readonly about: Readonly<Record<string, string>>;
+  readonly tensors: number;
+  readonly bytes: number;
+}
+
+/** null of a load */
+export type TaskResult = StepResult | MomentSums | DeviceState | null;
+
 export type ToThread =
-  | { readonly kind: 'load'; readonly key: string; readonly partition: PartitionRows }
+  | { readonly kind: 'load'; readonly task: number; readonly key: string; readonly partition: PartitionRows }
   | { readonly kind: 'unload'; readonly key: string }
   /** `cancelled` turns 1 when the step is closed; looked at while computing */
   | { readonly kind: 'open'; readonly step: number; readonly queries: StepQueries; readonly cancelled: Int32Array }
   | { readonly kind: 'restrict'; readonly step: number; readonly key: string; readonly candidates: CandidateLists }
   | { readonly kind: 'task'; readonly task: number; readonly step: number; readonly key: string; readonly operation: StepOperation }
   | { readonly kind: 'close'; readonly step: number }
-  | { readonly kind: 'moments'; readonly task: number; readonly key: string; readonly label: number };
+  | { readonly kind: 'moments'; readonly task: number; readonly key: string; readonly label: number }
+  | { readonly kind: 'device'; readonly task: number };
 
 export interface TaskFailure {
   readonly code: ErrorCode;
@@ -53,6 +64,6 @@ export interface TaskFailure {
 }
 
 export type FromThread =
-  | { readonly kind: 'result'; readonly task: number; readonly result: StepResult | MomentSums }
+  | { readonly kind: 'result'; readonly task: number; readonly result: TaskResult }
   | { readonly kind: 'failure'; readonly task: number; readonly failure: TaskFailure }
   | { readonly kind: 'proxies'; readonly key: string; readonly bytes: number };

@@ -23,15 +23,12 @@ import type {
   StageCuts,
   StepQueries,
 } from '../backend.js';
-import { equivariantPosterior } from './equivariant-posterior.js';
-import { groupedPosterior } from './grouped-posterior.js';
 import { rankedKeys } from './ranked-keys.js';
-import type { ResidentPartition } from './resident-partition.js';
-import { rowDistances, type RowList } from './row-distances.js';
-import { logitDivisors, logitHistogram, posteriorScalars, weightedSums } from './row-posterior.js';
+import type { RowList } from './row-distances.js';
+import { logitDivisors, logitHistogram, posteriorScalars } from './row-posterior.js';
 import { poolQueries } from './row-source.js';
 import type { StepMemory } from './step-memory.js';
-import { weightGroupsOf } from './weight-groups.js';
+import type { StepPartition } from './step-partition.js';
 
 const STAGES: readonly ScreenStage[] = ['presample', 'proxy', 'full'];
 
@@ -51,7 +48,7 @@ interface Selection {
 }
 
 export class PartitionStep {
-  readonly #partition: ResidentPartition;
+  readonly #partition: StepPartition;
   readonly #queries: StepQueries;
   readonly #memory: StepMemory;
   readonly #checkpoint: () => void;
@@ -65,7 +62,7 @@ export class PartitionStep {
    * @param checkpoint called every millisecond or so of compute; throws to leave the request
    * @param candidates [B] the only eligible rows, see BackendStep.restrict
    */
-  constructor(partition: ResidentPartition, queries: StepQueries, memory: StepMemory, checkpoint: () => void, candidates?: CandidateLists) {
+  constructor(partition: StepPartition, queries: StepQueries, memory: StepMemory, checkpoint: () => void, candidates?: CandidateLists) {
     this.#partition = partition;
     this.#queries = queries;
     this.#memory = memory;
@@ -111,25 +108,14 @@ export class PartitionStep {
     const selection = this.#after(cuts);
     const distances = this.#keys(selection, 'full', this.#all);
     const own = this.#scalars(selection, () => distances);
-    const { full } = this.#partition;
-    const sums = weightedSums(full, selection.lists, distances, this.#divisors, own, global, negligibleShare, this.#checkpoint);
+    const sums = this.#partition.weightedSums(selection.lists, distances, this.#divisors, own, global, negligibleShare, this.#checkpoint);
     return { ...sums, histogram: histogram ? logitHistogram(distances, this.#divisors, global.maxLogit) : undefined };
   }
 
   groups(cuts: StageCuts): GroupedPartial {
     const { x, alpha, precision } = this.#queries;
     invariant(precision !== undefined, 'groups are of a step with a precision');
-    const { full, shape } = this.#partition;
-    const sides = precision.kinds.flatMap((kind) => (kind.kind === 'equivariant' ? [kind.side] : []));
-    if (sides.length > 0) {
-      invariant(sides.length === precision.kinds.length, 'patches from everywhere are a kind of their own');
-      const everywhere = { x, alpha, divisors: this.#divisors, sides: this.#all.map((b) => sides[precision.of[b]!]!) };
-      return equivariantPosterior(full, everywhere, this.#after(cuts).lists, shape, this.#checkpoint);
-    }
-    const kinds = precision.kinds.flatMap((kind) => (kind.kind === 'equivariant' ? [] : [weightGroupsOf(kind, shape)]));
-    const groups = this.#all.map((b) => kinds[precision.of[b]!]!);
-    const queries = { x, alpha, divisors: this.#divisors, groups };
-    return groupedPosterior(full, queries, this.#after(cuts).lists, precision.groups, this.#checkpoint);
+    return this.#partition.groups({ x, alpha, divisors: this.#divisors }, precision, this.#after(cuts).lists, this.#checkpoint);
   }
 
   free(): void {
@@ -241,13 +227,12 @@ export class PartitionStep {
   #computeKeys(selection: Selection, stage: ScreenStage, wanted: readonly number[]): Float64Array[] {
     const { alpha, x, batch, golden } = this.#queries;
     const partition = this.#partition;
-    if (stage === 'full') return rowDistances(partition.full, { x, alpha }, wanted, selection.lists, this.#checkpoint);
+    if (stage === 'full') return partition.fullDistances({ x, alpha }, wanted, selection.lists, this.#checkpoint);
     invariant(golden !== undefined, 'a step with candidate stages has golden settings');
     if (stage === 'proxy') {
       const geometry = proxyGeometry(partition.shape, golden.proxyResolution);
-      const proxies = partition.proxies(geometry, this.#checkpoint);
-      this.#pooled ??= poolQueries(x, batch, partition.full.rowValues, partition.shape, geometry);
-      return rowDistances(proxies, { x: this.#pooled, alpha }, wanted, selection.lists, this.#checkpoint);
+      this.#pooled ??= poolQueries(x, batch, partition.rowValues, partition.shape, geometry);
+      return partition.proxyDistances(geometry, { x: this.#pooled, alpha }, wanted, selection.lists, this.#checkpoint);
     }
     return wanted.map((b) => {
       this.#checkpoint();

@@ -1,11 +1,20 @@
 /** A partition as a compute thread holds it: the rows on shared memory, and proxies per resolution once they have been asked for. */
 
-import type { ProxyGeometry } from '../../../shared/math/proxy.js';
+import { invariant } from '../../../shared/errors.js';
 import { CANCEL_CHECK_ROWS } from '../../../shared/limits.js';
-import type { PartitionRows } from '../backend.js';
+import type { GroupedPartial } from '../../../shared/math/grouped-partial.js';
+import type { PosteriorScalars } from '../../../shared/math/partial-posterior.js';
+import type { ProxyGeometry } from '../../../shared/math/proxy.js';
+import type { GlobalScalars, PartitionRows, StepPrecision } from '../backend.js';
+import { equivariantPosterior } from './equivariant-posterior.js';
+import { groupedPosterior } from './grouped-posterior.js';
+import { rowDistances, type DistanceQueries, type RowList } from './row-distances.js';
+import { weightedSums, type WeightedSums } from './row-posterior.js';
 import { fullRows, proxyRows, type RowSource } from './row-source.js';
+import type { LogitQueries, ThreadPartition } from './step-partition.js';
+import { weightGroupsOf } from './weight-groups.js';
 
-export class ResidentPartition {
+export class ResidentPartition implements ThreadPartition {
   readonly full: RowSource;
   readonly rows: number;
   /** [n, D] as stored */
@@ -42,4 +51,49 @@ export class ResidentPartition {
     for (const proxies of this.#proxies.values()) bytes += proxies.values.byteLength;
     return bytes;
   }
+
+  get rowValues(): number {
+    return this.full.rowValues;
+  }
+
+  fullDistances(queries: DistanceQueries, wanted: readonly number[], lists: readonly RowList[], checkpoint: () => void): Float64Array[] {
+    return rowDistances(this.full, queries, wanted, lists, checkpoint);
+  }
+
+  proxyDistances(
+    geometry: ProxyGeometry,
+    queries: DistanceQueries,
+    wanted: readonly number[],
+    lists: readonly RowList[],
+    checkpoint: () => void,
+  ): Float64Array[] {
+    return rowDistances(this.proxies(geometry, checkpoint), queries, wanted, lists, checkpoint);
+  }
+
+  weightedSums(
+    lists: readonly RowList[],
+    distances: readonly Float64Array[],
+    divisors: Float64Array,
+    own: PosteriorScalars,
+    global: GlobalScalars,
+    negligibleShare: number,
+    checkpoint: () => void,
+  ): WeightedSums {
+    return weightedSums(this.full, lists, distances, divisors, own, global, negligibleShare, checkpoint);
+  }
+
+  groups(queries: LogitQueries, precision: StepPrecision, lists: readonly RowList[], checkpoint: () => void): GroupedPartial {
+    const sides = precision.kinds.flatMap((kind) => (kind.kind === 'equivariant' ? [kind.side] : []));
+    if (sides.length > 0) {
+      invariant(sides.length === precision.kinds.length, 'patches from everywhere are a kind of their own');
+      const everywhere = { ...queries, sides: Array.from(precision.of, (kind) => sides[kind]!) };
+      return equivariantPosterior(this.full, everywhere, lists, this.shape, checkpoint);
+    }
+    const kinds = precision.kinds.flatMap((kind) => (kind.kind === 'equivariant' ? [] : [weightGroupsOf(kind, this.shape)]));
+    const groups = Array.from(precision.of, (kind) => kinds[kind]!);
+    return groupedPosterior(this.full, { ...queries, groups }, lists, precision.groups, checkpoint);
+  }
+
+  /** Nothing to give back: the rows are everyone's. */
+  dispose(): void {}
 }

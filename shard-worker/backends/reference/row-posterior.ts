@@ -80,6 +80,26 @@ export function weightedSums(
   negligibleShare: number,
   checkpoint: () => void,
 ): WeightedSums {
+  const add: AddGathered = (gathered, sums) => addGathered(source, gathered, sums, checkpoint);
+  return weightedSumsBy(add, source.rows, source.rowValues, lists, distances, divisors, own, global, negligibleShare, checkpoint);
+}
+
+/** sums[k] = f32(sum_i weights_k[i] y_(rows_k[i])) for each of the gathered; sums are [gathered.length, D]. */
+export type AddGathered = (gathered: readonly Gathered[], sums: Float32Array) => void;
+
+/** As weightedSums, where `add` sums the rows that have a weight: n rows of D values. */
+export function weightedSumsBy(
+  add: AddGathered,
+  n: number,
+  D: number,
+  lists: readonly RowList[],
+  distances: readonly Float64Array[],
+  divisors: Float64Array,
+  own: PosteriorScalars,
+  global: GlobalScalars,
+  negligibleShare: number,
+  checkpoint: () => void,
+): WeightedSums {
   const B = distances.length;
   const skippedShare = new Float64Array(B);
   const included: number[] = [];
@@ -89,9 +109,8 @@ export function weightedSums(
     if (share < negligibleShare) skippedShare[b] = share;
     else included.push(b);
   }
-  const D = source.rowValues;
   const sums = new Float32Array(included.length * D);
-  const blockSize = Math.max(1, Math.floor(GATHER_BYTES / (GATHER_ENTRY_BYTES * Math.max(1, source.rows))));
+  const blockSize = Math.max(1, Math.floor(GATHER_BYTES / (GATHER_ENTRY_BYTES * Math.max(1, n))));
   for (let from = 0; from < included.length; from += blockSize) {
     const block = included.slice(from, from + blockSize);
     const gathered = block.map((b) => {
@@ -101,7 +120,7 @@ export function weightedSums(
       skippedShare[b] = ((distances[b]!.length - result.rows.length) * Math.exp(-NEGLIGIBLE_LOGIT_NATS)) / global.mass[b]!;
       return result;
     });
-    addGathered(source, gathered, sums.subarray(from * D, (from + block.length) * D), checkpoint);
+    add(gathered, sums.subarray(from * D, (from + block.length) * D));
   }
   return {
     queries: Uint32Array.from(included),
@@ -110,7 +129,8 @@ export function weightedSums(
   };
 }
 
-interface Gathered {
+export interface Gathered {
+  /** ascending */
   readonly rows: Uint32Array;
   readonly weights: Float64Array;
 }

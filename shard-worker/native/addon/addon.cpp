@@ -17,6 +17,7 @@
 #include "call.h"
 #include "handles.h"
 #include "statistics_calls.h"
+#include "step_values.h"
 #include "values.h"
 
 namespace golddiff {
@@ -129,13 +130,7 @@ Napi::Value open_step(const Napi::CallbackInfo &info) {
   const auto engine = engine_of(info);
   const Napi::Object in = info[1].As<Napi::Object>();
   const StepMemory::Scope scope(&engine->memory);
-  Queries queries;
-  queries.batch = in.Get("batch").ToNumber().Uint32Value();
-  queries.dim = in.Get("dim").ToNumber().Uint32Value();
-  queries.x = copied<Doubles, Napi::Float64Array>(in.Get("x"));
-  queries.alpha = doubles(in.Get("alpha"));
-  queries.sigma = doubles(in.Get("sigma"));
-  queries.temperature = in.Get("temperature").ToNumber();
+  Queries queries = queries_of(in);
   StepSettings settings;
   settings.tolerance = in.Get("tolerance").ToNumber();
   settings.factor = in.Get("factor").ToNumber().Uint32Value();
@@ -144,9 +139,7 @@ Napi::Value open_step(const Napi::CallbackInfo &info) {
   if (given(in.Get("labels"))) settings.labels = copied<std::vector<int32_t>, Napi::Int32Array>(in.Get("labels"));
   if (given(in.Get("queryIds"))) settings.query_ids = words(in.Get("queryIds"));
   const size_t B = queries.batch;
-  if (queries.x.size() != B * queries.dim || queries.alpha.size() != B || queries.sigma.size() != B ||
-      (!settings.labels.empty() && settings.labels.size() != B))
-    throw Napi::Error::New(info.Env(), "The arrays of a step do not have its shape");
+  if (!settings.labels.empty() && settings.labels.size() != B) throw Napi::Error::New(info.Env(), "The arrays of a step do not have its shape");
   if (settings.query_ids.empty()) settings.query_ids.assign(B, 0);
   if (given(in.Get("grouping"))) {
     const auto side = [&](const char *name) { return static_cast<size_t>(in.Get(name).ToNumber().Uint32Value()); };
@@ -173,18 +166,6 @@ Napi::Value close_step(const Napi::CallbackInfo &info) {
   return info.Env().Undefined();
 }
 
-Cuts cuts_of(const Napi::Value &value) {
-  Cuts cuts;
-  const Napi::Array given_cuts = value.As<Napi::Array>();
-  for (uint32_t stage = 0; stage < 3; stage++) {
-    const Napi::Value cut = given_cuts[stage];
-    if (!given(cut)) continue;
-    cuts[stage].key = doubles(cut.As<Napi::Object>().Get("key"));
-    cuts[stage].row_id = words(cut.As<Napi::Object>().Get("rowId"));
-  }
-  return cuts;
-}
-
 /* What every call on a step and a partition begins with. */
 struct Target {
   explicit Target(const Napi::CallbackInfo &info)
@@ -206,33 +187,13 @@ struct Target {
 Napi::Value screen(const Napi::CallbackInfo &info) {
   const Target target(info);
   const auto stage = static_cast<Stage>(info[2].ToNumber().Uint32Value());
-  const bool by_fraction = given(info[4]);
-  auto fraction = by_fraction ? doubles(info[4]) : std::vector<double>();
-  std::vector<RankWindow> windows;
-  if (!by_fraction) {
-    const auto flat = words(info[5]);
-    for (size_t i = 0; i + 2 < flat.size(); i += 3) {
-      if (flat[i] >= target.step->batch()) throw Napi::Error::New(info.Env(), "A window names a query that is not there");
-      windows.push_back({flat[i], flat[i + 1], flat[i + 2]});
-    }
-  } else if (fraction.size() != target.step->batch()) {
-    throw Napi::Error::New(info.Env(), "Expected one fraction for each query");
-  }
+  const Ranks ranks = ranks_of(info.Env(), info[4], info[5], target.step->batch());
   auto call = target.call(info);
   auto reply = std::make_shared<ScreenReply>();
-  call->work = [reply, step = target.step.get(), partition = target.partition, stage, cuts = cuts_of(info[3]), by_fraction, fraction, windows] {
-    *reply = step->screen(*partition, stage, cuts, by_fraction ? &fraction : nullptr, windows);
+  call->work = [reply, step = target.step.get(), partition = target.partition, stage, cuts = cuts_of(info[3]), ranks] {
+    *reply = step->screen(*partition, stage, cuts, ranks.by_fraction ? &ranks.fraction : nullptr, ranks.windows);
   };
-  call->answer = [reply](Napi::Env env) {
-    Napi::Object out = Napi::Object::New(env);
-    out["queries"] = uint32s(env, reply->queries);
-    out["eligible"] = uint32s(env, reply->eligible);
-    out["firstRank"] = uint32s(env, reply->first_rank);
-    out["count"] = uint32s(env, reply->count);
-    out["keys"] = float64s(env, reply->keys);
-    out["rowIds"] = uint32s(env, reply->row_ids);
-    return out;
-  };
+  call->answer = [reply](Napi::Env env) { return screen_object(env, *reply); };
   return start(info.Env(), target.engine, std::move(call));
 }
 
@@ -258,29 +219,6 @@ std::vector<double> pool_share_of(const Napi::Value &cuts, const Target &target)
   return share;
 }
 
-Napi::Object proofs_object(Napi::Env env, const std::vector<PoolProof> &proofs) {
-  std::vector<uint32_t> eligible, relevant, rank;
-  std::vector<double> relevant_key, unseen_key, least, most;
-  for (const auto &proof : proofs) {
-    eligible.push_back(proof.eligible);
-    relevant.push_back(proof.relevant);
-    relevant_key.push_back(proof.relevant_key);
-    unseen_key.push_back(proof.unseen_key);
-    rank.insert(rank.end(), proof.rank.begin(), proof.rank.end());
-    least.insert(least.end(), proof.least.begin(), proof.least.end());
-    most.insert(most.end(), proof.most.begin(), proof.most.end());
-  }
-  Napi::Object out = Napi::Object::New(env);
-  out["eligible"] = uint32s(env, eligible);
-  out["relevant"] = uint32s(env, relevant);
-  out["relevantKey"] = float64s(env, relevant_key);
-  out["unseenKey"] = float64s(env, unseen_key);
-  out["rank"] = uint32s(env, rank);
-  out["least"] = float64s(env, least);
-  out["most"] = float64s(env, most);
-  return out;
-}
-
 Napi::Value scalars(const Napi::CallbackInfo &info) {
   const Target target(info);
   auto call = target.call(info);
@@ -291,11 +229,7 @@ Napi::Value scalars(const Napi::CallbackInfo &info) {
     if (!share.empty()) *proofs = step->proofs(*partition);
   };
   call->answer = [reply, proofs](Napi::Env env) {
-    Napi::Object out = Napi::Object::New(env);
-    out["maxLogit"] = float64s(env, reply->max_logit);
-    out["mass"] = float64s(env, reply->mass);
-    out["massSq"] = float64s(env, reply->mass_sq);
-    out["rows"] = float64s(env, reply->rows);
+    Napi::Object out = scalars_object(env, *reply);
     if (!proofs->empty()) out["proofs"] = proofs_object(env, *proofs);
     return out;
   };
@@ -314,17 +248,7 @@ Napi::Value sums(const Napi::CallbackInfo &info) {
   auto reply = std::make_shared<SumsReply>();
   call->work = [reply, step = target.step.get(), partition = target.partition, cuts = cuts_of(info[2]), share = pool_share_of(info[2], target), max_logit, mass,
                 negligible_share, histogram] { *reply = step->sums(*partition, cuts, share, max_logit, mass, negligible_share, histogram); };
-  call->answer = [reply, histogram](Napi::Env env) {
-    Napi::Object out = Napi::Object::New(env);
-    out["queries"] = uint32s(env, reply->queries);
-    out["sums"] = float32s(env, reply->sums);
-    out["skippedShare"] = float64s(env, reply->skipped_share);
-    if (histogram) {
-      out["histogramRows"] = uint32s(env, reply->histogram_rows);
-      out["histogramMass"] = float64s(env, reply->histogram_mass);
-    }
-    return out;
-  };
+  call->answer = [reply, histogram](Napi::Env env) { return sums_object(env, *reply, histogram); };
   return start(info.Env(), target.engine, std::move(call));
 }
 
@@ -333,16 +257,7 @@ Napi::Value groups(const Napi::CallbackInfo &info) {
   auto call = target.call(info);
   auto reply = std::make_shared<GroupsReply>();
   call->work = [reply, step = target.step.get(), partition = target.partition, cuts = cuts_of(info[2])] { *reply = step->groups(*partition, cuts); };
-  call->answer = [reply](Napi::Env env) {
-    Napi::Object out = Napi::Object::New(env);
-    out["rows"] = float64s(env, reply->rows);
-    out["maxLogit"] = float64s(env, reply->max_logit);
-    out["mass"] = float64s(env, reply->mass);
-    out["massSq"] = float64s(env, reply->mass_sq);
-    out["minLogit"] = float64s(env, reply->min_logit);
-    out["sums"] = float32s(env, reply->sums);
-    return out;
-  };
+  call->answer = [reply](Napi::Env env) { return groups_object(env, *reply); };
   return start(info.Env(), target.engine, std::move(call));
 }
 

@@ -30,7 +30,7 @@ struct Call {
   std::function<Napi::Value(Napi::Env)> answer;
   std::vector<std::shared_ptr<void>> keep;
   /* Let go of right after `work`, on its thread: where it is the last reference, freeing gigabytes must not hold up JavaScript. */
-  std::shared_ptr<Step> step;
+  std::shared_ptr<void> step;
   std::exception_ptr failure;
 };
 

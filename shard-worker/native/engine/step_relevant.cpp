@@ -67,7 +67,7 @@ void Step::score_relevant(Part &part, Partition &partition, const std::vector<si
   const double factor = static_cast<double>(settings_.factor), weight = factor * factor, D = static_cast<double>(queries_.dim);
   const double relevant_nats = std::log(static_cast<double>(n) / settings_.tolerance);
   std::vector<Near> nears(wanted.size());
-  std::vector<double> share(wanted.size()), low(wanted.size());
+  std::vector<double> share(wanted.size());
   partition.pool().parallel(wanted.size(), [&](size_t k) {
     check();
     const size_t b = wanted[k];
@@ -85,13 +85,24 @@ void Step::score_relevant(Part &part, Partition &partition, const std::vector<si
     }
     const double highest = keys.error.most(proof.most.back());
     proof.unseen_key = keys.error.least(highest);
-    low[k] = std::min(counts.of_at_least(FIRST_ROWS).second, highest);
     /* x and y in what pooling keeps and what it leaves: |x - a y|^2 >= f^2 |pool(x) - a pool(y)|^2 + (|left(x)| - a |left(y)|)^2 */
     const double square = queries_.values(b, 0, partition.shape()).square, pooled = queries_.values(b, settings_.factor, partition.shape()).square;
-    nears[k] = {highest, weight, std::sqrt(std::max(0.0, square - weight * pooled)), queries_.alpha[b], 0};
-    /* A query made of a row and noise is about so far from it. */
-    nears[k].limit = queries_.sigma[b] * queries_.sigma[b] * D + queries_.divisor(b) * relevant_nats;
-    if (root.rows[b].all) share[k] = share_near(kernels, keys.values, proxies.residual, nears[k]);
+    Near &near = nears[k] = {highest, weight, std::sqrt(std::max(0.0, square - weight * pooled)), queries_.alpha[b], 0};
+    /* The nearest by proxy tell how far rows may be and still matter. */
+    const Rows &from = root.rows[b];
+    StepVector<uint32_t> places(count + 1);
+    size_t below = 0;
+    const size_t first = kernels.within(keys.values.data(), count, -INF, std::min(counts.of_at_least(FIRST_ROWS).second, highest), places.data(), &below);
+    StepVector<uint32_t> few(first);
+    for (size_t i = 0; i < first; i++) few[i] = from.at(places[i]);
+    Doubles distance(first);
+    const size_t limbs = std::min(precision(partition, b).limbs, size_t{2});
+    listed(partition, *full.pixels, listed_query(partition, *full.pixels, {b, limbs}), few.data(), first, distance.data());
+    const double far = kernels.smallest(distance.data(), first) + 2 * distance_error(partition, *full.pixels, b, limbs) + queries_.divisor(b) * relevant_nats;
+    const double row = near.scale * (full.pixels->norm_max() / full.pixels->divisor() + std::sqrt(D)) + std::sqrt(square);
+    const double root_max = std::sqrt(std::max(0.0, (far + row * row * ROUNDING) / weight + keys.error.absolute));
+    near.limit = far + weight * (2 * keys.error.root * root_max + keys.error.root * keys.error.root + 2 * keys.error.absolute) + row * row * ROUNDING;
+    if (from.all) share[k] = share_near(kernels, keys.values, proxies.residual, near);
   });
 
   /* What would be compared with all rows in any case is not named first. */
@@ -107,20 +118,9 @@ void Step::score_relevant(Part &part, Partition &partition, const std::vector<si
       rows[b] = from;
       return;
     }
+    const Near &near = nears[k];
     const size_t count = keys.values.size();
     StepVector<uint32_t> places(count + 1);
-    size_t below = 0;
-    const size_t first = kernels.within(keys.values.data(), count, -INF, low[k], places.data(), &below);
-    StepVector<uint32_t> few(first);
-    for (size_t i = 0; i < first; i++) few[i] = from.at(places[i]);
-    Doubles distance(first);
-    const size_t limbs = std::min(precision(partition, b).limbs, size_t{2});
-    listed(partition, *full.pixels, listed_query(partition, *full.pixels, {b, limbs}), few.data(), first, distance.data());
-    Near &near = nears[k];
-    const double far = kernels.smallest(distance.data(), first) + 2 * distance_error(partition, *full.pixels, b, limbs) + queries_.divisor(b) * relevant_nats;
-    const double row = near.scale * (full.pixels->norm_max() / full.pixels->divisor() + std::sqrt(D)) + std::sqrt(queries_.values(b, 0, partition.shape()).square);
-    const double root_max = std::sqrt(std::max(0.0, (far + row * row * ROUNDING) / weight + keys.error.absolute));
-    near.limit = far + weight * (2 * keys.error.root * root_max + keys.error.root * keys.error.root + 2 * keys.error.absolute) + row * row * ROUNDING;
     if (from.all) {
       places.resize(near.named(kernels, keys.values.data(), proxies.residual.data(), count, places.data()));
     } else {

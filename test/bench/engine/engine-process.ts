@@ -19,7 +19,7 @@ import type { EngineRequest, ExactReply, GoldenReply, LoadRequest, MaskReply, Ma
 import { nativeCovariance, nativeMask, nativeStatistics } from './statistics-of.js';
 
 const [name = 'reference', threads = '1'] = process.argv.slice(2);
-const backend = openBackend(name as MeasuredBackend, Number(threads));
+const backend = await openBackend(name as MeasuredBackend, Number(threads));
 const held = new Map<string, LocalRows & { readonly data: readonly PartitionRows[] }>();
 
 /** Row i of the file has the global id i; partitions are contiguous. */

@@ -8,6 +8,7 @@ export const MEASURED_BACKENDS = ['native', 'reference'] as const;
 export type MeasuredBackend = (typeof MEASURED_BACKENDS)[number];
 
 /** Errors: BACKEND_MISSING, with what to do, where this build has it not. */
-export function openBackend(wish: MeasuredBackend, computeThreads: number): Backend {
-  return createBackend({ wish, isa: 'auto', computeThreads, deviceMemoryBytes: Infinity, log: createLogger('bench', 'warn') });
+export async function openBackend(wish: MeasuredBackend, computeThreads: number): Promise<Backend> {
+  const log = createLogger('bench', 'warn');
+  return (await createBackend({ wish, isa: 'auto', computeThreads, hostMemoryBytes: Infinity, cardMemoryBytes: Infinity, log })).backend;
 }

@@ -1,0 +1,90 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { backendConformance } from '../conformance.js';
+import { groupsConformance } from '../conformance-groups.js';
+import { cudaBackend, skip } from './emulated-device.js';
+
+test('the conformance suite runs on the CUDA engine', { skip }, () => {
+  assert.equal(skip, false);
+});
+
+/** Row lengths and numbers of rows around the widths of the kernels (64 bytes of a row, 32 rows of a product), a prime, and more than a block. */
+const SHAPES = [
+  [31, 1, 1],
+  [32, 1, 1],
+  [33, 1, 1],
+  [1, 9, 7],
+  [1, 8, 8],
+  [1, 13, 5],
+  [101, 1, 1],
+  [3, 32, 32],
+] as const;
+
+if (skip === false) {
+  backendConformance({
+    name: 'cuda',
+    threadCounts: [1, 3],
+    create: ({ computeThreads, deviceMemoryBytes = Infinity }) => cudaBackend({ computeThreads, deviceMemoryBytes }),
+    shapes: SHAPES,
+    rows: [31, 32, 33, 257],
+    closeAfterMs: 0,
+    tolerances: {
+      // As those of the native engine, whose limbs these are.
+      distance: 1e-9,
+      mass: 1e-13,
+      logit: 2e-5,
+      sums: 1e-5,
+      leftOut: 2 ** -24,
+      floatProxy: 4 * 2 ** -24,
+      histogram: 1e-6,
+    },
+  });
+  groupsConformance({
+    name: 'cuda',
+    create: (options) => cudaBackend(options),
+    // Distances to 8-bit rows are integers of 32 bits; weights are float32 of a float32 number of nats.
+    tolerance: { nats: 5e-5, relative: 4e-7, weights: 2e-6 },
+  });
+}
+
+test('keys that differ in their last bits alone are ranked, each rank by itself', { skip }, async () => {
+  const rows = 200;
+  const order = Array.from({ length: rows }, (_, i) => (i * 77) % rows);
+  // (1 - v)^2 is below 1 by k 2^-46, 128 units in the last place: in the bits that the last two digits of the selection share, too.
+  const values = new Float32Array(new SharedArrayBuffer(rows * 4)).map((_, i) => order[i]! * 2 ** -47);
+  const partition = {
+    dataSet: 'near',
+    partition: 0,
+    rows,
+    shape: [1, 1, 1] as const,
+    values: new Float32Array(new SharedArrayBuffer(rows * 4)),
+    labels: new Int32Array(rows).fill(-1),
+    rowIds: Uint32Array.from({ length: rows }, (_, i) => i),
+  };
+  partition.values.set(values);
+  const backend = cudaBackend();
+  try {
+    await backend.load(partition);
+    const ones = Float64Array.of(1);
+    const step = backend.openStep({
+      dataSet: 'near',
+      batch: 1,
+      x: ones,
+      alpha: ones,
+      sigma: ones,
+      temperature: 1,
+      labels: undefined,
+      golden: undefined,
+    });
+    const windows = Array.from({ length: rows }, (_, firstRank) => ({ query: 0, firstRank, count: 1 }));
+    const { rowIds } = await step.screen(0, 'full', {}, { kind: 'windows', windows });
+    step.close();
+    // The largest value is the nearest.
+    assert.deepEqual(
+      [...rowIds].map((id) => order[id]),
+      Array.from({ length: rows }, (_, rank) => rows - 1 - rank),
+    );
+  } finally {
+    await backend.close();
+  }
+});
