@@ -25,6 +25,7 @@ import { argumentError } from '../shared/errors.js';
 import { PAGE_SIZE_MAX, PUBLIC_MESSAGE_BYTES_MAX } from '../shared/limits.js';
 import { channelOptions } from '../shared/rpc/channel.js';
 import { protoPackage } from '../shared/rpc/proto-package.js';
+import { within, type Span, type Tracing } from '../shared/tracing.js';
 import { metadataOf, optionsOf, serverStreamCall, unaryCall, type CallControl } from './calls.js';
 import { JobCalls } from './job-calls.js';
 import { decodeSampleEvent, encodeSampleRequest, type SampleEvent, type SampleInput } from './sample-call.js';
@@ -43,6 +44,8 @@ export interface ConnectOptions {
   readonly timeoutMs?: number;
   /** largest message either way; default 64 MiB */
   readonly messageBytesMax?: number;
+  /** spans of scores and samples are made and sent by it; default: none */
+  readonly tracing?: Tracing;
 }
 
 /** What is served under one name: shape [C, H, W], rows N, partitions and who holds them. */
@@ -78,6 +81,7 @@ export class GolddiffClient {
   readonly cluster: ClusterCalls;
   readonly jobs: JobCalls;
   readonly #timeoutMs: number | undefined;
+  readonly #tracing: Tracing | undefined;
   readonly #scores: ScoreServiceClient;
   readonly #sampling: SamplingServiceClient;
   readonly #dataSets: DatasetServiceClient;
@@ -91,6 +95,7 @@ export class GolddiffClient {
       throw argumentError('endpoint', 'host:port', endpoint);
     this.endpoint = endpoint;
     this.#timeoutMs = options.timeoutMs;
+    this.#tracing = options.tracing;
     const channel = channelOptions({ messageBytesMax: options.messageBytesMax ?? PUBLIC_MESSAGE_BYTES_MAX });
     const plain = credentials.createInsecure();
     this.#scores = new protoPackage.ScoreService(endpoint, plain, channel);
@@ -111,8 +116,10 @@ export class GolddiffClient {
   /** Denoises one batch. x must not change until the answer is there. */
   async score(input: ScoreInput, control: CallControl = {}): Promise<ScoreResult> {
     const request = encodeScoreRequest(input);
-    return decodeScoreResponse(
-      await unaryCall(this.#bounded(control), (metadata, options, done) => this.#scores.score(request, metadata, options, done)),
+    const span = this.#span('score', control);
+    const traced = this.#bounded(withSpan(control, span));
+    return within(span, async () =>
+      decodeScoreResponse(await unaryCall(traced, (metadata, options, done) => this.#scores.score(request, metadata, options, done))),
     );
   }
 
@@ -124,9 +131,18 @@ export class GolddiffClient {
   /** Samples images. Leaving the loop, or the signal, cancels the work on the server. The connection's default timeout does not apply. */
   async *sample(input: SampleInput, control: CallControl = {}): AsyncGenerator<SampleEvent, void, undefined> {
     const request = encodeSampleRequest(input);
-    for await (const message of serverStreamCall(control, (metadata, options) => this.#sampling.sample(request, metadata, options))) {
-      const event = decodeSampleEvent(message);
-      if (event !== undefined) yield event;
+    const span = this.#span('sample', control);
+    const traced = withSpan(control, span);
+    try {
+      for await (const message of serverStreamCall(traced, (metadata, options) => this.#sampling.sample(request, metadata, options))) {
+        const event = decodeSampleEvent(message);
+        if (event !== undefined) yield event;
+      }
+    } catch (thrown) {
+      span?.end(thrown);
+      throw thrown;
+    } finally {
+      span?.end();
     }
   }
 
@@ -176,7 +192,15 @@ export class GolddiffClient {
     return unaryCall(this.#bounded(control), (metadata, options, done) => this.#dataSets.get({ name }, metadata, options, done));
   }
 
+  #span(name: string, control: CallControl): Span | undefined {
+    return this.#tracing?.start(`client ${name}`, 'client', control.traceparent);
+  }
+
   #bounded(control: CallControl): CallControl {
     return this.#timeoutMs === undefined || control.timeoutMs !== undefined ? control : { ...control, timeoutMs: this.#timeoutMs };
   }
+}
+
+function withSpan(control: CallControl, span: Span | undefined): CallControl {
+  return span === undefined ? control : { ...control, traceparent: span.traceparent };
 }

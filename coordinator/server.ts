@@ -12,6 +12,7 @@ import { startMetricsEndpoint } from '../shared/metrics-endpoint.js';
 import type { RunningService } from '../shared/process-lifecycle.js';
 import { startGrpcServer } from '../shared/rpc/grpc-server.js';
 import { protoPackage } from '../shared/rpc/proto-package.js';
+import { startTracing } from '../shared/tracing.js';
 import { AdmissionQueue } from './admission-queue.js';
 import { timedService } from './answer-bytes.js';
 import { clusterService } from './cluster-service.js';
@@ -39,6 +40,9 @@ import { WorkerProber } from './worker-prober.js';
  */
 export async function startCoordinator(config: CoordinatorConfig, log: Logger): Promise<RunningService> {
   const metrics = createMetrics('coordinator');
+  const { otlpEndpoint, coordinatorId } = config;
+  const tracing =
+    otlpEndpoint === undefined ? undefined : await startTracing({ endpoint: otlpEndpoint, component: 'coordinator', instance: coordinatorId, log });
   const data = await openData([config.data], {
     ...config,
     log,
@@ -74,7 +78,7 @@ export async function startCoordinator(config: CoordinatorConfig, log: Logger): 
   const hedging = new Hedging({ budgetPercent: config.hedgePercent, percentile: config.hedgePercentile, delayMsMin: config.hedgeDelayMs }, metrics);
   const runner = new StepRunner({ cluster, links, statistics, log, placementWaitMs: config.placementWaitMs, hedging, countBytes, metrics });
   const scheduler = new StepScheduler(runner, queue, metrics);
-  const jobRunner = new JobRunner({ controlPlane, manifest, scheduler, log, metrics });
+  const jobRunner = new JobRunner({ controlPlane, manifest, scheduler, log, tracing, metrics });
   const slownessMax = (): number => hedging.latency.slowest(performance.now());
   observeCluster(metrics, { cluster, queue, leader, jobs: controlPlane.jobs, replicas: config.replicas, slownessMax });
 
@@ -97,14 +101,18 @@ export async function startCoordinator(config: CoordinatorConfig, log: Logger): 
     messageBytesMax: PUBLIC_MESSAGE_BYTES_MAX,
     windowBytes: PUBLIC_WINDOW_BYTES,
     onCallEnd: (call) => observeCall(metrics, call),
+    tracing,
   });
   server.setServing(false);
-  const endpoint = await startMetricsEndpoint({ listen: config.metricsListen, registry: metrics.registry, healthy: () => serving }).catch(
-    (error: unknown) => {
-      server.forceStop();
-      throw error;
-    },
-  );
+  const endpoint = await startMetricsEndpoint({
+    listen: config.metricsListen,
+    registry: metrics.registry,
+    exemplars: tracing !== undefined,
+    healthy: () => serving,
+  }).catch((error: unknown) => {
+    server.forceStop();
+    throw error;
+  });
 
   // Steps that wait for a worker whose lease has ended wait for nobody.
   const unwatch = membership.watch((workers) => {
@@ -137,6 +145,7 @@ export async function startCoordinator(config: CoordinatorConfig, log: Logger): 
       await endpoint?.close();
       await controlPlane.close();
       await data.close();
+      await tracing?.close();
     },
   };
 }

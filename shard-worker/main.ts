@@ -24,6 +24,7 @@ import { runService, type RunningService } from '../shared/process-lifecycle.js'
 import { countedService, type MessageCounter } from '../shared/rpc/counted-messages.js';
 import { startGrpcServer } from '../shared/rpc/grpc-server.js';
 import { protoPackage } from '../shared/rpc/proto-package.js';
+import { startTracing } from '../shared/tracing.js';
 import { BACKEND_WISHES, type BackendWish } from './backends/choose-backend.js';
 import { createBackend } from './backends/create-backend.js';
 import { CARD_ROWS_SHARE } from './backends/cuda/cuda-backend.js';
@@ -48,6 +49,7 @@ interface WorkerFlags extends NatsFlags, DataFetchFlags {
   readonly computeThreads: number;
   readonly deviceMemory?: number;
   readonly metricsListen: string;
+  readonly otlpEndpoint?: string;
   readonly logLevel: LogLevel;
   readonly drainTimeoutMs: number;
 }
@@ -56,6 +58,9 @@ const COMPUTE_THREADS_MAX = 256;
 
 async function start(flags: WorkerFlags, log: Logger): Promise<RunningService> {
   const metrics = createMetrics('shard-worker');
+  const { otlpEndpoint, workerId } = flags;
+  const tracing =
+    otlpEndpoint === undefined ? undefined : await startTracing({ endpoint: otlpEndpoint, component: 'shard-worker', instance: workerId, log });
   let tellHealth = (): void => {};
   const progress = new LoadProgress({
     log,
@@ -125,6 +130,7 @@ async function start(flags: WorkerFlags, log: Logger): Promise<RunningService> {
   const endpoint = await startMetricsEndpoint({
     listen: flags.metricsListen,
     registry: metrics.registry,
+    exemplars: tracing !== undefined,
     healthy: () => serving && !isLoading(),
     why: () => (serving ? progress.sentence : 'not serving'),
   });
@@ -138,6 +144,7 @@ async function start(flags: WorkerFlags, log: Logger): Promise<RunningService> {
       candidates,
       deviceMemoryBytes,
       metrics,
+      tracing,
     });
     const countMessage: MessageCounter = (direction, bytes) => {
       metrics.stepStreamBytes.inc({ direction }, bytes);
@@ -188,6 +195,7 @@ async function start(flags: WorkerFlags, log: Logger): Promise<RunningService> {
         await indexes.close();
         await backend.close();
         await data.close();
+        await tracing?.close();
       },
     };
   } catch (thrown) {
@@ -295,6 +303,7 @@ const program = new Command('shard-worker')
     }),
   )
   .addOption(commonFlags.metricsListen('off'))
+  .addOption(commonFlags.otlpEndpoint())
   .addOption(commonFlags.logLevel())
   .action(async (flags: WorkerFlags) => {
     await runService((log) => start(flags, log), { component: 'shard-worker', logLevel: flags.logLevel });

@@ -312,3 +312,11 @@ export const PLACEMENT_FETCH_AGAIN_MS = 10_000;
 export const OBJECT_CHUNK_BYTES = 512 * 1024;
 /** Pieces in the object store that belong to no object and are older than this were left by a push that died. */
 export const OBJECT_ABANDONED_MS = 3_600_000;
+
+/** Spans wait for so long to be sent together. */
+export const TRACES_DELAY_MS = 1_000;
+/** Spans that wait; beyond that they are dropped: a collector that is away must not fill the memory. */
+export const TRACES_QUEUE_MAX = 4_096;
+export const TRACES_EXPORT_TIMEOUT_MS = 5_000;
+/** For the last spans of a process that stops. */
+export const TRACES_CLOSE_MS = 5_000;

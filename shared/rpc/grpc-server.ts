@@ -9,6 +9,7 @@ import { HealthImplementation } from 'grpc-health-check';
 import { GolddiffError } from '../errors.js';
 import { DRAIN_GRACE_MS, KEEPALIVE_TIME_MS, KEEPALIVE_TIMEOUT_MS } from '../limits.js';
 import type { Logger } from '../log.js';
+import type { Span, Tracing } from '../tracing.js';
 import { bindCall, type CallScope } from './handlers.js';
 import { reflectionDefinition } from './proto-package.js';
 import { setReceiveWindow } from './receive-window.js';
@@ -23,7 +24,16 @@ export interface GrpcServerSettings {
   /** what a caller may send before it has to wait; HTTP/2's own 64 KiB where absent */
   readonly windowBytes?: number;
   /** Called when a call of these services has ended; `method` is "Service/Method". */
-  readonly onCallEnd?: (call: { readonly method: string; readonly code: GrpcStatus; readonly seconds: number }) => void;
+  readonly onCallEnd?: (call: EndedCall) => void;
+  /** absent = calls are not traced */
+  readonly tracing?: Tracing | undefined;
+}
+
+export interface EndedCall {
+  readonly method: string;
+  readonly code: GrpcStatus;
+  readonly seconds: number;
+  readonly span?: Span | undefined;
 }
 
 export interface GrpcServer {
@@ -60,10 +70,11 @@ export async function startGrpcServer(settings: GrpcServerSettings): Promise<Grp
   const scope: CallScope = {
     log: settings.log,
     draining: drainStart.signal,
+    tracing: settings.tracing,
     onStart: () => void openCalls++,
-    onEnd: (path, code, seconds) => {
+    onEnd: (path, code, seconds, span) => {
       openCalls--;
-      settings.onCallEnd?.({ method: path.slice(path.lastIndexOf('.') + 1), code, seconds });
+      settings.onCallEnd?.({ method: path.slice(path.lastIndexOf('.') + 1), code, seconds, span });
       if (openCalls === 0) onIdle?.();
     },
   };

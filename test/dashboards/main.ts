@@ -12,6 +12,7 @@ import { importMnist, temporaryFolder } from '../support/data-sets.js';
 import { startDataServer } from '../support/data-server.js';
 import { Fleet } from '../support/fleet.js';
 import { natsMissing, startNats } from '../support/nats-server.js';
+import { startOtlpReceiver, type OtlpReceiver } from '../support/otlp-receiver.js';
 import { filledIn, readDashboards } from '../support/operations-files.js';
 import { prometheusMissing, startPrometheus, type RunningPrometheus } from '../support/prometheus.js';
 import { until } from '../support/until.js';
@@ -35,6 +36,8 @@ async function run(): Promise<void> {
   const dataDir = await importMnist(0, ROWS, PARTITIONS);
   const server = await startDataServer(dataDir);
   releases.push(() => server.close());
+  const traces = await startOtlpReceiver();
+  releases.push(() => traces.close());
   const nats = await startNats();
   releases.push(() => nats.dispose());
   const cache = path.join(temporaryFolder(), 'cache');
@@ -45,6 +48,7 @@ async function run(): Promise<void> {
     GOLDDIFF_QUEUE_MAX: String(QUEUE_MAX),
     GOLDDIFF_STEPS_MAX: '1',
     GOLDDIFF_PLACEMENT_WAIT_MS: '100',
+    GOLDDIFF_OTLP_ENDPOINT: traces.url,
   });
   const fleet = await Fleet.start({ dataDir: server.url, workers: 2, replicas: 2, coordinators: 2, nats: nats.addresses });
   releases.push(async () => {
@@ -62,6 +66,7 @@ async function run(): Promise<void> {
   const mixed = mixedCallers(fleet.clients);
   releases.push(() => mixed.stop());
   await everyPanel(prometheus);
+  await exemplars(prometheus, traces);
   await closedLabels([...targets.coordinators, ...targets.workers]);
   await mixed.stop();
   say(`         calls so far: ${JSON.stringify(mixed.ended)}`);
@@ -130,6 +135,25 @@ async function closedLabels(addresses: readonly string[]): Promise<void> {
     }
   }
   say(`${elapsed()}  ${series} series of ${addresses.length} processes, every label with a value of its closed set`);
+}
+
+/** Prometheus has read exemplars, in the form of OpenMetrics, and they lead to traces that have arrived. */
+async function exemplars(prometheus: RunningPrometheus, traces: OtlpReceiver): Promise<void> {
+  for (const series of ['golddiff_coordinator_request_duration_seconds_bucket', 'golddiff_worker_compute_duration_seconds_bucket']) {
+    await until(
+      async () => {
+        const now = Date.now() / 1000;
+        const answer = (await prometheus.get(`/api/v1/query_exemplars?query=${series}&start=${now - 600}&end=${now + 60}`)) as {
+          data: { exemplars: { labels: { trace_id: string } }[] }[];
+        };
+        const ids = answer.data.flatMap((each) => each.exemplars.map(({ labels }) => labels.trace_id));
+        return ids.some((id) => traces.spans.some(({ traceId }) => traceId === id));
+      },
+      `an exemplar of ${series} that leads to a trace`,
+      PATIENCE_MS,
+    );
+  }
+  say(`${elapsed()}  exemplars of both processes lead to traces; ${traces.spans.length} spans so far`);
 }
 
 async function fired(prometheus: RunningPrometheus, what: string, names: readonly string[]): Promise<void> {

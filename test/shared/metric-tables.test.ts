@@ -11,10 +11,11 @@ import {
   NOISE_BANDS,
   PUBLIC_METHODS,
   WORKER_METRICS,
+  type Definition,
 } from '../../shared/metric-tables.js';
 import { protoPackage } from '../../shared/rpc/proto-package.js';
 
-const all = [COMMON_METRICS, COORDINATOR_METRICS, WORKER_METRICS].flatMap((table) => Object.values(table));
+const all = [COMMON_METRICS, COORDINATOR_METRICS, WORKER_METRICS].flatMap((table) => Object.values<Definition>(table));
 /** What code may pass and what the tables allow, each way; wrong where tsc complains. */
 type Same<A, B> = [A] extends [B] ? ([B] extends [A] ? true : never) : never;
 type Allowed<T extends readonly string[]> = T[number];
