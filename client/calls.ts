@@ -5,6 +5,7 @@
 import { Metadata, type CallOptions, type ClientReadableStream, type ClientUnaryCall, type ServiceError } from '@grpc/grpc-js';
 
 import { GolddiffError } from '../shared/errors.js';
+import { TRACEPARENT_KEY } from '../shared/tracing.js';
 import { fromServiceError } from '../shared/rpc/status.js';
 
 /** Of any call. */
@@ -15,11 +16,14 @@ export interface CallControl {
   readonly timeoutMs?: number;
   /** 1 .. 128 printable characters for the server's logs; default: the server makes one */
   readonly requestId?: string;
+  /** W3C trace context of the caller, for clusters that send traces; default: the connection's own span, where it has tracing */
+  readonly traceparent?: string;
 }
 
 export function metadataOf(control: CallControl): Metadata {
   const metadata = new Metadata();
   if (control.requestId !== undefined) metadata.set('x-request-id', control.requestId);
+  if (control.traceparent !== undefined) metadata.set(TRACEPARENT_KEY, control.traceparent);
   return metadata;
 }
 

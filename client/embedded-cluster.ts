@@ -48,6 +48,8 @@ export interface EmbeddedClusterOptions {
   readonly plaintext?: boolean;
   /** also serve /metrics of every process, on free ports; default false */
   readonly metrics?: boolean;
+  /** where traces of every process go; default: nothing is traced */
+  readonly otlpEndpoint?: string;
   /** default 'warn' */
   readonly logLevel?: LogLevel;
   /** gets every log line of every process */
@@ -119,6 +121,7 @@ export async function startEmbeddedCluster(options: EmbeddedClusterOptions): Pro
 
   const threads = options.computeThreads ?? threadsOfEach(shards);
   const common = ['--data', options.dataDir, '--metrics-listen', options.metrics ? '127.0.0.1:0' : 'off', '--log-level', options.logLevel ?? 'warn'];
+  if (options.otlpEndpoint !== undefined) common.push('--otlp-endpoint', options.otlpEndpoint);
   if (options.dataCache !== undefined) common.push('--data-cache', options.dataCache);
   const { caFile, certFile, keyFile, serverName } = options.tls ?? {};
   for (const [name, file] of Object.entries({ ca: caFile, cert: certFile, key: keyFile })) if (file !== undefined) common.push(`--tls-${name}`, file);

@@ -27,6 +27,7 @@ import { channelOptions } from '../shared/rpc/channel.js';
 import { channelCredentials, type ChannelTls } from '../shared/rpc/channel-tls.js';
 import { explainConnection } from '../shared/rpc/connection-failure.js';
 import { protoPackage } from '../shared/rpc/proto-package.js';
+import { within, type Span, type Tracing } from '../shared/tracing.js';
 import { TlsFiles } from '../shared/tls/tls-files.js';
 import { metadataOf, optionsOf, serverStreamCall, unaryCall, type CallControl } from './calls.js';
 import { JobCalls } from './job-calls.js';
@@ -48,6 +49,8 @@ export interface ConnectOptions {
   readonly messageBytesMax?: number;
   /** TLS; plain text where left out. Files are looked at again before each connection */
   readonly tls?: ClientTls;
+  /** spans of scores and samples are made and sent by it; default: none */
+  readonly tracing?: Tracing;
 }
 
 /** PEM files. */
@@ -94,6 +97,7 @@ export class GolddiffClient {
   readonly cluster: ClusterCalls;
   readonly jobs: JobCalls;
   readonly #timeoutMs: number | undefined;
+  readonly #tracing: Tracing | undefined;
   readonly #scores: ScoreServiceClient;
   readonly #sampling: SamplingServiceClient;
   readonly #dataSets: DatasetServiceClient;
@@ -107,6 +111,7 @@ export class GolddiffClient {
       throw argumentError('endpoint', 'host:port', endpoint);
     this.endpoint = endpoint;
     this.#timeoutMs = options.timeoutMs;
+    this.#tracing = options.tracing;
     const tls = options.tls && channelTls(options.tls);
     const dialling = { at: endpoint.replace(/^dns:\/{0,3}/, ''), tls: tls?.files.paths };
     const channel = {
@@ -132,8 +137,10 @@ export class GolddiffClient {
   /** Denoises one batch. x must not change until the answer is there. */
   async score(input: ScoreInput, control: CallControl = {}): Promise<ScoreResult> {
     const request = encodeScoreRequest(input);
-    return decodeScoreResponse(
-      await unaryCall(this.#bounded(control), (metadata, options, done) => this.#scores.score(request, metadata, options, done)),
+    const span = this.#span('score', control);
+    const traced = this.#bounded(withSpan(control, span));
+    return within(span, async () =>
+      decodeScoreResponse(await unaryCall(traced, (metadata, options, done) => this.#scores.score(request, metadata, options, done))),
     );
   }
 
@@ -145,9 +152,18 @@ export class GolddiffClient {
   /** Samples images. Leaving the loop, or the signal, cancels the work on the server. The connection's default timeout does not apply. */
   async *sample(input: SampleInput, control: CallControl = {}): AsyncGenerator<SampleEvent, void, undefined> {
     const request = encodeSampleRequest(input);
-    for await (const message of serverStreamCall(control, (metadata, options) => this.#sampling.sample(request, metadata, options))) {
-      const event = decodeSampleEvent(message);
-      if (event !== undefined) yield event;
+    const span = this.#span('sample', control);
+    const traced = withSpan(control, span);
+    try {
+      for await (const message of serverStreamCall(traced, (metadata, options) => this.#sampling.sample(request, metadata, options))) {
+        const event = decodeSampleEvent(message);
+        if (event !== undefined) yield event;
+      }
+    } catch (thrown) {
+      span?.end(thrown);
+      throw thrown;
+    } finally {
+      span?.end();
     }
   }
 
@@ -197,6 +213,10 @@ export class GolddiffClient {
     return unaryCall(this.#bounded(control), (metadata, options, done) => this.#dataSets.get({ name }, metadata, options, done));
   }
 
+  #span(name: string, control: CallControl): Span | undefined {
+    return this.#tracing?.start(`client ${name}`, 'client', control.traceparent);
+  }
+
   #bounded(control: CallControl): CallControl {
     return this.#timeoutMs === undefined || control.timeoutMs !== undefined ? control : { ...control, timeoutMs: this.#timeoutMs };
   }
@@ -205,4 +225,8 @@ export class GolddiffClient {
 function channelTls({ caFile, certFile, keyFile, serverName }: ClientTls): ChannelTls {
   const files = new TlsFiles({ ...(caFile && { ca: caFile }), ...(certFile && { cert: certFile }), ...(keyFile && { key: keyFile }) });
   return { files, ...(serverName && { serverName }) };
+}
+
+function withSpan(control: CallControl, span: Span | undefined): CallControl {
+  return span === undefined ? control : { ...control, traceparent: span.traceparent };
 }

@@ -3,6 +3,7 @@
  */
 
 import { argumentError, asGolddiffError, GolddiffError } from '../shared/errors.js';
+import { startTracing, type Tracing } from '../shared/tracing.js';
 import { childWarnings } from './child-warnings.js';
 import { dialledTls, refuseTlsFlags, type ClientTlsFlags } from './dialled-tls.js';
 import { startEmbeddedCluster, type EmbeddedCluster } from './embedded-cluster.js';
@@ -17,6 +18,8 @@ export interface ClientTarget extends ClientTlsFlags {
   readonly data?: string;
   /** workers of the embedded cluster */
   readonly shards?: number;
+  /** where traces of this command go, and of the embedded cluster */
+  readonly otlpEndpoint?: string;
   /** of the embedded cluster's workers; default: the fastest that there is */
   readonly backend?: string;
 }
@@ -39,6 +42,7 @@ export async function withClient<T>(target: ClientTarget, use: (session: ClientS
   const interrupts = listenForInterrupts();
   let cluster: EmbeddedCluster | undefined;
   let client: GolddiffClient | undefined;
+  let tracing: Tracing | undefined;
   try {
     if (target.data !== undefined)
       cluster = await startEmbeddedCluster({
@@ -46,9 +50,15 @@ export async function withClient<T>(target: ClientTarget, use: (session: ClientS
         signal: interrupts.signal,
         onLogLine: childWarnings((sentence) => void process.stderr.write(`golddiff: ${sentence}\n`)),
         ...(target.shards === undefined ? {} : { shards: target.shards }),
+        ...(target.otlpEndpoint === undefined ? {} : { otlpEndpoint: target.otlpEndpoint }),
         ...(target.backend === undefined ? {} : { backend: target.backend }),
       });
-    client = connect(target.endpoint ?? cluster?.endpoint ?? '', tls === undefined ? {} : { tls });
+    if (target.otlpEndpoint !== undefined)
+      tracing = await startTracing({ endpoint: target.otlpEndpoint, component: 'client', instance: String(process.pid) });
+    client = connect(target.endpoint ?? cluster?.endpoint ?? '', {
+      ...(tls === undefined ? {} : { tls }),
+      ...(tracing === undefined ? {} : { tracing }),
+    });
     return await use({ client, signal: interrupts.signal, cluster });
   } catch (thrown) {
     if (interrupts.signal.aborted) throw interrupts.signal.reason;
@@ -58,6 +68,7 @@ export async function withClient<T>(target: ClientTarget, use: (session: ClientS
   } finally {
     client?.close();
     await cluster?.stop();
+    await tracing?.close();
     interrupts.release();
   }
 }

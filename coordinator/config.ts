@@ -42,6 +42,8 @@ export interface CoordinatorConfig extends NatsFlags, DataCacheFlags, StartWaitF
   /** host:port, or "off" */
   readonly metricsListen: string;
   readonly logLevel: LogLevel;
+  /** where traces go; absent = nothing is traced */
+  readonly otlpEndpoint?: string;
   readonly stepsMax: number;
   readonly queueMax: number;
   readonly placementWaitMs: number;
@@ -80,6 +82,7 @@ export function coordinatorFlags(): Option[] {
     ...tlsFlags(),
     tlsServerNameFlag(),
     commonFlags.metricsListen('127.0.0.1:9464'),
+    commonFlags.otlpEndpoint(),
     commonFlags.logLevel(),
     count('steps-max', 'steps that run at once', 1, 1024, COORDINATOR_STEPS_MAX),
     count('queue-max', 'steps that may wait for a place', 0, 65_536, COORDINATOR_QUEUE_MAX),

@@ -5,6 +5,8 @@ import type { Gauge } from 'prom-client';
 import type { JobQueue, Jobs } from '../shared/control-plane/control-plane.js';
 import { METRICS_CONTROL_PLANE_WAIT_MS } from '../shared/limits.js';
 import type { CoordinatorMetrics } from '../shared/metrics.js';
+import { observeTraced } from '../shared/metrics-text.js';
+import type { EndedCall } from '../shared/rpc/grpc-server.js';
 import type { AdmissionQueue } from './admission-queue.js';
 import type { ClusterState } from './cluster-state.js';
 import { newestEpochOf } from './newest-epoch.js';
@@ -87,12 +89,9 @@ function epochSkew(cluster: ObservedCluster['cluster']): number {
   return epochs.reduce((widest, epoch) => Math.max(widest, Math.abs(document.epoch - epoch)), 0);
 }
 
-export function observeCall(
-  metrics: CoordinatorMetrics,
-  call: { readonly method: string; readonly code: GrpcStatus; readonly seconds: number },
-): void {
+export function observeCall(metrics: CoordinatorMetrics, call: EndedCall): void {
   metrics.requests.inc({ method: call.method, code: GrpcStatus[call.code] });
-  metrics.requestSeconds.observe({ method: call.method }, call.seconds);
+  observeTraced(metrics.requestSeconds, { method: call.method }, call.seconds, call.span);
 }
 
 function readAtScrape(gauge: Gauge, read: () => number): void {

@@ -15,6 +15,7 @@
 
 import type { ErrorCode, GolddiffError } from '../shared/errors.js';
 import { abortReason } from './admission-queue.js';
+import type { Span } from '../shared/tracing.js';
 import type { Hedging, ShareTime } from './hedging.js';
 import type { RoundStage } from './round-times.js';
 import { ShareRace, type RaceHost, type Runner, type WorkerFailure } from './share-race.js';
@@ -44,6 +45,8 @@ export interface ScatterSettings {
   /** sends what comes before the first request */
   readonly open: (step: WorkerStep, link: WorkerLink) => Promise<void>;
   readonly signal: AbortSignal;
+  /** what a round is part of, where it is traced */
+  readonly span?: () => Span | undefined;
   /** a hedge was faster than this worker */
   readonly onGivenUp?: ((workerId: string) => void) | undefined;
   /** a worker failed, and others took over */
@@ -76,9 +79,10 @@ export class Scatter implements RaceHost {
     const kind = `${stage} ${this.settings.kind}`;
     const startedMs = performance.now();
     const times: ShareTime[] = [];
+    const span = this.settings.span?.()?.child(`round ${stage}`, { workers: asked.length });
     const races = asked.map((runner) => {
       const before = runner.step.requests;
-      const race = new ShareRace(runner, (each) => this.#ask(each, ask), this);
+      const race = new ShareRace(runner, (each) => this.#ask(each, ask, span), this);
       const note = (): void => {
         if (runner.step.requests === before || race.first === 'failed') return;
         times.push({ workerId: runner.step.workerId, ms: performance.now() - startedMs, givenUp: race.first === 'given up' });
@@ -93,8 +97,10 @@ export class Scatter implements RaceHost {
       const found = await Promise.all(races.map(({ done }) => done));
       hedging?.note(kind, times, performance.now(), stage);
       if (this.#races.some(({ winners }, i) => winners[0] !== asked[i])) this.#runners = inOrder(this.#races.flatMap(({ winners }) => winners));
+      span?.end();
       return found.flat();
     } catch (thrown) {
+      span?.end(thrown);
       throw signal.aborted ? abortReason(signal) : thrown;
     } finally {
       clearInterval(watch);
@@ -146,7 +152,8 @@ export class Scatter implements RaceHost {
     return { step: this.settings.newStep(assignment), link: assignment.link };
   }
 
-  #ask<T>(runner: Runner, ask: (step: WorkerStep) => Promise<T>): Promise<T> {
+  #ask<T>(runner: Runner, ask: (step: WorkerStep) => Promise<T>, span: Span | undefined): Promise<T> {
+    runner.step.traceparent = span?.traceparent;
     return runner.open ? ask(runner.step) : this.#openAndAsk(runner, ask);
   }
 

@@ -15,6 +15,7 @@ import { startGrpcServer } from '../shared/rpc/grpc-server.js';
 import { protoPackage } from '../shared/rpc/proto-package.js';
 import { openServerTls } from '../shared/rpc/tls-flags.js';
 import { waitAtStart } from '../shared/start-wait.js';
+import { startTracing } from '../shared/tracing.js';
 import { AdmissionQueue } from './admission-queue.js';
 import { timedService } from './answer-bytes.js';
 import { clusterService } from './cluster-service.js';
@@ -44,6 +45,9 @@ export async function startCoordinator(config: CoordinatorConfig, log: Logger): 
   const metrics = createMetrics('coordinator');
   const tlsFiles = openServerTls(config, config.listen, log);
   const workerTls = tlsFiles && { files: tlsFiles, ...(config.tlsServerName && { serverName: config.tlsServerName }) };
+  const { otlpEndpoint, coordinatorId } = config;
+  const tracing =
+    otlpEndpoint === undefined ? undefined : await startTracing({ endpoint: otlpEndpoint, component: 'coordinator', instance: coordinatorId, log });
   const data = await waitAtStart(
     () =>
       openData([config.data], {
@@ -86,7 +90,7 @@ export async function startCoordinator(config: CoordinatorConfig, log: Logger): 
   const hedging = new Hedging({ budgetPercent: config.hedgePercent, percentile: config.hedgePercentile, delayMsMin: config.hedgeDelayMs }, metrics);
   const runner = new StepRunner({ cluster, links, statistics, log, placementWaitMs: config.placementWaitMs, hedging, countBytes, metrics });
   const scheduler = new StepScheduler(runner, queue, metrics);
-  const jobRunner = new JobRunner({ controlPlane, manifest, scheduler, log, metrics });
+  const jobRunner = new JobRunner({ controlPlane, manifest, scheduler, log, tracing, metrics });
   const slownessMax = (): number => hedging.latency.slowest(performance.now());
   observeCluster(metrics, { cluster, queue, leader, jobs: controlPlane.jobs, replicas: config.replicas, slownessMax });
 
@@ -111,11 +115,13 @@ export async function startCoordinator(config: CoordinatorConfig, log: Logger): 
     messageBytesMax: PUBLIC_MESSAGE_BYTES_MAX,
     windowBytes: PUBLIC_WINDOW_BYTES,
     onCallEnd: (call) => observeCall(metrics, call),
+    tracing,
   });
   server.setServing(false);
   const endpoint = await startMetricsEndpoint({
     listen: config.metricsListen,
     registry: metrics.registry,
+    exemplars: tracing !== undefined,
     healthy: () => serving,
     why: () => left ?? 'not serving',
   }).catch((error: unknown) => {
@@ -161,6 +167,7 @@ export async function startCoordinator(config: CoordinatorConfig, log: Logger): 
       await endpoint?.close();
       await controlPlane.close();
       await data.close();
+      await tracing?.close();
     },
   };
 }

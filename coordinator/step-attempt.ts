@@ -12,6 +12,7 @@ import { mergeBlocked } from '../shared/math/blocked-partial.js';
 import { mergeGrouped } from '../shared/math/grouped-partial.js';
 import { mergeUp, rootLevel, type TreeNode } from '../shared/math/merge-tree.js';
 import { EMPTY_SUMS, mergeScalars, mergeSums, type PosteriorScalars, type PosteriorSums } from '../shared/math/partial-posterior.js';
+import type { Span } from '../shared/tracing.js';
 import { abortReason } from './admission-queue.js';
 import { formBlockedAnswer } from './blocked-answer.js';
 import { findGoldenSubset, type ForEachWorker, type GoldenSubset } from './golden-search.js';
@@ -33,6 +34,8 @@ export interface StepContext {
   readonly signal: AbortSignal;
   /** Infinity without a deadline */
   remainingMs(): number;
+  /** of the step, where it is traced */
+  readonly span?: Span | undefined;
 }
 
 /** What an attempt is made with; all but the assignments may be left out, and then is not done. */
@@ -57,7 +60,7 @@ export async function attemptStep(plan: StepPlan, epoch: number, means: AttemptM
   if (context.signal.aborted) throw abortReason(context.signal);
   const present = plan.manifest.partitions.map((p) => p.id);
   const settings = { batch: plan.batch, dim: plan.dim, present, countBytes: means.countBytes ?? ((): void => {}) };
-  const clock = new PhaseClock();
+  const clock = new PhaseClock(context.span);
   const open = openRequest(plan, epoch, context, precision);
   const x = bytesOfQueries(plan);
   const sets = precision?.kinds.flatMap(({ supports }) => supports ?? []) ?? [];
@@ -71,6 +74,7 @@ export async function attemptStep(plan: StepPlan, epoch: number, means: AttemptM
       await step.open(open, x);
     },
     signal: context.signal,
+    span: () => clock.span,
   });
   const forEach: ForEachWorker = (stage, ask) => scatter.round(stage, ask);
   const onAbort = (): void => scatter.close(abortReason(context.signal));
@@ -202,10 +206,19 @@ function eligibleReached(plan: StepPlan, coverage: StepCoverage, rows: Float64Ar
 class PhaseClock {
   readonly timings: StepTimings = { totalMs: 0, queueMs: 0, scatterMs: 0, screenMs: 0, aggregateMs: 0, mergeMs: 0, workerComputeMs: 0 };
   #since = performance.now();
+  /** of the phase under way, which gets its name when it ends; one without an end is not sent */
+  span: Span | undefined;
+
+  constructor(private readonly step: Span | undefined) {
+    this.span = step?.child('phase');
+  }
 
   end(phase: 'scatterMs' | 'screenMs' | 'aggregateMs' | 'mergeMs'): void {
     const now = performance.now();
     this.timings[phase] += now - this.#since;
     this.#since = now;
+    this.span?.rename(phase.slice(0, -'Ms'.length));
+    this.span?.end();
+    this.span = this.step?.child('phase');
   }
 }

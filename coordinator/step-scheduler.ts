@@ -5,6 +5,8 @@ import { DEADLINE_MARGIN_MS } from '../shared/limits.js';
 import type { Phase } from '../shared/metric-tables.js';
 import type { CoordinatorMetrics } from '../shared/metrics.js';
 import type { CallContext } from '../shared/rpc/handlers.js';
+import { observeTraced } from '../shared/metrics-text.js';
+import { within, type Span } from '../shared/tracing.js';
 import type { AdmissionQueue } from './admission-queue.js';
 import { abortReason } from './admission-queue.js';
 import { answerWithinBudget, type BudgetOutcome } from './error-budget.js';
@@ -16,7 +18,7 @@ import type { StepRunner } from './step-runner.js';
 /** Whoever runs steps, and may want to know of the work around them. */
 export type Steps = Pick<StepScheduler, 'run'> & Partial<Pick<StepScheduler, 'observe'>>;
 
-export type StepCall = Pick<CallContext, 'requestId' | 'signal' | 'remainingMs' | 'log'>;
+export type StepCall = Pick<CallContext, 'requestId' | 'signal' | 'remainingMs' | 'log' | 'span'>;
 
 export class StepScheduler {
   constructor(
@@ -34,13 +36,16 @@ export class StepScheduler {
     if (call.remainingMs() <= DEADLINE_MARGIN_MS) {
       throw new GolddiffError('DEADLINE_EXCEEDED', `The deadline leaves no time for a step: it takes more than ${DEADLINE_MARGIN_MS} ms`);
     }
-    const place = await this.queue.acquire(call.signal, continuing);
+    const place = await within(call.span?.child('queue'), () => this.queue.acquire(call.signal, continuing));
     try {
-      const { answer, outcomes } = await answerWithinBudget(plan, (round) => this.runner.run(round, call));
+      const { answer, outcomes } = await answerWithinBudget(plan, (round) => {
+        const span = call.span?.child('step', { batch: round.batch, golden: round.golden !== undefined });
+        return within(span, () => this.runner.run(round, { ...call, span }));
+      });
       for (const outcome of outcomes) this.metrics?.budgetQueries.inc({ outcome });
       answer.timings.queueMs = place.queueMs;
       answer.timings.totalMs += place.queueMs;
-      this.#observe(plan, answer, outcomes);
+      this.#observe(plan, answer, outcomes, call.span);
       return answer;
     } catch (thrown) {
       // The signal knows better than the stream that it broke why the step ended.
@@ -52,19 +57,19 @@ export class StepScheduler {
   }
 
   /** A phase of the work that is done around steps. */
-  observe(phase: Phase, seconds: number): void {
-    this.metrics?.phaseSeconds.observe({ phase }, seconds);
+  observe(phase: Phase, seconds: number, span?: Span): void {
+    if (this.metrics) observeTraced(this.metrics.phaseSeconds, { phase }, seconds, span);
   }
 
-  #observe(plan: StepPlan, answer: StepAnswer, outcomes: readonly BudgetOutcome[]): void {
+  #observe(plan: StepPlan, answer: StepAnswer, outcomes: readonly BudgetOutcome[], span: Span | undefined): void {
     const metrics = this.metrics;
     if (metrics === undefined) return;
     const { timings } = answer;
-    this.observe('queue', timings.queueMs / 1000);
-    this.observe('scatter', timings.scatterMs / 1000);
-    this.observe('screen', timings.screenMs / 1000);
-    this.observe('aggregate', timings.aggregateMs / 1000);
-    this.observe('merge', timings.mergeMs / 1000);
+    this.observe('queue', timings.queueMs / 1000, span);
+    this.observe('scatter', timings.scatterMs / 1000, span);
+    this.observe('screen', timings.screenMs / 1000, span);
+    this.observe('aggregate', timings.aggregateMs / 1000, span);
+    this.observe('merge', timings.mergeMs / 1000, span);
     answer.goldenRows.forEach((rows, b) => {
       const t = noiseBand(plan.alpha[b]!, plan.sigma[b]!);
       metrics.rowsScored.inc(rows);

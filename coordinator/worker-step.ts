@@ -48,6 +48,8 @@ export class WorkerStep {
   requests = 0;
   /** An index has found the candidates of some partition: what follows depends on what it found, which no request says. */
   usedIndex = false;
+  /** goes along with every request, where it is traced */
+  traceparent: string | undefined;
   /** of the last request for scalars: sums are relative to the maxima of these nodes */
   nodes: ReadonlyMap<string, PosteriorScalars> | undefined;
   /** An Open that holds all of x waits for the first request and travels with it. */
@@ -224,7 +226,8 @@ export class WorkerStep {
     const opening = this.#opening;
     this.#opening = undefined;
     this.requests++;
-    return this.step.send(opening === undefined ? body : { open: opening, ...body });
+    const traced = this.traceparent === undefined ? body : { ...body, traceparent: this.traceparent };
+    return this.step.send(opening === undefined ? traced : { open: opening, ...traced });
   }
 
   async #next(): Promise<StepResponse__Output> {

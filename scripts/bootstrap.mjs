@@ -1,5 +1,5 @@
 // The way in from a fresh clone, in plain Node: installs and builds what is missing or stale, then runs the job.
-//   node scripts/bootstrap.mjs start|test|scale-out|faults|chart|golddiff|prepare [ARGUMENTS]
+//   node scripts/bootstrap.mjs start|test|scale-out|faults|chart|dashboards|golddiff|prepare [ARGUMENTS]
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
@@ -14,6 +14,7 @@ const JOBS = {
   'scale-out': 'dist/test/scale-out/main.js',
   faults: 'dist/test/faults/main.js',
   chart: 'scripts/run-tests.mjs',
+  dashboards: 'dist/test/dashboards/main.js',
   golddiff: 'dist/client/main.js',
   prepare: undefined,
 };
@@ -46,7 +47,7 @@ if (nativeAttempt()?.stamp !== nativeStamp() && process.env.GOLDDIFF_SKIP_NATIVE
   say('building the native engine');
   spawnSync(process.execPath, ['scripts/build-native.mjs'], { cwd: root, stdio: ['ignore', 2, 2] });
 }
-if (['test', 'scale-out', 'faults', 'chart'].includes(job)) installSystemPrograms(job, say);
+if (['test', 'scale-out', 'faults', 'chart', 'dashboards'].includes(job)) installSystemPrograms(job, say);
 if (JOBS[job]) runJob(JOBS[job]);
 
 /** Runs the job as a child that ends with this process, also where this process is killed (the IPC channel closes). */

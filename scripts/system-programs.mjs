@@ -13,6 +13,7 @@ const PROGRAMS = [
   },
   { name: 'protoc', packages: ['protobuf-compiler'], present: () => ok('protoc', ['--version']) },
   { name: 'nats-server', packages: ['nats-server'], present: () => ok('nats-server', ['--version']) },
+  { name: 'Prometheus', packages: ['prometheus'], present: () => ok('promtool', ['--version']) && ok('prometheus', ['--version']) },
   { name: 'openssl', packages: ['openssl'], present: () => ok('openssl', ['version']) },
   { name: 'ip', packages: ['iproute2'], jobs: ['faults', 'chart'], present: () => ok('ip', ['-V']) },
   { name: 'nft', packages: ['nftables'], jobs: ['faults', 'chart'], present: () => ok('nft', ['--version']) },

@@ -27,6 +27,7 @@ import { startGrpcServer } from '../shared/rpc/grpc-server.js';
 import { protoPackage } from '../shared/rpc/proto-package.js';
 import { openServerTls, tlsFlags, type TlsFlags } from '../shared/rpc/tls-flags.js';
 import { startWaitFlag, waitAtStart, type StartWaitFlags } from '../shared/start-wait.js';
+import { startTracing } from '../shared/tracing.js';
 import { BACKEND_WISHES, type BackendWish } from './backends/choose-backend.js';
 import { createBackend } from './backends/create-backend.js';
 import { CARD_ROWS_SHARE } from './backends/cuda/cuda-backend.js';
@@ -51,6 +52,7 @@ interface WorkerFlags extends NatsFlags, DataFetchFlags, StartWaitFlags, TlsFlag
   readonly computeThreads: number;
   readonly deviceMemory?: number;
   readonly metricsListen: string;
+  readonly otlpEndpoint?: string;
   readonly logLevel: LogLevel;
   readonly drainTimeoutMs: number;
 }
@@ -60,6 +62,9 @@ const COMPUTE_THREADS_MAX = 256;
 async function start(flags: WorkerFlags, log: Logger): Promise<RunningService> {
   const metrics = createMetrics('shard-worker');
   const tls = openServerTls(flags, flags.listen, log);
+  const { otlpEndpoint, workerId } = flags;
+  const tracing =
+    otlpEndpoint === undefined ? undefined : await startTracing({ endpoint: otlpEndpoint, component: 'shard-worker', instance: workerId, log });
   let tellHealth = (): void => {};
   const progress = new LoadProgress({
     log,
@@ -131,6 +136,7 @@ async function start(flags: WorkerFlags, log: Logger): Promise<RunningService> {
   const endpoint = await startMetricsEndpoint({
     listen: flags.metricsListen,
     registry: metrics.registry,
+    exemplars: tracing !== undefined,
     healthy: () => serving && !isLoading(),
     why: () => left ?? (serving ? progress.sentence : 'not serving'),
   });
@@ -144,6 +150,7 @@ async function start(flags: WorkerFlags, log: Logger): Promise<RunningService> {
       candidates,
       deviceMemoryBytes,
       metrics,
+      tracing,
     });
     const countMessage: MessageCounter = (direction, bytes) => {
       metrics.stepStreamBytes.inc({ direction }, bytes);
@@ -203,6 +210,7 @@ async function start(flags: WorkerFlags, log: Logger): Promise<RunningService> {
         await indexes.close();
         await backend.close();
         await data.close();
+        await tracing?.close();
       },
     };
   } catch (thrown) {
@@ -310,6 +318,7 @@ const program = new Command('shard-worker')
     }),
   )
   .addOption(commonFlags.metricsListen('off'))
+  .addOption(commonFlags.otlpEndpoint())
   .addOption(commonFlags.logLevel())
   .action(async (flags: WorkerFlags) => {
     await runService((log) => start(flags, log), { component: 'shard-worker', logLevel: flags.logLevel });

@@ -9,6 +9,7 @@ import { PARTITIONS_MAX, WORKER_STEP_STATE_BYTES_MAX, WORKER_STEPS_MAX } from '.
 import type { WorkerMetrics } from '../shared/metrics.js';
 import { mergeMoments, type MomentSums } from '../shared/math/moment-sums.js';
 import { bidi, serverStream, unary } from '../shared/rpc/handlers.js';
+import type { Tracing } from '../shared/tracing.js';
 import type { Backend } from './backends/backend.js';
 import type { CandidateSearch } from './candidates/candidate-search.js';
 import { momentsParts } from './grouped-replies.js';
@@ -26,6 +27,8 @@ export interface ShardServiceSettings {
   readonly candidates?: CandidateSearch;
   readonly deviceMemoryBytes: number;
   readonly metrics: WorkerMetrics;
+  /** absent = nothing is traced */
+  readonly tracing?: Tracing | undefined;
   readonly stepsMax?: number;
   /** default: one of its own for stepsMax */
   readonly admission?: StepAdmission;
@@ -36,7 +39,7 @@ export interface ShardServiceSettings {
 }
 
 export function createShardService(settings: ShardServiceSettings): ShardServiceHandlers {
-  const { workerId, store, backend, candidates, deviceMemoryBytes, metrics } = settings;
+  const { workerId, store, backend, candidates, deviceMemoryBytes, metrics, tracing } = settings;
   const supports = settings.supports ?? new SupportStore();
   const instanceId = settings.instanceId ?? randomUUID();
   const admission = settings.admission ?? new StepAdmission(settings.stepsMax ?? WORKER_STEPS_MAX, WORKER_STEP_STATE_BYTES_MAX);
@@ -85,6 +88,7 @@ export function createShardService(settings: ShardServiceSettings): ShardService
         supports,
         admission,
         metrics,
+        tracing,
         log: context.log,
         write,
         draining: context.draining,

@@ -13,6 +13,7 @@ import { mergeBlocked, type BlockedPartial } from '../shared/math/blocked-partia
 import { mergeGrouped, type GroupedPartial } from '../shared/math/grouped-partial.js';
 import type { TreeNode } from '../shared/math/merge-tree.js';
 import { mergeScalars, mergeSums, type PosteriorScalars, type PosteriorSums } from '../shared/math/partial-posterior.js';
+import type { Span } from '../shared/tracing.js';
 import type { Backend, BackendStep, LogitHistogram, PartitionScalars, RankRequest, ScreenStage, StageCuts, StepQueries } from './backends/backend.js';
 import type { CandidateSearch } from './candidates/candidate-search.js';
 import { blockPartial, type RowSpan } from './block-partials.js';
@@ -51,7 +52,9 @@ export interface StepSessionSettings {
   readonly send: (reply: StepReply) => Promise<void>;
   /** once, when the step is over */
   readonly onEnd: (outcome: StepOutcome, failure?: GolddiffError) => void;
-  readonly onCompute?: (phase: ComputePhase, seconds: number) => void;
+  readonly onCompute?: (phase: ComputePhase, seconds: number, span?: Span) => void;
+  /** @param name what was asked. @param traceparent of whoever asked, '' where that is not traced */
+  readonly startSpan?: (name: string, traceparent: string) => Span | undefined;
   /** rows that were looked at in a partition, added up over queries: once for each stage and set of cuts */
   readonly onRows?: (stage: RowStage, rows: number) => void;
   /** bytes of partials that were sent */
@@ -70,6 +73,8 @@ export class StepSession {
   /** of blocks of rows that are being scored */
   readonly #blockSteps = new Set<BackendStep>();
   #busy = false;
+  /** of the request under way */
+  #span: Span | undefined;
   #over = false;
   /** of the last request for scalars: sums need each partition's own maximum */
   #scalars: { readonly cuts: StageCuts; readonly leaves: ReadonlyMap<number, PartitionScalars> } | undefined;
@@ -102,6 +107,7 @@ export class StepSession {
       }
       if (this.#busy) throw argumentError('step', 'one request at a time', `${String(request.body)} before the last one was answered`);
       const { opening } = this.#settings;
+      this.#span = this.#settings.startSpan?.(`worker ${(request.screen ?? request.aggregate)?.stage ?? ''}`, request.traceparent);
       if (request.screen) this.#run(this.#screen(decodeScreen(request.screen, opening), this.#compute()), false);
       else if (request.aggregate) this.#run(this.#aggregate(decodeAggregate(request.aggregate, opening), this.#compute()), request.aggregate.last);
       else throw argumentError('step', 'x_chunk, screen, aggregate or close', request.body ?? 'nothing');
@@ -130,6 +136,7 @@ export class StepSession {
     this.#step?.close();
     for (const step of this.#blockSteps) step.close();
     this.#scalars = undefined;
+    this.#span?.end(failure ?? (outcome === 'cancelled' ? 'cancelled' : undefined));
     this.#settings.onEnd(outcome, failure);
   }
 
@@ -143,11 +150,13 @@ export class StepSession {
   /** `work` ends with the reply that ends the request; the next one may come as soon as that has been written, or it ends the step too. */
   #run(work: Promise<StepReply>, endsStep: boolean): void {
     this.#busy = true;
+    const span = this.#span;
     work
       .then(async (last) => {
         this.#busy = false;
         // The step keeps its place until the peer has taken the reply: replies that nobody reads must not pile up.
         await this.#reply(last);
+        span?.end();
         if (endsStep) this.#end('ok');
       })
       .catch((thrown: unknown) => this.fail(asGolddiffError(thrown)));
@@ -170,7 +179,7 @@ export class StepSession {
         }
       }),
     );
-    this.#settings.onCompute?.('screen', (computedMs - startedMs) / 1000);
+    this.#settings.onCompute?.('screen', (computedMs - startedMs) / 1000, this.#span);
     return { screenDone: { computeMs: computedMs - startedMs } };
   }
 
@@ -197,7 +206,7 @@ export class StepSession {
     if (request.stage !== 'sums') {
       const computeMs = performance.now() - startedMs;
       const nodes = await mergeLeaves(leaves, this.#settings.present, mergeScalars, pause);
-      this.#settings.onCompute?.('scalars', computeMs / 1000);
+      this.#settings.onCompute?.('scalars', computeMs / 1000, this.#span);
       return {
         scalars: {
           nodes: nodes.map(({ node, value }) => ({
@@ -225,7 +234,7 @@ export class StepSession {
     const partitions = opening.partitions;
     const found = await Promise.all(partitions.map((partition) => step.sums(partition, cuts, global, negligibleShare, histogram)));
     const computeMs = performance.now() - startedMs;
-    this.#settings.onCompute?.('sums', computeMs / 1000);
+    this.#settings.onCompute?.('sums', computeMs / 1000, this.#span);
 
     const skippedShare = new Float64Array(opening.batch);
     const leaves = new Map<number, NodeValue>();
@@ -302,7 +311,7 @@ export class StepSession {
     }
     // With the merges and the sending in between, which other partitions are computed meanwhile.
     const computeMs = performance.now() - startedMs;
-    this.#settings.onCompute?.(phase, computeMs / 1000);
+    this.#settings.onCompute?.(phase, computeMs / 1000, this.#span);
     return { groupsDone: { computeMs } };
   }
 

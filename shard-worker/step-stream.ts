@@ -11,6 +11,8 @@ import { ENDED_STEPS_REMEMBERED, GROUPS_PER_THREAD } from '../shared/limits.js';
 import type { Logger } from '../shared/log.js';
 import { groupedBytes } from '../shared/math/grouped-partial.js';
 import type { WorkerMetrics } from '../shared/metrics.js';
+import { observeTraced } from '../shared/metrics-text.js';
+import type { Tracing } from '../shared/tracing.js';
 import type { Backend } from './backends/backend.js';
 import type { CandidateSearch } from './candidates/candidate-search.js';
 import type { PartitionStore } from './partition-store.js';
@@ -28,6 +30,8 @@ export interface StepStreamSettings {
   readonly supports: SupportStore;
   readonly admission: StepAdmission;
   readonly metrics: WorkerMetrics;
+  /** absent = nothing is traced */
+  readonly tracing?: Tracing | undefined;
   readonly log: Logger;
   /** resolves when the peer takes more; rejects when nobody reads */
   readonly write: (response: StepResponse) => Promise<void>;
@@ -90,7 +94,7 @@ export class StepStream {
   }
 
   #open(id: number, open: OpenStep__Output): void {
-    const { store, backend, candidates, supports, admission, metrics, draining, log } = this.#settings;
+    const { store, backend, candidates, supports, admission, metrics, tracing, draining, log } = this.#settings;
     this.#failed.delete(id);
     try {
       if (draining.aborted) throw new GolddiffError('DRAINING', 'The worker is stopping and opens no more steps');
@@ -123,7 +127,10 @@ export class StepStream {
           }
           this.#checkIdle();
         },
-        onCompute: (phase, seconds) => metrics.computeSeconds.observe({ phase }, seconds),
+        onCompute: (phase, seconds, span) => observeTraced(metrics.computeSeconds, { phase }, seconds, span),
+        // Only what was asked under a trace: a worker begins none of its own.
+        startSpan: (name, traceparent) =>
+          traceparent === '' ? undefined : tracing?.start(name, 'server', traceparent, { requestId: open.requestId }),
         onRows: (stage, rows) => metrics.rowsScored.inc({ stage }, rows),
         onSent: (bytes) => metrics.dataPlaneBytes.inc({ direction: 'sent' }, bytes),
       });

@@ -112,6 +112,11 @@ export function oneOf<const T extends string>(choices: readonly T[]): Parser<T> 
   };
 }
 
+export const httpUrl: Parser<string> = (value, name) => {
+  if (!/^https?:\/\/[^/\s]/.test(value) || !URL.canParse(value)) throw argumentError(name, 'http(s)://HOST:PORT', value);
+  return value;
+};
+
 export const text: Parser<string> = (value, name) => {
   if (value.trim() === '') throw argumentError(name, 'a text that is not empty', value);
   return value;
@@ -143,6 +148,13 @@ export const commonFlags = {
       description: 'address of /metrics and /healthz',
       parser: hostPortOrOff,
       fallback,
+    }),
+  otlpEndpoint: (): Option =>
+    flag({
+      name: 'otlp-endpoint',
+      placeholder: 'URL',
+      description: 'traces go there, by OTLP over HTTP (such as http://127.0.0.1:4318; default: nothing is traced)',
+      parser: httpUrl,
     }),
   logLevel: (): Option =>
     flag({ name: 'log-level', placeholder: 'LEVEL', description: `one of ${LOG_LEVELS.join(', ')}`, parser: logLevel, fallback: 'info' }),

@@ -332,3 +332,11 @@ export const LEAVE_NOTICE_MS = 5_000;
 export const LEAVE_LOOK_MS = 100;
 /** Beyond the time that a process may take to leave, for the looks themselves. */
 export const LEAVE_SLACK_MS = 5_000;
+
+/** Spans wait for so long to be sent together. */
+export const TRACES_DELAY_MS = 1_000;
+/** Spans that wait; beyond that they are dropped: a collector that is away must not fill the memory. */
+export const TRACES_QUEUE_MAX = 4_096;
+export const TRACES_EXPORT_TIMEOUT_MS = 5_000;
+/** For the last spans of a process that stops. */
+export const TRACES_CLOSE_MS = 5_000;

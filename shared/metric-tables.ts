@@ -19,9 +19,11 @@ export interface Definition<
   readonly type: Type;
   readonly help: string;
   readonly labels: readonly Label[];
-  /** [] = not for us to say: the version of a program */
+  /** [] = what a program calls itself: its version, an instruction set */
   readonly values: Values;
   readonly buckets?: readonly number[];
+  /** observed by observeTraced of metrics-text.ts */
+  readonly exemplars?: true;
 }
 
 /** Calls take from a fraction of a millisecond (a step over a small data set) to a minute (an exact step over a large one). */
@@ -80,6 +82,11 @@ function histogram<const L extends LabelValues>(
   return { name, type: 'histogram', help, labels: Object.keys(values), values, buckets };
 }
 
+/** Its observations may lead to traces. */
+function withExemplars<D extends Definition>(definition: D): D {
+  return { ...definition, exemplars: true };
+}
+
 export const COMMON_METRICS = {
   buildInfo: gauge('golddiff_build_info', { component: COMPONENTS, version: OPEN, node: OPEN }, 'Always 1; the labels say what runs.'),
   dataPlaneBytes: counter(
@@ -115,17 +122,16 @@ export const COORDINATOR_METRICS = {
     { method: PUBLIC_METHODS, code: GRPC_CODES },
     'Public calls that ended, by method (Service/Method) and gRPC status code.',
   ),
-  requestSeconds: histogram(
-    'golddiff_coordinator_request_duration_seconds',
-    DURATION_BUCKETS_SECONDS,
-    { method: PUBLIC_METHODS },
-    'Wall time of public calls.',
+  requestSeconds: withExemplars(
+    histogram('golddiff_coordinator_request_duration_seconds', DURATION_BUCKETS_SECONDS, { method: PUBLIC_METHODS }, 'Wall time of public calls.'),
   ),
-  phaseSeconds: histogram(
-    'golddiff_coordinator_step_phase_duration_seconds',
-    DURATION_BUCKETS_SECONDS,
-    { phase: PHASES },
-    'Wall time of the phases of the work: queue, scatter, screen, aggregate and merge of a step; sampler (own arithmetic of a sampler between two steps); serialise (one answer into the bytes of its message).',
+  phaseSeconds: withExemplars(
+    histogram(
+      'golddiff_coordinator_step_phase_duration_seconds',
+      DURATION_BUCKETS_SECONDS,
+      { phase: PHASES },
+      'Wall time of the phases of the work: queue, scatter, screen, aggregate and merge of a step; sampler (own arithmetic of a sampler between two steps); serialise (one answer into the bytes of its message).',
+    ),
   ),
   rowsScored: counter('golddiff_coordinator_rows_scored_total', {}, 'Rows in the sums, added up over queries.'),
   goldenRows: histogram(
@@ -241,24 +247,22 @@ export const COORDINATOR_METRICS = {
 } as const;
 
 export const WORKER_METRICS = {
+  steps: counter('golddiff_worker_steps_total', { outcome: ['ok', 'failed', 'cancelled'] }, 'Steps that ended, by outcome (ok, failed, cancelled).'),
   backendInfo: gauge(
     'golddiff_worker_backend_info',
     { backend: ['native', 'cuda', 'tfjs', 'reference'], variant: OPEN, choice: ['asked', 'fastest', 'fallback'] },
     'Always 1; the labels say what computes: backend (native, cuda, tfjs, reference), variant (instruction set or TensorFlow.js package) and choice (asked, fastest, fallback).',
   ),
-  steps: counter('golddiff_worker_steps_total', { outcome: ['ok', 'failed', 'cancelled'] }, 'Steps that ended, by outcome (ok, failed, cancelled).'),
-  computeSeconds: histogram(
-    'golddiff_worker_compute_duration_seconds',
-    DURATION_BUCKETS_SECONDS,
-    { phase: ['screen', 'scalars', 'sums', 'groups', 'blocks'] },
-    'Compute time of one request within a step, by phase (screen, scalars, sums, groups, blocks).',
+  computeSeconds: withExemplars(
+    histogram(
+      'golddiff_worker_compute_duration_seconds',
+      DURATION_BUCKETS_SECONDS,
+      { phase: ['screen', 'scalars', 'sums', 'groups', 'blocks'] },
+      'Compute time of one request within a step, by phase (screen, scalars, sums, groups, blocks).',
+    ),
   ),
   residentBytes: gauge('golddiff_worker_resident_bytes', {}, 'Bytes of rows held ready for scoring.'),
-  deviceMemoryBytes: gauge(
-    'golddiff_worker_device_memory_budget_bytes',
-    {},
-    'Bytes of device memory that rows and indexes may take (--device-memory).',
-  ),
+  deviceMemoryBytes: gauge('golddiff_worker_device_memory_budget_bytes', {}, 'Bytes of device memory that rows may take (--device-memory).'),
   openStepBytes: gauge('golddiff_worker_open_step_bytes', {}, 'Bytes of queries and partials of the steps that are open.'),
   openStepBytesMax: gauge('golddiff_worker_open_step_bytes_max', {}, 'Bytes that these may take; beyond that a step is refused.'),
   partitionsHeld: gauge('golddiff_worker_partitions_held', {}, 'Partitions that are loaded and served.'),

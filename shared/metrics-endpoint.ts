@@ -1,12 +1,15 @@
 import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Registry } from 'prom-client';
+import { metricsText } from './metrics-text.js';
 import { listenError } from './rpc/grpc-server.js';
 
 export interface MetricsEndpointSettings {
   /** host:port, port 0 for a free one; "off" or undefined = no endpoint */
   readonly listen: string | undefined;
   readonly registry: Registry;
+  /** answers whoever asks for OpenMetrics in that form, with exemplars; default false */
+  readonly exemplars?: boolean;
   /** what /healthz says: 200 while true, else 503 */
   readonly healthy: () => boolean;
   /** what /healthz says beside 503; default "not serving" */
@@ -41,7 +44,7 @@ export async function startMetricsEndpoint(settings: MetricsEndpointSettings): P
   };
 }
 
-function listener({ registry, healthy, why = () => 'not serving' }: MetricsEndpointSettings): RequestListener {
+function listener({ registry, exemplars = false, healthy, why = () => 'not serving' }: MetricsEndpointSettings): RequestListener {
   return (request, response) => {
     const answer = (status: number, type: string, body: string): void => {
       response
@@ -52,8 +55,8 @@ function listener({ registry, healthy, why = () => 'not serving' }: MetricsEndpo
     if (request.method !== 'GET' && request.method !== 'HEAD') return answer(405, 'text/plain', 'Expected GET\n');
     if (path === '/healthz') return healthy() ? answer(200, 'text/plain', 'ok\n') : answer(503, 'text/plain', `${why()}\n`);
     if (path !== '/metrics') return answer(404, 'text/plain', 'Expected /metrics or /healthz\n');
-    registry.metrics().then(
-      (text) => answer(200, registry.contentType, text),
+    metricsText(registry, exemplars && /\bapplication\/openmetrics-text\b/.test(request.headers.accept ?? '')).then(
+      ({ type, text }) => answer(200, type, text),
       (error: unknown) => answer(500, 'text/plain', `${error instanceof Error ? error.message : String(error)}\n`),
     );
   };

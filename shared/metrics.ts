@@ -3,8 +3,6 @@
  * registry of its own.
  */
 
-import { readFileSync } from 'node:fs';
-import path from 'node:path';
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 import {
   COMMON_METRICS,
@@ -15,8 +13,9 @@ import {
   type Component,
   type Definition,
 } from './metric-tables.js';
-import { packageRoot } from './package-root.js';
+import { packageVersion } from './package-version.js';
 
+export { packageVersion } from './package-version.js';
 export { COMMON_METRICS, COORDINATOR_METRICS, DURATION_BUCKETS_SECONDS, WORKER_METRICS, type Component } from './metric-tables.js';
 
 type MetricOf<D extends Definition> = D['type'] extends 'counter'
@@ -59,15 +58,14 @@ function startAtZero(metrics: CoordinatorMetrics | WorkerMetrics, tables: Readon
   if ('requests' in metrics) for (const method of PUBLIC_METHODS) metrics.requests.inc({ method, code: 'OK' }, 0);
 }
 
-/** Version of the package, from package.json. */
-export function packageVersion(): string {
-  const parsed: unknown = JSON.parse(readFileSync(path.join(packageRoot, 'package.json'), 'utf8'));
-  return typeof parsed === 'object' && parsed !== null && 'version' in parsed ? String(parsed.version) : 'unknown';
-}
-
 function build(definition: Definition, registry: Registry): Counter | Gauge | Histogram {
   const settings = { name: definition.name, help: definition.help, labelNames: [...definition.labels], registers: [registry] };
   if (definition.type === 'counter') return new Counter(settings);
   if (definition.type === 'gauge') return new Gauge(settings);
-  return new Histogram({ ...settings, buckets: [...(definition.buckets ?? DURATION_BUCKETS_SECONDS)] });
+  const buckets = [...(definition.buckets ?? DURATION_BUCKETS_SECONDS)];
+  if (definition.exemplars !== true) return new Histogram({ ...settings, buckets });
+  // A registry of the plain form refuses it when it is made there; metrics-text.ts reads it in the form that has exemplars.
+  const traced = new Histogram({ ...settings, buckets, enableExemplars: true, registers: [] });
+  registry.registerMetric(traced);
+  return traced;
 }

@@ -5,7 +5,7 @@
 
 import { Option, type Command } from 'commander';
 
-import { hostPort, integer, oneOf, real, text, type Parser } from '../../shared/config.js';
+import { hostPort, httpUrl, integer, oneOf, real, text, type Parser } from '../../shared/config.js';
 import { argumentError } from '../../shared/errors.js';
 import {
   BATCH_ROWS_DEFAULT,
@@ -77,6 +77,7 @@ export function addTargetFlags(command: Command): Command {
     .addOption(clientFlag('--endpoint <HOST:PORT>', 'coordinator of a running cluster', hostPort))
     .addOption(clientFlag('--data <DIR>', 'in place of --endpoint: run an embedded cluster over this data set for this one command', text))
     .addOption(clientFlag('--shards <S>', 'with --data: shard workers (default 4)', integer(1, EMBEDDED_SHARDS_MAX)))
+    .addOption(clientFlag('--otlp-endpoint <URL>', 'send a trace of what this command asks for, by OTLP over HTTP', httpUrl))
     .addOption(clientFlag('--data-set <NAME>', 'data set to ask for, where the cluster serves several', text));
 }
 

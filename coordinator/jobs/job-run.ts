@@ -9,6 +9,7 @@ import type { Manifest } from '../../shared/dataset/manifest.js';
 import { asGolddiffError, GolddiffError } from '../../shared/errors.js';
 import { JOB_AGAIN_MS, JOB_CHECKPOINT_MS, JOB_CHECKPOINT_STEPS, JOB_LEASE_MS, JOB_PROGRESS_MS, JOB_RESULT_KEPT_MS } from '../../shared/limits.js';
 import type { Logger } from '../../shared/log.js';
+import type { Span } from '../../shared/tracing.js';
 import type { SamplePlan } from '../sample-request.js';
 import { SampleRun, type RunState } from '../sampling-service.js';
 import { rowValues } from '../step-plan.js';
@@ -25,6 +26,8 @@ export interface JobRunSettings {
   /** fires when this coordinator stops */
   readonly signal: AbortSignal;
   readonly log: Logger;
+  /** of this delivery, where it is traced */
+  readonly span?: Span | undefined;
 }
 
 /** The lease is another's by now, or the job was cancelled. */
@@ -82,8 +85,9 @@ export class JobRun {
   }
 
   async #sample(start: RunState | undefined): Promise<void> {
-    const { plan, lease, scheduler, log, signal } = this.settings;
+    const { plan, lease, scheduler, log, signal, span } = this.settings;
     const call = {
+      span,
       requestId: `job-${lease.job.jobId}`,
       signal: AbortSignal.any([signal, this.#stop.signal]),
       remainingMs: () => Infinity,

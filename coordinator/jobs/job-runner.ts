@@ -6,6 +6,7 @@ import { asGolddiffError, GolddiffError } from '../../shared/errors.js';
 import { JOB_AGAIN_MS, JOB_DELIVERIES_MAX, JOB_LEASE_MS, JOB_RUNS_MAX, QUEUE_RETRY_AFTER_MS } from '../../shared/limits.js';
 import type { Logger } from '../../shared/log.js';
 import type { CoordinatorMetrics } from '../../shared/metrics.js';
+import { within, type Tracing } from '../../shared/tracing.js';
 import type { Steps } from '../step-scheduler.js';
 import { JobArtifacts } from './job-artifacts.js';
 import { decodeJob, planJob } from './job-request.js';
@@ -16,6 +17,8 @@ export interface JobRunnerSettings {
   readonly manifest: Manifest;
   readonly scheduler: Steps;
   readonly log: Logger;
+  /** each delivery is a trace of its own; absent = nothing is traced */
+  readonly tracing?: Tracing | undefined;
   readonly metrics?: Pick<CoordinatorMetrics, 'jobDeliveries' | 'jobRuns'>;
 }
 
@@ -65,7 +68,8 @@ export class JobRunner {
       log.info({ deliveries }, 'job taken');
       const plan = planJob(decodeJob(lease.job.payload).request, manifest);
       const artifacts = new JobArtifacts(controlPlane.artifacts, jobId);
-      await new JobRun({ plan, manifest, lease, artifacts, scheduler, signal: this.#stop.signal, log }).run();
+      const span = this.settings.tracing?.start('job', 'internal', undefined, { jobId, deliveries });
+      await within(span, () => new JobRun({ plan, manifest, lease, artifacts, scheduler, signal: this.#stop.signal, log, span }).run());
       log.info('job done');
       return 'succeeded';
     } catch (thrown) {

@@ -10,6 +10,7 @@ import { GolddiffError } from '../errors.js';
 import { DRAIN_GRACE_MS, KEEPALIVE_TIME_MS, KEEPALIVE_TIMEOUT_MS } from '../limits.js';
 import type { Logger } from '../log.js';
 import type { TlsFiles } from '../tls/tls-files.js';
+import type { Span, Tracing } from '../tracing.js';
 import { bindCall, type CallScope } from './handlers.js';
 import { reflectionDefinition } from './proto-package.js';
 import { setReceiveWindow } from './receive-window.js';
@@ -31,7 +32,16 @@ export interface GrpcServerSettings {
   /** with a certificate; absent = plain text */
   readonly tls?: TlsFiles | undefined;
   /** Called when a call of these services has ended; `method` is "Service/Method". */
-  readonly onCallEnd?: (call: { readonly method: string; readonly code: GrpcStatus; readonly seconds: number }) => void;
+  readonly onCallEnd?: (call: EndedCall) => void;
+  /** absent = calls are not traced */
+  readonly tracing?: Tracing | undefined;
+}
+
+export interface EndedCall {
+  readonly method: string;
+  readonly code: GrpcStatus;
+  readonly seconds: number;
+  readonly span?: Span | undefined;
 }
 
 export interface GrpcServer {
@@ -69,10 +79,11 @@ export async function startGrpcServer(settings: GrpcServerSettings): Promise<Grp
   const scope: CallScope = {
     log: settings.log,
     draining: drainStart.signal,
+    tracing: settings.tracing,
     onStart: () => void openCalls++,
-    onEnd: (path, code, seconds) => {
+    onEnd: (path, code, seconds, span) => {
       openCalls--;
-      settings.onCallEnd?.({ method: path.slice(path.lastIndexOf('.') + 1), code, seconds });
+      settings.onCallEnd?.({ method: path.slice(path.lastIndexOf('.') + 1), code, seconds, span });
       if (openCalls === 0) onIdle?.();
     },
   };

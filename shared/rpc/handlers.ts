@@ -19,6 +19,7 @@ import {
 import { asGolddiffError, GolddiffError } from '../errors.js';
 import { STREAM_INBOX_MESSAGES_MAX, TIMER_MS_MAX } from '../limits.js';
 import { createLogger, type Logger } from '../log.js';
+import { TRACEPARENT_KEY, type Span, type Tracing } from '../tracing.js';
 import { toServiceError } from './status.js';
 
 export const REQUEST_ID_KEY = 'x-request-id';
@@ -35,6 +36,8 @@ export interface CallContext {
   /** Milliseconds left; Infinity without a deadline, 0 once it has passed. */
   remainingMs(): number;
   readonly log: Logger;
+  /** of this call, where it is traced */
+  readonly span?: Span | undefined;
 }
 
 /** Sends one message; waits while the peer does not read. Rejects with the signal's reason once nobody waits. */
@@ -44,9 +47,11 @@ export type Write<Response> = (message: Response) => Promise<void>;
 export interface CallScope {
   readonly log: Logger;
   readonly draining: AbortSignal;
+  /** absent = calls are not traced */
+  readonly tracing?: Tracing | undefined;
   onStart(): void;
   /** `code` is the status as far as the handler knows; seconds of wall time */
-  onEnd(method: string, code: GrpcStatus, seconds: number): void;
+  onEnd(method: string, code: GrpcStatus, seconds: number, span?: Span): void;
 }
 
 type AnyCall = ServerUnaryCall<unknown, unknown> | ServerWritableStream<unknown, unknown> | ServerDuplexStream<unknown, unknown>;
@@ -127,6 +132,7 @@ function beginCall(call: AnyCall): CallLife {
   events.once('cancelled', onCancelled);
   if (call.cancelled) onCancelled();
   scope.onStart();
+  const span = scope.tracing?.start(method.slice(method.lastIndexOf('.') + 1), 'server', textOf(call.metadata, TRACEPARENT_KEY), { requestId });
   return {
     context: {
       requestId,
@@ -135,6 +141,7 @@ function beginCall(call: AnyCall): CallLife {
       deadlineUnixMs,
       remainingMs,
       log: scope.log.child({ requestId, method }),
+      span,
     },
     method,
     scope,
@@ -148,6 +155,7 @@ function beginCall(call: AnyCall): CallLife {
 
 async function run<T>(life: CallLife, handler: () => Promise<T>): Promise<T> {
   let code: GrpcStatus = GrpcStatus.OK;
+  const { span } = life.context;
   try {
     return await handler();
   } catch (thrown) {
@@ -155,18 +163,25 @@ async function run<T>(life: CallLife, handler: () => Promise<T>): Promise<T> {
     const reason: unknown = life.context.signal.aborted && asGolddiffError(thrown).code === 'CANCELLED' ? life.context.signal.reason : thrown;
     const error = asGolddiffError(reason);
     code = error.grpcStatus;
+    span?.end(error);
     if (error.code === 'INTERNAL') life.context.log.error({ err: reason }, 'call failed by a fault of ours');
     else life.context.log[error.retryable || error.code === 'FILE_INVALID' ? 'warn' : 'debug']({ code: error.code, ...error.data }, error.message);
     throw reason;
   } finally {
     life.end();
-    life.scope.onEnd(life.method, code, (performance.now() - life.startedMs) / 1000);
+    span?.end();
+    life.scope.onEnd(life.method, code, (performance.now() - life.startedMs) / 1000, span);
   }
 }
 
 function requestIdOf(metadata: Metadata): string {
-  const given = metadata.get(REQUEST_ID_KEY)[0];
-  return typeof given === 'string' && REQUEST_ID_FORM.test(given) ? given : randomUUID();
+  const given = textOf(metadata, REQUEST_ID_KEY);
+  return given !== undefined && REQUEST_ID_FORM.test(given) ? given : randomUUID();
+}
+
+function textOf(metadata: Metadata, key: string): string | undefined {
+  const [given] = metadata.get(key);
+  return typeof given === 'string' ? given : undefined;
 }
 
 function writer<Response>(

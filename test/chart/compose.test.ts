@@ -24,6 +24,7 @@ interface ComposeService {
   readonly depends_on?: object;
 }
 
+const ROWS = 6_000;
 const read = (file: string): string => readFileSync(path.join(packageRoot, file), 'utf8');
 const compose = parse(read('compose.yaml'), { merge: true }) as { services: Record<string, ComposeService>; volumes: Record<string, null> };
 const services = Object.entries(compose.services);
@@ -71,7 +72,12 @@ describe('compose.yaml', () => {
     const cluster = new PlayedCluster({ images });
     try {
       cluster.install(
-        services.filter(([, { image, profiles }]) => images.has(image) && profiles === undefined).flatMap(([name, service]) => played(name, service)),
+        services
+          .filter(([, { image, profiles }]) => images.has(image) && profiles === undefined)
+          .flatMap(([name, service]) =>
+            // Fewer rows than the real import: what is looked at here is that the services meet.
+            played(name, name === 'import' ? { ...service, command: [...(service.command ?? []), '--limit', String(ROWS)] } : service),
+          ),
       );
       await cluster.complete('import');
       await cluster.complete('push');
@@ -79,7 +85,7 @@ describe('compose.yaml', () => {
       const [tools] = services.filter(([name]) => name === 'tools');
       const command = /docker compose run --rm (tools cluster check .*)$/m.exec(read('compose.yaml'))![1]!.split(' ').slice(1);
       const said = await cluster.runOnce(played('tools', { ...tools![1], command })[0]!);
-      assert.match(said, /60000 rows of \[1, 28, 28\], all of them served/);
+      assert.match(said, new RegExp(`: ${ROWS} rows of \\[1, 28, 28\\], all of them served`));
       t.diagnostic(said.split('\n')[1]!);
       for (const [name] of ours.filter(([, { image }]) => /coordinator|worker/.test(image)))
         assert.deepEqual((await cluster.pods(`StatefulSet/${name}`)[0]!.stop()).statuses, [0], name);

@@ -87,7 +87,8 @@ export class Pod {
           const failure = container[probe] === undefined ? undefined : await this.probe(probe, container.name);
           if (failure === undefined) break;
           if (performance.now() > endMs) throw new Error(`${this.name}: ${probe} does not pass: ${failure}: ${this.log(container.name)}`);
-          await new Promise((resolve) => setTimeout(resolve, 150));
+          // A probe that runs a program costs a second of a core or so.
+          await new Promise((resolve) => setTimeout(resolve, container[probe]?.exec === undefined ? 150 : 1_500));
         }
     this.ready = true;
   }

@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import { withClient } from '../../client/with-client.js';
 import { GolddiffError } from '../../shared/errors.js';
 import { startCannedCoordinator } from '../support/canned-coordinator.js';
+import { startOtlpReceiver } from '../support/otlp-receiver.js';
 import { importMnist, temporaryFolder } from '../support/data-sets.js';
 
 test('an endpoint is used as it is, and signals have their usual effect afterwards', async () => {
@@ -15,6 +16,22 @@ test('an endpoint is used as it is, and signals have their usual effect afterwar
   });
   assert.equal(name, 'tiny');
   assert.equal(process.listenerCount('SIGINT'), before);
+});
+
+test('with an address for traces the calls of a command are spans, which have left when it ends', async () => {
+  const server = await startCannedCoordinator();
+  const receiver = await startOtlpReceiver();
+  try {
+    await withClient({ endpoint: server.endpoint, otlpEndpoint: receiver.url }, async ({ client }) => {
+      await client.score({ x: new Float32Array(4), shape: [1, 4], t: 5 }).catch(() => {});
+    });
+    assert.deepEqual(
+      receiver.spans.map(({ name, service }) => [name, service]),
+      [['client score', 'golddiff-client']],
+    );
+  } finally {
+    await receiver.close();
+  }
 });
 
 test('exactly one of endpoint and data is wanted, and shards only with data', async () => {

@@ -24,6 +24,6 @@ test('the bytes of an answer are the same, and their time is that of both halves
 test('messages that carry no tensors of ours are not timed', () => {
   let calls = 0;
   const timed = timedService(protoPackage.SamplingService.service, () => calls++);
-  timed.Sample.responseSerialize({ progress: { step: 1 } } as never);
+  timed.Sample.responseSerialize({ progress: { step: 1 } });
   assert.equal(calls, 0);
 });

@@ -21,7 +21,7 @@ await Promise.all(partitions.map((partition) => backend.load(partition)));
 /** 40 rows each, in order. */
 const spanOf = (partition: number) => ({ from: 40 * PRESENT.indexOf(partition), to: 40 * PRESENT.indexOf(partition) + 40 });
 const queries = generateQueries(partitions[0]!, { batch: 3, seed: 7, alpha: 1, sigma: [0.2, 2, 30], proxyResolution: 3 });
-const request = (body: Partial<StepRequest__Output>): StepRequest__Output => ({ stepId: 1, open: null, ...body });
+const request = (body: Partial<StepRequest__Output>): StepRequest__Output => ({ stepId: 1, open: null, traceparent: '', ...body });
 const SCALARS = request({
   aggregate: { stage: 'SCALARS', cuts: [], maxLogit: [], mass: [], negligibleShare: 0, histogram: false, poolShare: [], last: false },
   body: 'aggregate',

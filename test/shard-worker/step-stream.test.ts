@@ -94,7 +94,7 @@ class Driven {
     this.served = stream.serve(this.#requests());
   }
   send(stepId: number, ...bodies: Body[]): void {
-    this.#waiting.push(...bodies.map((body) => ({ stepId, open: null, ...body })));
+    this.#waiting.push(...bodies.map((body) => ({ stepId, open: null, traceparent: '', ...body })));
     this.#wake?.();
   }
   end(): Promise<void> {

@@ -9,6 +9,7 @@ import {
   hostPort,
   hostPortList,
   hostPortOrOff,
+  httpUrl,
   integer,
   logLevel,
   oneOf,
@@ -73,6 +74,15 @@ describe('parsers', () => {
         ['80', 80],
       ],
       ['0', '-1', 'Infinity'],
+    ],
+    [
+      'httpUrl',
+      httpUrl,
+      [
+        ['http://collector:4318', 'http://collector:4318'],
+        ['https://[::1]:4318/v1/traces', 'https://[::1]:4318/v1/traces'],
+      ],
+      ['collector:4318', 'grpc://collector:4317', 'http://', 'http:///v1', 'http://a b', ''],
     ],
     [
       'hostPort',

@@ -19,6 +19,19 @@ it('serves the metrics in the form that Prometheus reads', async () => {
   await endpoint.close();
 });
 
+it('gives OpenMetrics to whoever asks for it, but only where there are exemplars', async () => {
+  const accept = 'application/openmetrics-text;version=1.0.0,text/plain;q=0.5';
+  for (const exemplars of [true, false]) {
+    const { registry } = createMetrics('shard-worker');
+    const endpoint = (await startMetricsEndpoint({ listen: '127.0.0.1:0', registry, healthy: () => true, exemplars }))!;
+    const typeOf = async (headers: Record<string, string>): Promise<string> =>
+      (await fetch(`http://${endpoint.address}/metrics`, { headers })).headers.get('content-type') ?? '';
+    assert.equal((await typeOf({ accept })).startsWith('application/openmetrics-text'), exemplars);
+    assert.match(await typeOf({}), /^text\/plain/);
+    await endpoint.close();
+  }
+});
+
 it('answers /healthz by what it is told', async () => {
   let healthy = true;
   const endpoint = await start(() => healthy);

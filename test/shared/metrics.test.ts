@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { it } from 'node:test';
 import { COMMON_METRICS, COORDINATOR_METRICS, createMetrics, packageVersion, WORKER_METRICS } from '../../shared/metrics.js';
+import { observeTraced } from '../../shared/metrics-text.js';
 import { packageRoot } from '../../shared/package-root.js';
 
 interface Row {
@@ -58,7 +59,7 @@ it('names counters with _total, durations in seconds, and nothing else so', () =
 it('counts and observes by the defined labels only', async () => {
   const metrics = createMetrics('coordinator');
   metrics.requests.inc({ method: 'ScoreService/Score', code: 'OK' });
-  metrics.phaseSeconds.observe({ phase: 'merge' }, 0.003);
+  observeTraced(metrics.phaseSeconds, { phase: 'merge' }, 0.003, undefined);
   metrics.tailMassBound.observe({ kind: 'EXACT' }, 0);
   const text = await metrics.registry.metrics();
   assert.ok(text.includes('golddiff_coordinator_requests_total{method="ScoreService/Score",code="OK"} 1'));

@@ -7,5 +7,5 @@ if [ -f "$node_home/include/node/node.h" ]; then
   npm_config_nodedir=$node_home
   export npm_config_nodedir
 fi
-npm ci --no-audit --no-fund --loglevel=error
+npm ci --no-audit --no-fund --prefer-offline --loglevel=error
 [ -f shard-worker/native/build/Release/golddiff_native.node ] || exec node scripts/build-native.mjs --strict

@@ -160,7 +160,7 @@ topologySpreadConstraints:
   value: "true"
 {{- end }}
 {{- if .Values.tracing.otlpEndpoint }}
-- name: OTEL_EXPORTER_OTLP_ENDPOINT
+- name: GOLDDIFF_OTLP_ENDPOINT
   value: {{ .Values.tracing.otlpEndpoint | quote }}
 {{- end }}
 {{- end -}}
