@@ -17,6 +17,7 @@ const SHARED_FILES = [
   'engine/huge_pages.cpp',
   'engine/partition.cpp',
   'engine/queries.cpp',
+  'engine/word_products.cpp',
   'engine/recycled.cpp',
   'engine/ranks.cpp',
   'addon/call.cpp',

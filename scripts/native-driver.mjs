@@ -11,6 +11,8 @@ const TEST_FILES = [
   'test/group_test.cpp',
   'test/memory_test.cpp',
   'test/relevance_test.cpp',
+  'test/word_test.cpp',
+  'test/rank_test.cpp',
   'test/failing_new.cpp',
 ];
 

@@ -35,6 +35,7 @@ const GROUPS = {
       'engine/grouping.cpp',
       'engine/recycled.cpp',
       'engine/queries.cpp',
+      'engine/word_products.cpp',
       'engine/ranks.cpp',
       'engine/statistics.cpp',
       'engine/moments.cpp',

@@ -13,7 +13,7 @@ const MEAN_BYTES = 8;
 
 /**
  * Norms, the mean row, and proxies at the resolution that is used where none is asked for. Proxies of 8-bit rows are exact block sums in planes of 8 bits with norms of
- * their own: two planes where f^2 * 255 fits in 16 bits, else three; and the same rounded to one plane; and what pooling leaves, one norm a row. Float rows have no norms, and float proxies.
+ * their own: two planes (or one of words, as many bytes) where f^2 * 255 fits in 16 bits, else three; and the same rounded to one plane; and what pooling leaves, one norm a row. Float rows have no norms, and float proxies.
  */
 export function expectedExtraBytes(eightBit: boolean, rows: number, shape: readonly [number, number, number]): number {
   const dim = shape[0] * shape[1] * shape[2];

@@ -11,7 +11,7 @@ DirectDistance::DirectDistance(const gd_kernels &kernels, const RowSet &rows, co
 double DirectDistance::operator()(size_t row) const {
   if (rows_.floats) return kernels_.distance_f32(q_.data(), rows_.floats->row(row), scale_, q_.size());
   const PixelRows &pixels = *rows_.pixels;
-  return pixels.planes() == 1 ? kernels_.distance_u8(q_.data(), pixels.row(row), scale_, q_.size()) : pixels.distance(q_.data(), row, scale_);
+  return pixels.planes() == 1 && !pixels.in_words() ? kernels_.distance_u8(q_.data(), pixels.row(row), scale_, q_.size()) : pixels.distance(q_.data(), row, scale_);
 }
 
 }  // namespace golddiff

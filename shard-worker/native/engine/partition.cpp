@@ -39,6 +39,12 @@ PixelRows::PixelRows(std::vector<std::vector<uint8_t>> planes, size_t n, size_t 
   measure(pool);
 }
 
+PixelRows::PixelRows(std::vector<int16_t> words, const WordProducts &products, size_t n, size_t dim, double divisor, ThreadPool &pool)
+    : n_(n), dim_(dim), divisor_(divisor), words_(std::move(words)), products_(products) {
+  use_huge_pages(words_.data(), words_.size() * sizeof(int16_t));
+  measure(pool);
+}
+
 void PixelRows::measure(ThreadPool &pool) {
   sum_.resize(n_);
   sum_sq_.resize(n_);
@@ -78,6 +84,7 @@ void PixelRows::measure(ThreadPool &pool) {
 }
 
 int64_t PixelRows::value(size_t row, size_t p) const {
+  if (in_words()) return words_[row * dim_ + p] + products_.offset;
   int64_t v = 0;
   for (size_t k = planes_.size(); k-- > 0;) v = v * 256 + planes_[k].rows[row * dim_ + p];
   return v;
@@ -124,7 +131,7 @@ void PixelRows::measure_spread(ThreadPool &pool) {
 }
 
 size_t PixelRows::bytes() const {
-  size_t total = (sum_.size() + sum_sq_.size() + mean_.size()) * sizeof(double);
+  size_t total = (sum_.size() + sum_sq_.size() + mean_.size()) * sizeof(double) + words_.size() * sizeof(int16_t);
   for (const auto &plane : planes_) total += plane.owned.size() + plane.last.size();
   return total;
 }
@@ -136,9 +143,7 @@ size_t RowSet::bytes() const {
 double PixelRows::distance(const double *q, size_t row, double scale) const {
   double total = 0;
   for (size_t p = 0; p < dim_; p++) {
-    int32_t v = 0;
-    for (size_t k = planes_.size(); k-- > 0;) v = v * 256 + planes_[k].rows[row * dim_ + p];
-    const double d = q[p] - scale * v;
+    const double d = q[p] - scale * static_cast<double>(value(row, p));
     total += d * d;
   }
   return total;
@@ -184,8 +189,12 @@ RowSet Partition::make_proxies(size_t factor) {
     out.floats->dim = d;
   }
   const size_t planes = factor == 1 ? 1 : factor <= 16 ? 2 : 3;
+  const WordProducts products = word_products(d, factor);
   std::vector<std::vector<uint8_t>> bytes;
-  if (full_.pixels) bytes.assign(planes, std::vector<uint8_t>(n * d + GD_DOT_SLACK, 0));
+  std::vector<int16_t> words;
+  /* Words have as many bytes as two planes, room behind them included. */
+  if (full_.pixels && products.fit()) words.assign(n * d + GD_DOT_SLACK, 0);
+  else if (full_.pixels) bytes.assign(planes, std::vector<uint8_t>(n * d + GD_DOT_SLACK, 0));
   for_rows(pool_, n, [&](size_t from, size_t to) {
     for (size_t i = from; i < to; i++) {
       for (size_t c = 0; c < shape_.channels; c++)
@@ -198,7 +207,9 @@ RowSet Partition::make_proxies(size_t factor) {
               uint32_t sum = 0;
               for (size_t a = 0; a < factor; a++)
                 for (size_t b = 0; b < factor; b++) sum += row[a * shape_.width + b];
-              for (size_t k = 0; k < planes; k++) bytes[k][at] = static_cast<uint8_t>(sum >> (8 * k));
+              if (products.fit()) words[at] = static_cast<int16_t>(static_cast<int32_t>(sum) - products.offset);
+              else
+                for (size_t k = 0; k < planes; k++) bytes[k][at] = static_cast<uint8_t>(sum >> (8 * k));
             } else {
               const float *row = full_.floats->row(i) + corner;
               double sum = 0;
@@ -209,7 +220,8 @@ RowSet Partition::make_proxies(size_t factor) {
           }
     }
   });
-  if (full_.pixels) out.pixels = std::make_unique<PixelRows>(std::move(bytes), n, d, 127.5 * area, pool_);
+  if (full_.pixels && products.fit()) out.pixels = std::make_unique<PixelRows>(std::move(words), products, n, d, 127.5 * area, pool_);
+  else if (full_.pixels) out.pixels = std::make_unique<PixelRows>(std::move(bytes), n, d, 127.5 * area, pool_);
   if (planes > 1 && full_.pixels) make_coarse(out, factor * factor);
   if (full_.pixels) {
     out.residual.resize(n);

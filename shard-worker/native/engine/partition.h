@@ -14,12 +14,13 @@
 
 #include "../include/kernels.h"
 #include "thread_pool.h"
+#include "word_products.h"
 
 namespace golddiff {
 
 /*
- * Integer rows in planes of 8 bits (u = sum_k 256^k plane_k), so that one kernel serves pixels and pooled sums. Plane rows may be read GD_DOT_SLACK bytes
- * beyond their end: the last rows live in a copy with room behind them.
+ * Integer rows: in planes of 8 bits (u = sum_k 256^k plane_k), so that one kernel serves pixels and pooled sums, or in one plane of signed words (u = offset + word).
+ * Rows may be read GD_DOT_SLACK bytes beyond their end: the last rows of pixels live in a copy with room behind them.
  */
 class PixelRows {
  public:
@@ -27,11 +28,15 @@ class PixelRows {
   PixelRows(const uint8_t *values, size_t n, size_t dim, ThreadPool &pool);
   /* Sums of squares of pixels: planes are moved in, each with slack. */
   PixelRows(std::vector<std::vector<uint8_t>> planes, size_t n, size_t dim, double divisor, ThreadPool &pool);
+  /* The same in words, less the offset of `products`. */
+  PixelRows(std::vector<int16_t> words, const WordProducts &products, size_t n, size_t dim, double divisor, ThreadPool &pool);
 
   size_t n() const { return n_; }
   size_t dim() const { return dim_; }
   double divisor() const { return divisor_; }
-  size_t planes() const { return planes_.size(); }
+  size_t planes() const { return in_words() ? 1 : planes_.size(); }
+  bool in_words() const { return products_.fit(); }
+  const WordProducts &word_products() const { return products_; }
   /* [n] sum and sum of squares of the integers of each row */
   const double *sum() const { return sum_.data(); }
   const double *sum_sq() const { return sum_sq_.data(); }
@@ -50,6 +55,7 @@ class PixelRows {
     const Plane &own = planes_[plane];
     return row < own.safe ? own.rows + row * dim_ : own.last.data() + (row - own.safe) * dim_;
   }
+  const int16_t *word_row(size_t row) const { return words_.data() + row * dim_; }
   size_t bytes() const;
   /* The integer itself, of all planes. */
   int64_t value(size_t row, size_t p) const;
@@ -70,6 +76,8 @@ class PixelRows {
   size_t dim_;
   double divisor_;
   std::vector<Plane> planes_;
+  std::vector<int16_t> words_;
+  WordProducts products_;
   std::vector<double> sum_;
   std::vector<double> sum_sq_;
   double norm_max_ = 0;
@@ -92,7 +100,7 @@ struct FloatRows {
 struct RowSet {
   std::unique_ptr<PixelRows> pixels;
   std::unique_ptr<FloatRows> floats;
-  /* Of proxies in several planes: rounded to one plane, which is a fraction of the work, and the largest distance of a row from its rounded one, as y. */
+  /* Of proxies of more than 8 bits: rounded to one plane, which is a fraction of the work, and the largest distance of a row from its rounded one, as y. */
   std::unique_ptr<PixelRows> coarse;
   double coarse_distance = 0;
   /* Of proxies of pixels: [n] norm of what pooling leaves of a row, as y. */

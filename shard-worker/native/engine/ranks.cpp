@@ -35,44 +35,66 @@ RankWindow rank_window(uint32_t query, double fraction, size_t eligible) {
 }
 
 namespace {
-/* Keys that are enough to guess where ranks lie. */
+/* Keys that are enough to guess where ranks lie; and how far off a guess is taken to be, in sigmas of a rank: it is checked, and rarely made anew. */
 constexpr size_t SAMPLE = 512;
+constexpr double GUESS_SIGMAS = 3;
+constexpr double INF = std::numeric_limits<double>::infinity();
 
-/* The keys of ranks first <= last. From a sample comes a range that should hold them; only what lies in it is then put in order. */
-std::pair<double, double> keys_of_ranks(const gd_kernels &kernels, const Doubles &keys, size_t first, size_t last) {
+/* Some keys, ascending by place: those from low to high, and how many are below. */
+struct KeyRange {
+  double low = -INF, high = INF;
+  size_t below = 0;
+  StepVector<uint32_t> places;
+  Doubles keys;
+};
+
+KeyRange range_of(const gd_kernels &kernels, const Doubles &keys, double low, double high) {
+  KeyRange out;
+  out.low = low;
+  out.high = high;
+  out.places.resize(keys.size() + 1);
+  out.places.resize(kernels.within(keys.data(), keys.size(), low, high, out.places.data(), &out.below));
+  out.keys.resize(out.places.size());
+  for (size_t i = 0; i < out.keys.size(); i++) out.keys[i] = keys[out.places[i]];
+  return out;
+}
+
+/* A range with the keys of ranks first <= last in it, and few others: between two of a sample, or as it is where there are too few keys to guess. */
+KeyRange guessed_range(const gd_kernels &kernels, const Doubles &keys, size_t first, size_t last) {
   const size_t n = keys.size();
-  double low = -std::numeric_limits<double>::infinity(), high = -low;
-  if (n > 4 * SAMPLE) {
+  if (n > 2 * SAMPLE) {
     const size_t stride = n / SAMPLE;
-    std::vector<double> sample;
+    Doubles sample;
+    sample.reserve(2 * SAMPLE);
     for (size_t i = 0; i < n; i += stride) sample.push_back(keys[i]);
-    std::sort(sample.begin(), sample.end());
     const double m = static_cast<double>(sample.size());
     const auto place = [&](size_t rank, double side) {
       const double f = static_cast<double>(rank) / static_cast<double>(n);
-      return f * m + side * (4 * std::sqrt(m * f * (1 - f)) + 2);
+      return f * m + side * (GUESS_SIGMAS * std::sqrt(m * f * (1 - f)) + 1);
     };
     const double from = place(first, -1), to = place(last, 1);
-    if (from >= 0) low = sample[static_cast<size_t>(from)];
-    if (to < m) high = sample[static_cast<size_t>(to)];
-  }
-  StepVector<uint32_t> places(n + 1);
-  for (;;) {
-    size_t below = 0;
-    const size_t count = kernels.within(keys.data(), n, low, high, places.data(), &below);
-    if (first >= below && last < below + count) {
-      Doubles within(count);
-      for (size_t i = 0; i < count; i++) within[i] = keys[places[i]];
-      const auto begin = within.begin(), end = begin + static_cast<std::ptrdiff_t>(count);
-      const auto upper = begin + static_cast<std::ptrdiff_t>(last - below), lower = begin + static_cast<std::ptrdiff_t>(first - below);
-      std::nth_element(begin, upper, end);
-      const double largest = *upper;
-      std::nth_element(begin, lower, upper + 1);
-      return {*lower, largest};
+    double low = -INF, high = INF;
+    auto begin = sample.begin();
+    if (from >= 0) {
+      const auto at = begin + static_cast<std::ptrdiff_t>(from);
+      std::nth_element(begin, at, sample.end());
+      low = *at;
+      begin = at;
     }
-    low = -std::numeric_limits<double>::infinity();
-    high = -low;
+    if (to < m) {
+      const auto at = sample.begin() + static_cast<std::ptrdiff_t>(to);
+      std::nth_element(begin, at, sample.end());
+      high = *at;
+    }
+    KeyRange out = range_of(kernels, keys, low, high);
+    if (first >= out.below && last < out.below + out.keys.size()) return out;
   }
+  Doubles ranked = keys;
+  const auto lower = ranked.begin() + static_cast<std::ptrdiff_t>(first), upper = ranked.begin() + static_cast<std::ptrdiff_t>(last);
+  std::nth_element(ranked.begin(), upper, ranked.end());
+  const double high = *upper;
+  std::nth_element(ranked.begin(), lower, upper + 1);
+  return range_of(kernels, keys, *lower, high);
 }
 }  // namespace
 
@@ -99,19 +121,26 @@ std::pair<uint32_t, double> KeyCounts::of_at_least(size_t rows) const {
 std::vector<RankedKey> ranked_window(const gd_kernels &kernels, const Doubles &keys, const KeyError &error, const RankWindow &window,
                                      const std::function<Doubles(const StepVector<uint32_t> &places)> &exact,
                                      const std::function<uint32_t(uint32_t place)> &id) {
-  const auto [first, last] = keys_of_ranks(kernels, keys, window.first_rank, window.first_rank + window.count - 1);
+  const size_t first = window.first_rank, last = first + window.count - 1;
+  const KeyRange wide = guessed_range(kernels, keys, first, last);
+  const KeyRange close = guessed_range(kernels, wide.keys, first - wide.below, last - wide.below);
   /*
-   * Order statistics are no further off than keys: the exact keys of these ranks lie between least(first) and most(last), and so do the rows that have them, once
-   * more. Below that are lower ranks for certain.
+   * Order statistics are no further off than keys: the exact keys of these ranks lie between least(close.low) and most(close.high), and so do the rows that have them,
+   * once more. Below that are lower ranks for certain.
    */
-  const double low = error.least(error.least(first)), high = error.most(error.most(last));
-  StepVector<uint32_t> places(keys.size() + 1);
-  size_t below = 0;
-  places.resize(kernels.within(keys.data(), keys.size(), low, high, places.data(), &below));
-  const Doubles values = exact(places);
-  StepVector<RankedKey> band(places.size());
-  for (size_t i = 0; i < places.size(); i++) band[i] = {values[i], id(places[i])};
-  const auto from = band.begin() + static_cast<std::ptrdiff_t>(window.first_rank - below), to = from + window.count;
+  const double low = error.least(error.least(close.low)), high = error.most(error.most(close.high));
+  KeyRange found;
+  if (low >= wide.low && high <= wide.high) {
+    found = range_of(kernels, wide.keys, low, high);
+    found.below += wide.below;
+    for (uint32_t &place : found.places) place = wide.places[place];
+  } else {
+    found = range_of(kernels, keys, low, high);
+  }
+  const Doubles values = exact(found.places);
+  StepVector<RankedKey> band(found.places.size());
+  for (size_t i = 0; i < band.size(); i++) band[i] = {values[i], id(found.places[i])};
+  const auto from = band.begin() + static_cast<std::ptrdiff_t>(first - found.below), to = from + window.count;
   if (to != band.end()) std::nth_element(band.begin(), to, band.end());
   if (from != band.begin()) std::nth_element(band.begin(), from, to);
   std::sort(from, to);

@@ -203,7 +203,9 @@ class Step {
   double spread(const Partition &partition, size_t b) const;
   double logit_error_allowed(const Partition &partition, size_t b) const;
   Precision precision(const Partition &partition, size_t b);
-  size_t limbs_for(Purpose purpose, const Partition &partition, bool full, size_t b);
+  size_t limbs_for(Purpose purpose, const Partition &partition, const PixelRows &pixels, size_t b);
+  /* Limbs of keys that count. */
+  static size_t exact_limbs(const PixelRows &pixels) { return pixels.in_words() ? pixels.word_products().exact_limbs : LIMBS_MAX; }
   /* Distances as weights need them, of the rows of one query that could matter; `keys` ranked them. Returns the places that were looked at again. */
   StepVector<uint32_t> look_again(Partition &partition, size_t b, const Keys &keys, const Rows &rows, Doubles &distance);
   void score_exact(Partition &partition, const std::vector<size_t> &wanted, std::vector<Scored> &scored);

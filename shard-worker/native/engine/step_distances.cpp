@@ -25,13 +25,50 @@ constexpr double FLOAT_ROUNDING = 5.9604644775390625e-8;
 
 template <typename T>
 using Scratch = std::vector<T, Uninitialised<T>>;
+
+/* Products of some rows with packed limbs, one plane of them after the other: the arithmetic of bytes, or of words. */
+class RowProducts {
+ public:
+  RowProducts(const gd_kernels &kernels, const PixelRows &pixels, const PackedQueries &packed, size_t rows_max)
+      : kernels_(kernels), pixels_(pixels), packed_(packed), plane_stride_(rows_max * packed.total), products_(plane_stride_ * pixels.planes() + PRODUCT_SLACK) {
+    if (pixels.in_words()) words_.resize(rows_max);
+    else bytes_.resize(rows_max);
+  }
+  /* Rows row(0), row(1), .. of the partition. */
+  template <typename Row>
+  void make(size_t count, Row row) {
+    if (pixels_.in_words()) {
+      for (size_t i = 0; i < count; i++) words_[i] = pixels_.word_row(row(i));
+      kernels_.dot_s16s16(words_.data(), count, pixels_.dim(), packed_.bytes->data, packed_.total, products_.data());
+      return;
+    }
+    for (size_t plane = 0; plane < pixels_.planes(); plane++) {
+      for (size_t i = 0; i < count; i++) bytes_[i] = pixels_.product_row(row(i), plane);
+      kernels_.dot_u8s8(bytes_.data(), count, pixels_.dim(), packed_.bytes->data, packed_.total, products_.data() + plane * plane_stride_);
+    }
+  }
+  /* Distances of the queries of a group. */
+  void distances(const LimbGroup &group, size_t count, const gd_distance_terms *terms, const double *sum, const double *sum_sq, double *const *out) const {
+    kernels_.distances_of_products(products_.data() + group.first, packed_.total, plane_stride_, pixels_.planes(), group.limbs, packed_.base, count, group.members.size(),
+                                   terms, sum, sum_sq, out);
+  }
+
+ private:
+  const gd_kernels &kernels_;
+  const PixelRows &pixels_;
+  const PackedQueries &packed_;
+  const size_t plane_stride_;
+  Scratch<int32_t> products_;
+  Scratch<const uint8_t *> bytes_;
+  Scratch<const int16_t *> words_;
+};
 }  // namespace
 
 void Step::dense(Partition &partition, const PixelRows &pixels, const std::vector<LimbedQuery> &columns, std::vector<Doubles> &out, size_t block_rows,
                  const std::function<void(size_t from, size_t to, size_t end)> &block_done) {
   const size_t factor = &pixels == partition.full().pixels.get() ? 0 : settings_.factor;
   const size_t n = pixels.n();
-  const auto packed = queries_.packed(partition.kernels(), columns, factor, partition.shape());
+  const auto packed = queries_.packed(partition.kernels(), columns, factor, partition.shape(), pixels.in_words());
   out.resize(columns.size());
   for (auto &distances : out) distances.resize(n);
   std::vector<std::vector<gd_distance_terms>> terms_of(packed->groups.size());
@@ -41,23 +78,18 @@ void Step::dense(Partition &partition, const PixelRows &pixels, const std::vecto
   const size_t fitting = std::max<size_t>(24, std::min<size_t>(ROWS_PER_TASK, PRODUCT_BYTES / (sizeof(int32_t) * std::max<size_t>(1, total) * planes)));
   const size_t inner = block_rows > 0 ? block_rows : fitting, task_rows = std::max(ROWS_PER_TASK, block_rows);
   partition.pool().parallel((n + task_rows - 1) / task_rows, [&](size_t task) {
-    Scratch<int32_t> products(inner * total * planes + PRODUCT_SLACK);
-    std::vector<const uint8_t *> rows(inner);
+    RowProducts products(partition.kernels(), pixels, *packed, inner);
     std::vector<double *> places;
     const size_t end = std::min(n, (task + 1) * task_rows);
     for (size_t from = task * task_rows; from < end; from += inner) {
       check();
       const size_t to = std::min(end, from + inner);
-      for (size_t plane = 0; plane < planes; plane++) {
-        for (size_t i = from; i < to; i++) rows[i - from] = pixels.product_row(i, plane);
-        partition.kernels().dot_u8s8(rows.data(), to - from, pixels.dim(), packed->bytes->data, total, products.data() + plane * inner * total);
-      }
+      products.make(to - from, [&](size_t i) { return from + i; });
       for (size_t g = 0; g < terms_of.size(); g++) {
         const LimbGroup &group = packed->groups[g];
         places.clear();
         for (size_t k : group.members) places.push_back(out[k].data() + from);
-        partition.kernels().distances_of_products(products.data() + group.first, total, inner * total, planes, group.limbs, to - from, places.size(),
-                                                  terms_of[g].data(), pixels.sum() + from, pixels.sum_sq() + from, places.data());
+        products.distances(group, to - from, terms_of[g].data(), pixels.sum() + from, pixels.sum_sq() + from, places.data());
       }
       if (block_rows > 0) block_done(from, to, end);
     }
@@ -75,36 +107,32 @@ std::vector<bool> Step::compared_with_all(const std::vector<double> &share) {
 gd_distance_terms Step::terms(Partition &partition, const PixelRows &pixels, const LimbedQuery &query) {
   const size_t factor = &pixels == partition.full().pixels.get() ? 0 : settings_.factor;
   const auto &values = queries_.values(query.query, factor, partition.shape());
-  const auto &limbs = queries_.limbs(query.query, query.limbs, factor, partition.shape());
+  const auto &limbs = queries_.limbs(query.query, query.limbs, factor, partition.shape(), pixels.in_words());
   const double a = queries_.alpha[query.query], v = pixels.divisor(), d = static_cast<double>(pixels.dim());
   double error = 0;
   for (size_t p = 0; p < pixels.dim(); p++) error += static_cast<double>(limbs.error[p]) * pixels.mean()[p];
   /* |x|^2 - 2 a x.y + a^2 |y|^2 with y = u / v - 1, and what the rounding of x makes of the mean row */
-  return {a * a / (v * v), -2 * a * limbs.delta / v, -2 * a * a / v, values.square + 2 * a * values.sum + a * a * d - 2 * a * error / v};
+  return {a * a / (v * v), -2 * a * limbs.delta / v, -2 * a * a / v, values.square + 2 * a * values.sum + a * a * d - 2 * a * error / v,
+          pixels.word_products().offset * limbs.total};
 }
 
 Step::ListedQuery Step::listed_query(Partition &partition, const PixelRows &pixels, const LimbedQuery &query) {
   const size_t factor = &pixels == partition.full().pixels.get() ? 0 : settings_.factor;
-  return {queries_.packed(partition.kernels(), {query}, factor, partition.shape()), terms(partition, pixels, query)};
+  return {queries_.packed(partition.kernels(), {query}, factor, partition.shape(), pixels.in_words()), terms(partition, pixels, query)};
 }
 
 void Step::listed(Partition &partition, const PixelRows &pixels, const ListedQuery &query, const uint32_t *rows, size_t count, double *out) {
-  const size_t planes = pixels.planes(), limbs = query.packed->total;
-  Scratch<int32_t> products(planes * LISTED_ROWS * limbs + PRODUCT_SLACK);
-  const uint8_t *at[LISTED_ROWS];
+  RowProducts products(partition.kernels(), pixels, *query.packed, LISTED_ROWS);
   double sum[LISTED_ROWS], sum_sq[LISTED_ROWS];
   for (size_t from = 0; from < count; from += LISTED_ROWS) {
     const size_t some = std::min(LISTED_ROWS, count - from);
-    for (size_t plane = 0; plane < planes; plane++) {
-      for (size_t i = 0; i < some; i++) at[i] = pixels.product_row(rows[from + i], plane);
-      partition.kernels().dot_u8s8(at, some, pixels.dim(), query.packed->bytes->data, limbs, products.data() + plane * LISTED_ROWS * limbs);
-    }
+    products.make(some, [&](size_t i) { return rows[from + i]; });
     for (size_t i = 0; i < some; i++) {
       sum[i] = pixels.sum()[rows[from + i]];
       sum_sq[i] = pixels.sum_sq()[rows[from + i]];
     }
     double *place = out + from;
-    partition.kernels().distances_of_products(products.data(), limbs, LISTED_ROWS * limbs, planes, limbs, some, 1, &query.terms, sum, sum_sq, &place);
+    products.distances(query.packed->groups[0], some, &query.terms, sum, sum_sq, &place);
   }
 }
 
@@ -112,8 +140,10 @@ const RowSet &Step::set_of(Partition &partition, Stage stage) {
   return stage == PROXY && settings_.factor > 1 ? partition.proxies(settings_.factor) : partition.full();
 }
 
-size_t Step::limbs_for(Purpose purpose, const Partition &partition, bool full, size_t b) {
+size_t Step::limbs_for(Purpose purpose, const Partition &partition, const PixelRows &pixels, size_t b) {
+  const bool full = &pixels == partition.full().pixels.get();
   if (purpose == SIEVING && (!full || 2 * distance_error(partition, *partition.full().pixels, b, 1) <= SIEVE_NATS * queries_.divisor(b))) return 1;
+  if (pixels.in_words()) return purpose == WEIGHING ? exact_limbs(pixels) : 1;
   const size_t precise = full ? precision(partition, b).limbs : LIMBS_MAX;
   return purpose == WEIGHING ? precise : std::min(precise, LIMBS_RANKING);
 }
@@ -121,16 +151,18 @@ size_t Step::limbs_for(Purpose purpose, const Partition &partition, bool full, s
 std::vector<Step::Keys> Step::distances(Partition &partition, const RowSet &set, const std::vector<Rows> &rows, const std::vector<size_t> &wanted,
                                         Purpose purpose) {
   const size_t n = partition.n();
-  const bool products = set.pixels && set.pixels->has_products(), full = &set == &partition.full();
-  const PixelRows *pixels = products && purpose != WEIGHING && set.coarse ? set.coarse.get() : set.pixels.get();
+  const bool products = set.pixels && set.pixels->has_products();
+  /* Words rank rows better than what is rounded to bytes, for about the same work; to sieve, a single limb of bytes will do. */
+  const bool coarse = products && set.coarse && (purpose == SIEVING || (purpose == RANKING && !set.pixels->in_words()));
+  const PixelRows *pixels = coarse ? set.coarse.get() : set.pixels.get();
   std::vector<Keys> out(wanted.size());
   if (products)
     partition.pool().parallel(wanted.size(), [&](size_t k) {
       const size_t b = wanted[k];
       out[k].purpose = purpose;
-      out[k].limbs = limbs_for(purpose, partition, full, b);
-      out[k].error.absolute = distance_error(partition, *pixels, b, out[k].limbs) + distance_error(partition, *set.pixels, b, LIMBS_MAX);
-      out[k].error.root = pixels == set.pixels.get() ? 0 : queries_.alpha[b] * set.coarse_distance;
+      out[k].limbs = limbs_for(purpose, partition, *pixels, b);
+      out[k].error.absolute = distance_error(partition, *pixels, b, out[k].limbs) + distance_error(partition, *set.pixels, b, exact_limbs(*set.pixels));
+      out[k].error.root = coarse ? queries_.alpha[b] * set.coarse_distance : 0;
     });
   std::vector<LimbedQuery> columns;
   std::vector<size_t> columns_of, lists;
@@ -192,14 +224,14 @@ std::vector<Step::Keys> Step::distances(Partition &partition, const RowSet &set,
 
 void Step::refined(Partition &partition, Stage stage, size_t b, const uint32_t *rows, size_t count, double *out) {
   const RowSet &set = set_of(partition, stage);
-  if (set.pixels && set.pixels->has_products()) return listed(partition, *set.pixels, listed_query(partition, *set.pixels, {b, LIMBS_MAX}), rows, count, out);
+  if (set.pixels && set.pixels->has_products()) return listed(partition, *set.pixels, listed_query(partition, *set.pixels, {b, exact_limbs(*set.pixels)}), rows, count, out);
   const DirectDistance distance(partition.kernels(), set, queries_.values(b, factor_of(partition, set), partition.shape()), queries_.alpha[b]);
   for (size_t i = 0; i < count; i++) out[i] = distance(rows[i]);
 }
 
 double Step::distance_error(const Partition &partition, const PixelRows &pixels, size_t b, size_t limbs) {
   const size_t factor = &pixels == partition.full().pixels.get() ? 0 : settings_.factor;
-  const auto &q = queries_.limbs(b, limbs, factor, partition.shape());
+  const auto &q = queries_.limbs(b, limbs, factor, partition.shape(), pixels.in_words());
   const double a = queries_.alpha[b] / pixels.divisor();
   const double row = a * pixels.norm_max();
   const double query = std::sqrt(queries_.values(b, factor, partition.shape()).square) + queries_.alpha[b] * std::sqrt(static_cast<double>(pixels.dim()));

@@ -1,9 +1,10 @@
 /*
  * Kernels of the native engine: plain C, no exceptions, no allocation, no threads. One table of functions per instruction set, chosen at run time.
  *
- * Legend: n rows, D values in a row, C columns (a column is one 8-bit limb of one query), u 8-bit pixels, q signed 8-bit limbs.
+ * Legend: n rows, D values in a row, C columns (a column is one limb of one query), u 8-bit pixels, q signed 8-bit limbs; words: signed 16-bit values.
  *
- * Numbers: dot_u8s8 is exact (int32; |sum| <= D * 255 * 128, so D <= GD_DOT_DIM_MAX), hence the same bits for every instruction set. The
+ * Numbers: dot_u8s8 is exact (int32; |sum| <= D * 255 * 128, so D <= GD_DOT_DIM_MAX), hence the same bits for every instruction set. So is dot_s16s16 wherever
+ * D * max |row| * max |q| <= GD_DOT_WORDS_MAX, which who calls it sees to (engine/word_products.h). The
  * floating-point kernels sum in an order fixed by the shapes alone, not by threads; instruction sets may differ in the last bits (fused or not).
  */
 #ifndef GOLDDIFF_KERNELS_H
@@ -20,7 +21,9 @@ extern "C" {
 
 /* 65,793 * 255 * 128 < 2^31 */
 #define GD_DOT_DIM_MAX 65793
-/* Bytes that dot_u8s8 may read behind a row; what they hold does not matter. */
+/* Sums of dot_s16s16 are 32 bits, and so are sums of magnitudes on the way. */
+#define GD_DOT_WORDS_MAX 2147483647
+/* Bytes that dot_u8s8 and dot_s16s16 may read behind a row; what they hold does not matter. */
 #define GD_DOT_SLACK 64
 /* Rows that one f32 accumulation spans before it is added in double. */
 #define GD_SUM_ROWS 64
@@ -30,7 +33,7 @@ extern "C" {
 #define GD_SUM_STRIDE(dim) (((dim) + 63) / 64 * 64)
 
 typedef struct gd_distance_terms {
-  double square, cross, linear, constant;
+  double square, cross, linear, constant, shift;
 } gd_distance_terms;
 
 typedef struct gd_kernels {
@@ -41,6 +44,10 @@ typedef struct gd_kernels {
   void (*pack)(const int8_t *q, size_t dim, size_t columns, void *packed);
   /* out[r * C + c] = sum_p rows[r][p] * q[c * D + p]. Exact. n * D * C multiply-adds; reads n * D bytes once if C limbs fit in cache, and fetches rows in their order. */
   void (*dot_u8s8)(const uint8_t *const *rows, size_t n, size_t dim, const void *packed, size_t columns, int32_t *out);
+  /* The same for words: bytes of C packed columns, packing of q [C, D], products of rows. */
+  size_t (*packed_words_bytes)(size_t dim, size_t columns);
+  void (*pack_words)(const int16_t *q, size_t dim, size_t columns, void *packed);
+  void (*dot_s16s16)(const int16_t *const *rows, size_t n, size_t dim, const void *packed, size_t columns, int32_t *out);
   /*
    * out[c * GD_SUM_STRIDE(D) + p] = sum_r w[c * wstride + r] * rows[r][p]. Exact; 64-byte aligned; what lies beyond D is not told. w is readable and 0 up to the
    * next multiple of 4 of n. n * D * C multiply-adds; reads n * D bytes once for few columns, out of the caches for more.
@@ -49,10 +56,10 @@ typedef struct gd_kernels {
   void (*sum_u8s8)(const uint8_t *const *rows, size_t n, size_t dim, const int8_t *w, size_t wstride, size_t columns, const uint8_t *const *soon, int32_t *out);
   /*
    * out[k][r] = max(0, square sum_sq[r] + cross v + (linear sum[r] + constant)) by the terms of query k, with the integer
-   * v = sum over planes and limbs l of 256^(plane + l) products[plane * plane_stride + r * total + l * queries + k]. The small terms come first: the large ones
-   * cancel. Reads 15 products behind the last one.
+   * v = shift + sum over planes and limbs l of 256^plane base^l products[plane * plane_stride + r * total + l * queries + k]. The small terms come first: the large
+   * ones cancel. base is a power of two, shift an integer, and v is exact where it is below 2^53. Reads 15 products behind the last one.
    */
-  void (*distances_of_products)(const int32_t *products, size_t total, size_t plane_stride, size_t planes, size_t limbs, size_t n, size_t queries,
+  void (*distances_of_products)(const int32_t *products, size_t total, size_t plane_stride, size_t planes, size_t limbs, double base, size_t n, size_t queries,
                                 const gd_distance_terms *terms, const double *sum, const double *sum_sq, double *const *out);
   /* out[p] = scale * sum_l 256^l sums[l * stride + p], p < n. */
   void (*combined_digits)(const int32_t *sums, size_t stride, size_t limbs, double scale, size_t n, double *out);

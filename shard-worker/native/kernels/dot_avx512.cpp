@@ -1,5 +1,6 @@
 /*
- * Integer products with AVX-512 VNNI: vpdpbusd multiplies 64 unsigned by 64 signed bytes and adds them by fours into 16 exact 32-bit sums.
+ * Integer products with AVX-512 VNNI: vpdpbusd multiplies 64 unsigned by 64 signed bytes and adds them by fours into 16 exact 32-bit sums; vpdpwssd takes 32 signed
+ * words on either side, and adds by twos.
  *
  * Lanes run along the row, so that rows and columns are both read with full-width loads and every row comes from memory once: 4 rows by 4 columns are 16
  * registers of sums, and 8 loads feed 16 products. In the end one tree of shuffles adds up all 16 registers. Rows are taken in strips that stay in the
@@ -21,15 +22,23 @@ static constexpr size_t STRIP_BYTES = 16 * 1024, LONG_STRIP_BYTES = 128 * 1024;
 static constexpr size_t COLUMN_BYTES_MAX = 64 * 1024;
 static constexpr size_t AHEAD_BYTES = 8 * 1024;
 
-static size_t padded(size_t dim) { return (dim + 63) / 64 * 64; }
+static size_t padded(size_t bytes) { return (bytes + 63) / 64 * 64; }
+
+/* Columns of so many bytes each, every one padded to whole vectors. */
+static void pack_columns(const void *q, size_t bytes, size_t columns, void *packed) {
+  char *out = static_cast<char *>(packed);
+  std::memset(out, 0, padded(bytes) * columns);
+  for (size_t c = 0; c < columns; c++) std::memcpy(out + c * padded(bytes), static_cast<const char *>(q) + c * bytes, bytes);
+}
 
 size_t packed_bytes_avx512(size_t dim, size_t columns) { return padded(dim) * columns; }
+size_t packed_words_bytes_avx512(size_t dim, size_t columns) { return padded(dim * sizeof(int16_t)) * columns; }
 
-void pack_avx512(const int8_t *q, size_t dim, size_t columns, void *packed) {
-  int8_t *out = static_cast<int8_t *>(packed);
-  std::memset(out, 0, packed_bytes_avx512(dim, columns));
-  for (size_t c = 0; c < columns; c++) std::memcpy(out + c * padded(dim), q + c * dim, dim);
-}
+void pack_avx512(const int8_t *q, size_t dim, size_t columns, void *packed) { pack_columns(q, dim, columns, packed); }
+void pack_words_avx512(const int16_t *q, size_t dim, size_t columns, void *packed) { pack_columns(q, dim * sizeof(int16_t), columns, packed); }
+
+static inline __m512i multiplied(__m512i sums, __m512i row, __m512i limb, const uint8_t *) { return _mm512_dpbusd_epi32(sums, row, limb); }
+static inline __m512i multiplied(__m512i sums, __m512i row, __m512i limb, const int16_t *) { return _mm512_dpwssd_epi32(sums, row, limb); }
 
 /* Lane 4 r + c of the result is the sum of the lanes of acc[r][c]. */
 static inline __m512i totals(const __m512i (&acc)[ROWS][COLUMNS]) {
@@ -46,8 +55,8 @@ static inline __m512i totals(const __m512i (&acc)[ROWS][COLUMNS]) {
 }
 
 /* out[r * columns + c] for R rows and C columns. With AHEAD, the rows so many places on are fetched: into the second-level cache, the first is full of these. */
-template <size_t R, size_t C, bool AHEAD>
-static inline void block(const uint8_t *const *rows, size_t ahead, const int8_t *q, size_t width, size_t columns, int32_t *out) {
+template <size_t R, size_t C, bool AHEAD, typename Value>
+static inline void block(const Value *const *rows, size_t ahead, const int8_t *q, size_t width, size_t columns, int32_t *out) {
   __m512i acc[ROWS][COLUMNS];
 #pragma GCC unroll 4
   for (size_t r = 0; r < ROWS; r++)
@@ -59,10 +68,10 @@ static inline void block(const uint8_t *const *rows, size_t ahead, const int8_t 
     for (size_t c = 0; c < C; c++) limb[c] = _mm512_load_si512(q + c * width + p);
 #pragma GCC unroll 4
     for (size_t r = 0; r < R; r++) {
-      const __m512i u = _mm512_loadu_si512(rows[r] + p);
-      if (AHEAD) _mm_prefetch(reinterpret_cast<const char *>(rows[ahead + r] + p), _MM_HINT_T1);
+      const __m512i u = _mm512_loadu_si512(reinterpret_cast<const char *>(rows[r]) + p);
+      if (AHEAD) _mm_prefetch(reinterpret_cast<const char *>(rows[ahead + r]) + p, _MM_HINT_T1);
 #pragma GCC unroll 4
-      for (size_t c = 0; c < C; c++) acc[r][c] = _mm512_dpbusd_epi32(acc[r][c], u, limb[c]);
+      for (size_t c = 0; c < C; c++) acc[r][c] = multiplied(acc[r][c], u, limb[c], rows[r]);
     }
   }
   const __m512i all = totals(acc);
@@ -73,8 +82,8 @@ static inline void block(const uint8_t *const *rows, size_t ahead, const int8_t 
   if (R > 3) _mm_mask_storeu_epi32(out + 3 * columns, mask, _mm512_extracti32x4_epi32(all, 3));
 }
 
-template <size_t C>
-static void strip(const uint8_t *const *rows, size_t n, size_t ahead, const int8_t *q, size_t width, size_t columns, int32_t *out) {
+template <size_t C, typename Value>
+static void strip(const Value *const *rows, size_t n, size_t ahead, const int8_t *q, size_t width, size_t columns, int32_t *out) {
   size_t r = 0;
   if (ahead > 0)
     for (; r + ROWS <= n; r += ROWS) block<ROWS, C, true>(rows + r, ahead, q, width, columns, out + r * columns);
@@ -83,7 +92,8 @@ static void strip(const uint8_t *const *rows, size_t n, size_t ahead, const int8
 }
 
 /* Rows against the first four of so many columns, or all there are. */
-static void passed(const uint8_t *const *rows, size_t n, size_t ahead, const int8_t *q, size_t width, size_t left, size_t columns, int32_t *out) {
+template <typename Value>
+static void passed(const Value *const *rows, size_t n, size_t ahead, const int8_t *q, size_t width, size_t left, size_t columns, int32_t *out) {
   switch (left) {
     case 1: return strip<1>(rows, n, ahead, q, width, columns, out);
     case 2: return strip<2>(rows, n, ahead, q, width, columns, out);
@@ -92,24 +102,33 @@ static void passed(const uint8_t *const *rows, size_t n, size_t ahead, const int
   }
 }
 
-void dot_u8s8_avx512(const uint8_t *const *rows, size_t n, size_t dim, const void *packed, size_t columns, int32_t *out) {
-  const int8_t *q = static_cast<const int8_t *>(packed);
-  const size_t width = padded(dim);
+/* Rows and columns of so many bytes. */
+template <typename Value>
+static void dot(const Value *const *rows, size_t n, size_t bytes, const int8_t *q, size_t columns, int32_t *out) {
+  const size_t width = padded(bytes);
   if (columns <= COLUMNS) {
     /* The columns pass once: no strips, and rows are fetched shortly before. */
-    const size_t ahead = std::max(ROWS, AHEAD_BYTES / std::max<size_t>(1, dim) / ROWS * ROWS), fetching = n > ahead ? n - ahead : 0;
+    const size_t ahead = std::max(ROWS, AHEAD_BYTES / std::max<size_t>(1, bytes) / ROWS * ROWS), fetching = n > ahead ? n - ahead : 0;
     passed(rows, fetching / ROWS * ROWS, ahead, q, width, columns, columns, out);
     const size_t done = fetching / ROWS * ROWS;
     passed(rows + done, n - done, 0, q, width, columns, columns, out + done * columns);
     return;
   }
   const size_t strip_bytes = width * columns <= COLUMN_BYTES_MAX ? STRIP_BYTES : LONG_STRIP_BYTES;
-  const size_t many = std::max(ROWS, strip_bytes / std::max<size_t>(1, dim) / ROWS * ROWS);
+  const size_t many = std::max(ROWS, strip_bytes / std::max<size_t>(1, bytes) / ROWS * ROWS);
   for (size_t r = 0; r < n; r += many) {
     const size_t m = std::min(many, n - r);
     for (size_t c = 0; c < columns; c += COLUMNS)
       passed(rows + r, m, c == 0 && r + 2 * many <= n ? many : 0, q + c * width, width, columns - c, columns, out + r * columns + c);
   }
+}
+
+void dot_u8s8_avx512(const uint8_t *const *rows, size_t n, size_t dim, const void *packed, size_t columns, int32_t *out) {
+  dot(rows, n, dim, static_cast<const int8_t *>(packed), columns, out);
+}
+
+void dot_s16s16_avx512(const int16_t *const *rows, size_t n, size_t dim, const void *packed, size_t columns, int32_t *out) {
+  dot(rows, n, dim * sizeof(int16_t), static_cast<const int8_t *>(packed), columns, out);
 }
 
 }  // namespace golddiff

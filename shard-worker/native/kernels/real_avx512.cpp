@@ -23,6 +23,13 @@ static inline vd rounded(vd v) {
   return v;
 }
 static inline bool any(vi v) { return _mm512_test_epi64_mask((__m512i)v, (__m512i)v) != 0; }
+/* In a register: some processors take a hundred cycles to compress into memory. */
+static inline std::size_t named(vi inside, uint32_t first, uint32_t *places) {
+  const __mmask8 lanes = _mm512_movepi64_mask((__m512i)inside);
+  const __m256i all = _mm256_add_epi32(_mm256_set1_epi32(static_cast<int>(first)), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+  _mm256_storeu_si256(reinterpret_cast<__m256i *>(places), _mm256_maskz_compress_epi32(lanes, all));
+  return static_cast<std::size_t>(__builtin_popcount(lanes));
+}
 static inline void bytes_of(vi v, std::size_t count, int8_t *out) {
   _mm512_mask_cvtepi64_storeu_epi8(out, static_cast<__mmask8>((1u << count) - 1), (__m512i)v);
 }

@@ -18,6 +18,8 @@ void engine_tests(const gd_kernels *kernels);
 void group_tests(const gd_kernels *kernels);
 void memory_tests(const gd_kernels *kernels);
 void relevance_tests(const gd_kernels *kernels);
+void word_tests(const gd_kernels *kernels);
+void rank_tests(const gd_kernels *kernels);
 }
 
 namespace {
@@ -156,7 +158,7 @@ void integer_sums(const gd_kernels *k) {
 void distances_by_products(const gd_kernels *k) {
   Random random(8);
   double worst = 0;
-  for (const size_t planes : {1, 2})
+  for (const auto &[planes, base] : {std::pair<size_t, double>{1, 256}, {2, 256}, {1, 32768}})
     for (const size_t limbs : {1, 2, 3, 4})
       for (const size_t queries : {1, 2, 3, 7, 8, 9, 17}) {
         const size_t n = ROWS[random.below(sizeof ROWS / sizeof *ROWS)], before = random.below(4), total = before + limbs * queries + random.below(3);
@@ -167,25 +169,26 @@ void distances_by_products(const gd_kernels *k) {
         for (size_t i = 0; i < products.size(); i++) products[i] = static_cast<int32_t>(random.bits());
         for (size_t r = 0; r < n; r++) sum[r] = random.between(0, 1e5), sum_sq[r] = random.between(0, 1e7);
         for (size_t q = 0; q < queries; q++) {
-          terms[q] = {random.between(0, 1), random.between(-1, 1) * std::pow(256.0, 1.0 - static_cast<double>(limbs + planes)), random.between(-1, 1), random.between(-1e5, 1e5)};
+          terms[q] = {random.between(0, 1), random.between(-1, 1) * std::pow(base, 1.0 - static_cast<double>(limbs)) * std::pow(256.0, -static_cast<double>(planes)),
+                      random.between(-1, 1), random.between(-1e5, 1e5), q % 2 == 0 ? 0 : std::floor(random.between(-0x1p45, 0x1p45))};
           places[q] = out.data() + q * n;
         }
-        k->distances_of_products(products.data() + before, total, n * total, planes, limbs, n, queries, terms.data(), sum.data(), sum_sq.data(), places.data());
+        k->distances_of_products(products.data() + before, total, n * total, planes, limbs, base, n, queries, terms.data(), sum.data(), sum_sq.data(), places.data());
         Buffer<double> plain(queries * n);
         for (size_t q = 0; q < queries; q++) places[q] = plain.data() + q * n;
-        gd_kernels_scalar()->distances_of_products(products.data() + before, total, n * total, planes, limbs, n, queries, terms.data(), sum.data(), sum_sq.data(),
+        gd_kernels_scalar()->distances_of_products(products.data() + before, total, n * total, planes, limbs, base, n, queries, terms.data(), sum.data(), sum_sq.data(),
                                                    places.data());
         CHECK(std::memcmp(out.data(), plain.data(), queries * n * sizeof(double)) == 0, "%s distances of %zu planes, %zu limbs have other bits than scalar", k->isa,
               planes, limbs);
         for (size_t q = 0; q < queries; q++)
           for (size_t r = 0; r < n; r++) {
-            long double v = 0;
+            long double v = terms[q].shift;
             for (size_t plane = 0; plane < planes; plane++)
               for (size_t l = 0; l < limbs; l++)
-                v += powl(256, static_cast<long double>(plane + l)) * products[plane * n * total + r * total + before + l * queries + q];
+                v += powl(256, static_cast<long double>(plane)) * powl(base, static_cast<long double>(l)) * products[plane * n * total + r * total + before + l * queries + q];
             const long double parts[] = {terms[q].square * static_cast<long double>(sum_sq[r]), terms[q].cross * v, terms[q].linear * static_cast<long double>(sum[r]), terms[q].constant};
             const long double want = fmaxl(0, parts[0] + parts[1] + parts[2] + parts[3]);
-            const long double size = fabsl(parts[0]) + fabsl(parts[1]) + fabsl(parts[2]) + fabsl(parts[3]);
+            const long double size = fabsl(parts[0]) + fabsl(terms[q].cross) * (fabsl(terms[q].shift) + fabsl(v - terms[q].shift)) + fabsl(parts[2]) + fabsl(parts[3]);
             const double error = static_cast<double>(fabsl(out[q * n + r] - want) / size);
             worst = std::fmax(worst, error);
             /* Each term is rounded a few times. */
@@ -359,6 +362,8 @@ int main() {
     golddiff_test::group_tests(k);
     golddiff_test::memory_tests(k);
     golddiff_test::relevance_tests(k);
+    golddiff_test::word_tests(k);
+    golddiff_test::rank_tests(k);
   }
   std::printf("%ld checks, %ld failed\n", golddiff_test::checks, golddiff_test::failures);
   return golddiff_test::failures == 0 && golddiff_test::checks > 0 ? 0 : 1;
