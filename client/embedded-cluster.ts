@@ -15,6 +15,7 @@ import type { LogLevel } from '../shared/log.js';
 import type { ClientTls } from './golddiff-client.js';
 import { startLocalNats, type LocalNats } from './local-nats.js';
 import { ServiceProcess } from './service-process.js';
+import { dealtDevices, deviceEnvironment } from './shared-devices.js';
 import { threadsOfEach } from './threads-of-each.js';
 
 export interface EmbeddedClusterOptions {
@@ -35,6 +36,8 @@ export interface EmbeddedClusterOptions {
   readonly computeThreads?: number;
   /** default 'auto' */
   readonly backend?: string;
+  /** NVIDIA devices that the workers take turns at, by index or UUID; default: the several of CUDA_VISIBLE_DEVICES, if it names several */
+  readonly devices?: readonly string[];
   /** budget of each worker for resident rows, in bytes; default: the worker's own */
   readonly deviceMemoryBytes?: number;
   /** address of the coordinator; default 127.0.0.1:0, any free port */
@@ -132,12 +135,13 @@ export async function startEmbeddedCluster(options: EmbeddedClusterOptions): Pro
     service: 'coordinator' | 'shard-worker',
     args: readonly string[],
     signal: AbortSignal,
+    own: NodeJS.ProcessEnv = {},
   ): Promise<ServiceProcess> => {
     const started = await ServiceProcess.start({
       name,
       program: serviceProgram(service),
       args: [...args, ...common],
-      env,
+      env: { ...env, ...own },
       readyTimeoutMs: options.readyTimeoutMs ?? EMBEDDED_READY_TIMEOUT_MS,
       signal,
       ...(options.onLogLine === undefined ? {} : { onLogLine: options.onLogLine }),
@@ -174,8 +178,9 @@ export async function startEmbeddedCluster(options: EmbeddedClusterOptions): Pro
     const workerArgs = ['--listen', '127.0.0.1:0', '--backend', options.backend ?? 'auto', '--compute-threads', String(threads)];
     if (options.dataCacheBytes !== undefined) workerArgs.push('--data-cache-bytes', String(options.dataCacheBytes));
     if (options.deviceMemoryBytes !== undefined) workerArgs.push('--device-memory', String(options.deviceMemoryBytes));
+    const devices = dealtDevices(options.devices, process.env);
     const starts = Array.from({ length: shards }, (_, i) =>
-      startOne(`shard worker ${i}`, 'shard-worker', [...workerArgs, '--worker-id', `worker-${i}`], signal),
+      startOne(`shard worker ${i}`, 'shard-worker', [...workerArgs, '--worker-id', `worker-${i}`], signal, deviceEnvironment(i, devices)),
     );
     // One that fails ends the start of the others, and the first failure is the one to report.
     const workers = await Promise.all(starts).catch(async (error: unknown) => {

@@ -13,6 +13,7 @@ import type { LogLevel } from '../../shared/log.js';
 import { CLIENT_TLS_FLAGS, dialledTls, type ClientTlsFlags } from '../dialled-tls.js';
 import { EMBEDDED_SHARDS_DEFAULT, startEmbeddedCluster } from '../embedded-cluster.js';
 import { listenForInterrupts } from '../interrupts.js';
+import { deviceNames } from '../shared-devices.js';
 import { drainCommand, statusCommand } from './cluster-operations.js';
 import { clientFlag, defined } from './flags.js';
 import { natsSecurityOptions } from './nats-flags.js';
@@ -30,6 +31,8 @@ interface ClusterFlags extends NatsSecurityFlags, Omit<ClientTlsFlags, 'tls'> {
   readonly replicas: number;
   readonly listen: string;
   readonly computeThreads?: number;
+  readonly backend?: string;
+  readonly devices?: readonly string[];
   readonly logLevel: LogLevel;
   readonly json?: boolean;
 }
@@ -51,6 +54,14 @@ export function clusterCommand(): Command {
     .addOption(clientFlag('--coordinators <C>', 'coordinators; more than one needs --nats', integer(1, EMBEDDED_COORDINATORS_MAX), '1'))
     .addOption(clientFlag('--listen <HOST:PORT>', 'address of the coordinator; port 0 takes a free one', hostPort, LISTEN_DEFAULT))
     .addOption(clientFlag('--compute-threads <N>', 'threads of each worker (default: the cores divided among them, at least 2)', integer(1, 1024)))
+    .addOption(clientFlag('--backend <NAME>', 'what workers compute on: auto, native, cuda, tfjs, reference', text, 'auto'))
+    .addOption(
+      clientFlag(
+        '--devices <LIST>',
+        'NVIDIA devices that the workers take turns at, such as 0,1 (default: those of CUDA_VISIBLE_DEVICES)',
+        deviceNames,
+      ),
+    )
     .addOption(clientFlag('--log-level <LEVEL>', 'of all processes, to stderr', logLevel, 'warn'))
     .option('--json', 'print the endpoints as one line of JSON')
     .addCommand(statusCommand())
@@ -82,7 +93,7 @@ async function run(flags: ClusterFlags): Promise<void> {
   try {
     const cluster = await startEmbeddedCluster({
       dataDir: flags.data,
-      ...defined({ dataCache: flags.dataCache, dataCacheBytes: flags.dataCacheBytes }),
+      ...defined({ dataCache: flags.dataCache, dataCacheBytes: flags.dataCacheBytes, backend: flags.backend, devices: flags.devices }),
       shards: flags.shards,
       replicas: flags.replicas,
       listen: flags.listen,

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { existsSync, readFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import path from 'node:path';
@@ -38,6 +39,21 @@ test('variables of NATS that are meant for other processes do not reach a cluste
     await cluster.stop();
   }
 });
+
+test(
+  'each worker sees the device that is its turn, and the coordinator what there is',
+  { skip: !existsSync('/proc/self/environ') && 'no /proc' },
+  async () => {
+    const cluster = await startEmbeddedCluster({ dataDir: await importMnist(0, 100, 2), shards: 3, backend: 'reference', devices: ['4', 'GPU-7'] });
+    try {
+      const seen = cluster.workers.map(({ pid }) => /(?:^|\0)CUDA_VISIBLE_DEVICES=([^\0]*)/.exec(readFileSync(`/proc/${pid}/environ`, 'utf8'))?.[1]);
+      assert.deepEqual(seen, ['4', 'GPU-7', '4']);
+      assert.doesNotMatch(readFileSync(`/proc/${cluster.coordinatorPid}/environ`, 'utf8'), /CUDA_VISIBLE_DEVICES=GPU-7/);
+    } finally {
+      await cluster.stop();
+    }
+  },
+);
 
 test('the death of a worker while the cluster runs is told once, and no request is answered from less than all rows', async () => {
   const dataDir = await importMnist(0, 100, 4);
