@@ -136,7 +136,7 @@ export class StepSession {
     this.#step?.close();
     for (const step of this.#blockSteps) step.close();
     this.#scalars = undefined;
-    this.#span?.end(failure ?? (outcome === 'cancelled' ? 'cancelled' : undefined));
+    this.#span?.end(failure ?? (outcome === 'cancelled' ? new GolddiffError('CANCELLED', 'The step was closed') : undefined));
     this.#settings.onEnd(outcome, failure);
   }
 

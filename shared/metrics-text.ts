@@ -12,16 +12,25 @@ export interface MetricsText {
   readonly text: string;
 }
 
-const turns = new WeakMap<Registry, Promise<unknown>>();
+interface Reading {
+  last: Promise<unknown>;
+  /** under way or next in turn, by form: who asks meanwhile gets the same */
+  readonly shared: Map<boolean, Promise<MetricsText>>;
+}
+
+const readings = new WeakMap<Registry, Reading>();
 
 /** @param openMetrics with exemplars */
 export function metricsText(registry: Registry, openMetrics: boolean): Promise<MetricsText> {
-  const turn = (turns.get(registry) ?? Promise.resolve()).then(() => (openMetrics ? openMetricsText(registry) : plainText(registry)));
-  turns.set(
-    registry,
-    turn.catch(() => {}),
-  );
-  return turn;
+  let reading = readings.get(registry);
+  if (reading === undefined) readings.set(registry, (reading = { last: Promise.resolve(), shared: new Map() }));
+  const { shared } = reading;
+  const known = shared.get(openMetrics);
+  if (known !== undefined) return known;
+  const read = reading.last.then(() => (openMetrics ? openMetricsText(registry) : plainText(registry))).finally(() => shared.delete(openMetrics));
+  shared.set(openMetrics, read);
+  reading.last = read.catch(() => {});
+  return read;
 }
 
 async function plainText(registry: Registry): Promise<MetricsText> {

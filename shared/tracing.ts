@@ -57,7 +57,7 @@ export async function startTracing({ endpoint, component, instance, log }: Traci
   const noting: Pick<typeof exporter, 'export' | 'shutdown' | 'forceFlush'> = {
     export: (spans, done) =>
       exporter.export(spans, (result) => {
-        const ok = result.code === 0;
+        const ok = result.error === undefined;
         if (ok !== reached)
           log?.[ok ? 'info' : 'warn']({ endpoint, err: result.error }, ok ? 'traces arrive again' : 'traces do not arrive; they are dropped');
         reached = ok;
@@ -90,7 +90,7 @@ export async function startTracing({ endpoint, component, instance, log }: Traci
       end: (error) => {
         if (over) return;
         over = true;
-        if (error !== undefined) span.setStatus({ code: SpanStatusCode.ERROR, message: error instanceof Error ? error.message : String(error) });
+        if (error !== undefined) span.setStatus({ code: SpanStatusCode.ERROR, message: error instanceof Error ? error.message : 'failed' });
         span.end();
       },
     };

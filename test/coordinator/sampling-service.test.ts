@@ -59,6 +59,17 @@ const RUNS: readonly SampleRequest[] = [
   { steps: 3, sampler: 'EDM_EULER', schedule: 'DDPM_COSINE' },
   { steps: 3, retrieval: { kind: 'GOLDEN', variant: 'RELEASED', kMin: 5, kMax: 12, proxyResolution: 2 } },
 ];
+test("the sampler's own time and that of the bytes of images and previews are observed, step by step", async (t) => {
+  const { sample, service } = await runCoordinator(t, data);
+  await sample({ count: 5, steps: 4, batchRows: 3, seed: 9, previewEvery: 2, previewCount: 1 });
+  const text = await (await fetch(`http://${service.ready.metricsAddress}/metrics`)).text();
+  const count = (phase: string): number => Number(new RegExp(`phase_duration_seconds_count\\{phase="${phase}"\\} (\\d+)`).exec(text)?.[1]);
+  // Before each of four scores and after the last, of two batches.
+  assert.equal(count('sampler'), 10);
+  // Two pieces of images, and the previews of steps 1, 3 and 4 of the first batch.
+  assert.equal(count('serialise'), 5);
+});
+
 test('images do not depend on the batch size nor on how a run is split', async (t) => {
   const { sample } = await runCoordinator(t, data);
   for (const run of RUNS) {

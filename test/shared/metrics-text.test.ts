@@ -11,11 +11,13 @@ test('exemplars are in the form of OpenMetrics, and the plain form before and af
   observeTraced(metrics.phaseSeconds, { phase: 'merge' }, 0.003, span);
   observeTraced(metrics.phaseSeconds, { phase: 'queue' }, 0.003, undefined);
   const counters = (text: string): string[] => text.split('\n').filter((line) => line.startsWith('golddiff_') && line.includes('_total'));
-  const [before, open, after] = await Promise.all([
+  const [before, open, same] = await Promise.all([
     metricsText(metrics.registry, false),
     metricsText(metrics.registry, true),
     metricsText(metrics.registry, false),
   ]);
+  const after = await metricsText(metrics.registry, false);
+  assert.ok(same === before && after !== before, 'readers of one form at one time share what is read');
   assert.match(before.type, /^text\/plain/);
   assert.match(open.type, /^application\/openmetrics-text/);
   assert.ok(open.text.endsWith('# EOF\n'));
