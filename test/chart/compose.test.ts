@@ -16,7 +16,10 @@ import type { KubeObject } from './objects.js';
 interface ComposeService {
   readonly image: string;
   readonly build?: { readonly target: string; readonly dockerfile: string };
+  readonly entrypoint?: readonly string[];
   readonly command?: readonly string[];
+  readonly user?: string;
+  readonly cap_add?: readonly string[];
   readonly environment?: Readonly<Record<string, string>>;
   readonly volumes?: readonly string[];
   readonly profiles?: readonly string[];
@@ -48,6 +51,30 @@ describe('compose.yaml', () => {
     }
   });
 
+  it('gives the volumes that services without rights write to their user first', () => {
+    const OWNER = 'volume-owner';
+    const owner = compose.services[OWNER]!;
+    const [program, user, ...folders] = owner.entrypoint ?? [];
+    assert.deepEqual([program, user, owner.user, owner.cap_add], ['chown', '10001:10001', '0:0', ['CHOWN']]);
+    const given = (owner.volumes ?? []).map((volume) => volume.split(':') as [string, string]);
+    assert.deepEqual(
+      given.map(([, folder]) => folder),
+      folders,
+    );
+    for (const [name, { image, user: own, volumes = [], depends_on = {} }] of services) {
+      // Those of others that start as root see to their volumes themselves.
+      if (name === OWNER || !(image.startsWith('golddiff-') || own?.startsWith('10001'))) continue;
+      for (const volume of volumes.filter((each) => !each.startsWith('.') && !each.endsWith(':ro'))) {
+        assert.ok(
+          given.some(([from]) => volume.startsWith(`${from}:`)),
+          `${name}: ${volume}`,
+        );
+        assert.ok(OWNER in depends_on, `${name} waits for ${OWNER}`);
+      }
+    }
+    for (const [name, { cap_add }] of services) assert.ok(name === OWNER || cap_add === undefined, name);
+  });
+
   it('has Prometheus ask exactly the processes that there are', () => {
     const targets = (file: string): string[] =>
       (parse(read(`deploy/compose/targets/${file}`)) as { targets: string[] }[]).flatMap((each) => each.targets);
@@ -73,7 +100,7 @@ describe('compose.yaml', () => {
     try {
       cluster.install(
         services
-          .filter(([, { image, profiles }]) => images.has(image) && profiles === undefined)
+          .filter(([, { image, profiles, entrypoint }]) => images.has(image) && profiles === undefined && entrypoint === undefined)
           .flatMap(([name, service]) =>
             // Fewer rows than the real import: what is looked at here is that the services meet.
             played(name, name === 'import' ? { ...service, command: [...(service.command ?? []), '--limit', String(ROWS)] } : service),
