@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -78,6 +79,25 @@ describe('the chart', { skip: helmMissing ?? false }, () => {
           );
         }
       }
+  });
+
+  it('sets no variable that its program does not read, with any of the files of values', () => {
+    // Secrets that are variables alone: shared/dataset/data-flags.ts, shared/control-plane/nats/security.ts.
+    const alone = ['GOLDDIFF_DATA_TOKEN', 'GOLDDIFF_NATS_TOKEN'];
+    for (const service of ['coordinator', 'shard-worker']) {
+      const { stdout } = spawnSync(process.execPath, [path.join(packageRoot, 'dist', service, 'main.js'), '--help'], { encoding: 'utf8' });
+      const known = new Set([...(stdout.match(/GOLDDIFF_\w+/g) ?? []), ...alone]);
+      const set = [...rendered.values()].flatMap((objects) =>
+        pods(objects).flatMap(({ containers }) => containers.filter(({ name }) => name === service)),
+      );
+      const used = new Set(set.flatMap(({ env = [] }) => env.map(({ name }) => name)).filter((name) => name.startsWith('GOLDDIFF_')));
+      assert.ok(used.size > 20, `${service}: ${used.size} variables`);
+      assert.deepEqual(
+        [...used].filter((name) => !known.has(name)),
+        [],
+        service,
+      );
+    }
   });
 
   it('lets pods go only as far as the replicas of partitions allow', () => {
