@@ -9,8 +9,8 @@ import { root } from './stamps.mjs';
 const AT_ONCE = 2;
 /** These have the machine to themselves: clusters of processes with deadlines, and answers that must come within a time. */
 const ALONE = ['integration/', 'examples/', 'faults/', 'scale-out/', 'shard-worker/shard-service.test.js'];
-/** One file; the longest start whole clusters. */
-const FILE_TIMEOUT_MS = 300_000;
+/** One file; the longest build images and start whole clusters. */
+const FILE_TIMEOUT_MS = 600_000;
 
 /** Run only where they are named: a gate of their own, `npm run test:chart`. */
 const APART = ['chart/'];
