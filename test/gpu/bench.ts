@@ -15,6 +15,14 @@ const REPEATS = dry ? 1 : 5;
 /** Of one H200, read and written together; what reading alone is compared with. */
 const READ_BYTES_PER_SECOND = 4.3e12;
 const FILL_BYTES = 2 ** 26;
+/** alpha and sigma: high noise, in between, and next to the data. */
+const LEVELS = [
+  [0.1, 0.995],
+  [0.8, 0.6],
+  [0.999, 0.04],
+] as const;
+/** Rows that matter are that near to the nearest. */
+const NEAR_NATS = 20;
 
 function randomRows(rows: number, shape: readonly [number, number, number]): PartitionRows {
   const dim = shape[0] * shape[1] * shape[2];
@@ -52,11 +60,7 @@ async function exact(backend: Backend): Promise<void> {
   const one = randomRows(rows, shape);
   const ids = Array.from({ length: partitions }, (_, partition) => partition);
   for (const partition of ids) await backend.load({ ...one, partition });
-  for (const [alpha, sigma] of [
-    [0.1, 0.995],
-    [0.8, 0.6],
-    [0.999, 0.04],
-  ] as const) {
+  for (const [alpha, sigma] of LEVELS) {
     const queries = generateQueries(one, { batch: 32, seed: 1, alpha, sigma });
     const ms = await median(async () => {
       const step = backend.openStep(queries);
@@ -71,6 +75,32 @@ async function exact(backend: Backend): Promise<void> {
     );
   }
   for (const partition of ids) await backend.unload({ dataSet: 'generated', partition });
+}
+
+/** Logits of sample rows that matter against plain sums in float64, at the largest D and the noise levels of `exact`. */
+async function accuracy(backend: Backend): Promise<void> {
+  const one = randomRows(dry ? 40 : 2_048, dry ? [3, 16, 16] : [3, 64, 64]);
+  const D = one.values.length / one.rows;
+  await backend.load(one);
+  for (const [alpha, sigma] of LEVELS) {
+    const queries = generateQueries(one, { batch: dry ? 4 : 32, seed: 1, alpha, sigma });
+    const step = backend.openStep(queries);
+    const windows = Array.from({ length: queries.batch }, (_, query) => ({ query, firstRank: 0, count: one.rows }));
+    const { keys, rowIds } = await step.screen(0, 'full', {}, { kind: 'windows', windows });
+    step.close();
+    const divisor = 2 * sigma ** 2;
+    let worst = 0;
+    for (let b = 0; b < queries.batch; b++) {
+      const [from, nearest] = [b * one.rows, keys[b * one.rows]!];
+      for (let k = from; k < from + one.rows && (keys[k]! - nearest) / divisor <= NEAR_NATS; k++) {
+        let distance = 0;
+        for (let p = 0; p < D; p++) distance += (queries.x[b * D + p]! - alpha * (one.values[rowIds[k]! * D + p]! / 127.5 - 1)) ** 2;
+        worst = Math.max(worst, Math.abs(keys[k]! - distance) / divisor);
+      }
+    }
+    process.stdout.write(`logits, D ${D}, sigma ${sigma}: off float64 by at most ${worst.toExponential(1)} nats; 1e-3 wanted\n`);
+  }
+  await backend.unload({ dataSet: 'generated', partition: 0 });
 }
 
 /** Supports of a band around each value, of about 7% of the values in three channels, as at a middle noise level. */
@@ -128,6 +158,7 @@ try {
     await golden(backend, 'AFHQ', 15_000, [3, 64, 64], 32, 5_000, 1_500);
     await golden(backend, 'CIFAR-10', 50_000, [3, 32, 32], 64, 15_000, 3_750);
   }
+  await accuracy(backend);
   await exact(backend);
 } finally {
   await backend.close();
