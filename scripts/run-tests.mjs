@@ -7,8 +7,8 @@ import { root } from './stamps.mjs';
 
 /** Files at once: many wait for leases and servers more than they compute. */
 const AT_ONCE = 2;
-/** These have the machine to themselves: they break things on purpose under load, or an answer must come within a time. */
-const ALONE = ['faults/', 'scale-out/', 'shard-worker/shard-service.test.js'];
+/** These have the machine to themselves: clusters of processes with deadlines, and answers that must come within a time. */
+const ALONE = ['integration/', 'examples/', 'faults/', 'scale-out/', 'shard-worker/shard-service.test.js'];
 /** One file; the longest build images and start whole clusters. */
 const FILE_TIMEOUT_MS = 600_000;
 
