@@ -6,7 +6,7 @@ import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { after, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { dataPath } from '../../../../shared/dataset/cache/cache-contents.js';
+import { dataPath, evictable, readContents } from '../../../../shared/dataset/cache/cache-contents.js';
 import { DataCache, type CachedFile, type CacheOutcome, type DataCacheSettings, type Fill } from '../../../../shared/dataset/cache/data-cache.js';
 import { dataLocation, type HttpLocation } from '../../../../shared/dataset/sources/data-location.js';
 import { fetchFile } from '../../../../shared/dataset/sources/fetch-file.js';
@@ -141,6 +141,18 @@ test('what nobody uses goes when room is needed, the longest unused first; what 
   assert.equal(setting.evicted, 2);
   assert.equal(setting.heldBytes, 300_000);
   await Promise.all([zero.release(), fourth.release()]);
+});
+
+test('files released within a millisecond are in the order of their release', async () => {
+  const setting = await Setting.of(Array.from({ length: 12 }, () => 100));
+  const cache = await setting.open(1e6);
+  const taken = await Promise.all(setting.files.map((_, n) => setting.take(cache, n)));
+  for (const file of taken) await file.release();
+  const unused = evictable(await readContents(setting.root));
+  assert.deepEqual(
+    unused.map((entry) => entry.path),
+    taken.map((file) => file.path),
+  );
 });
 
 test('a damaged file is thrown away and fetched again, but not one that somebody has replaced meanwhile', async () => {
