@@ -66,7 +66,10 @@ test('a holder that lives and does not go on loses its turn after a while, and c
   const root = temporaryFolder();
   const [slow, quick] = await Promise.all([CacheUser.join(root), CacheUser.join(root)]);
   let wake: () => void = () => {};
-  const held = new CacheLock(root, slow.id).run(() => new Promise<void>((resolve) => (wake = resolve)), never);
+  let held: Promise<void> = Promise.resolve();
+  await new Promise<void>((inside) => {
+    held = new CacheLock(root, slow.id).run(() => new Promise<void>((resolve) => ((wake = resolve), inside())), never);
+  });
   const order: string[] = [];
   const follower = new CacheLock(root, quick.id, 100).run(async () => {
     order.push('follower in');
