@@ -2,14 +2,12 @@
 
 import { GolddiffError, invariant } from '../../../shared/errors.js';
 import type { GroupedPartial } from '../../../shared/math/grouped-partial.js';
-import type { PosteriorScalars } from '../../../shared/math/partial-posterior.js';
 import { proxyGeometry, type ProxyGeometry } from '../../../shared/math/proxy.js';
 import { CANCEL_CHECK_ROWS } from '../../../shared/limits.js';
-import type { GlobalScalars, PartitionRows, StepPrecision } from '../backend.js';
+import type { PartitionRows, StepPrecision } from '../backend.js';
 import type { DistanceQueries, RowList } from '../reference/row-distances.js';
-import { weightedSumsBy, type WeightedSums } from '../reference/row-posterior.js';
 import { fullRows, proxyRows } from '../reference/row-source.js';
-import type { LogitQueries, ThreadPartition } from '../reference/step-partition.js';
+import type { Gathered, LogitQueries, ThreadPartition } from '../reference/step-partition.js';
 import type { PartitionBytes } from '../reference/threaded-backend.js';
 import { deviceDistances } from './device-distances.js';
 import { deviceGroups } from './device-groups.js';
@@ -73,28 +71,8 @@ export class DevicePartition implements ThreadPartition {
     return deviceDistances(this.#proxiesOf(geometry, checkpoint), queries, wanted, lists, checkpoint);
   }
 
-  weightedSums(
-    lists: readonly RowList[],
-    distances: readonly Float64Array[],
-    divisors: Float64Array,
-    own: PosteriorScalars,
-    global: GlobalScalars,
-    negligibleShare: number,
-    checkpoint: () => void,
-  ): WeightedSums {
-    const { rows, rowValues: D } = this;
-    return weightedSumsBy(
-      (gathered, sums) => deviceSums(this.#full, gathered, sums, checkpoint),
-      rows,
-      D,
-      lists,
-      distances,
-      divisors,
-      own,
-      global,
-      negligibleShare,
-      checkpoint,
-    );
+  sumRows(gathered: readonly Gathered[], sums: Float32Array, checkpoint: () => void): void {
+    deviceSums(this.#full, gathered, sums, checkpoint);
   }
 
   groups(queries: LogitQueries, { groups, kinds, of }: StepPrecision, lists: readonly RowList[], checkpoint: () => void): GroupedPartial {
