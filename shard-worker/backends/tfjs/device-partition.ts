@@ -14,7 +14,7 @@ import { deviceGroups } from './device-groups.js';
 import { DeviceRows } from './device-rows.js';
 import { deviceSums } from './device-sums.js';
 import { byteRows, BYTES_IN_WORD, wholeRows } from './row-words.js';
-import type { TensorDevice } from './tensor-ops.js';
+import type { TensorDevice, TfjsFacts } from './tensor-ops.js';
 
 export class DevicePartition implements ThreadPartition {
   readonly rows: number;
@@ -111,15 +111,18 @@ const FLOAT_WORDS = 2;
 const WORD_BYTES = 4;
 const SQUARE_BYTES = 8;
 
-/** What a partition takes: words of its rows and of the proxies that are used where no resolution is asked for, and |V|^2 of each. */
-export function deviceBytesOf({ values, labels, rowIds, rows, shape }: PartitionRows): PartitionBytes {
+/**
+ * What a partition takes: words of its rows and of the proxies that are used where no resolution is asked for, and |V|^2 of each. The rows themselves stay in host
+ * memory, where they count if the words lie there too.
+ */
+export function deviceBytesOf({ values, labels, rowIds, rows, shape }: PartitionRows, device: TfjsFacts['device']): PartitionBytes {
   const D = shape[0] * shape[1] * shape[2];
   const eightBit = values instanceof Uint8Array;
   const width = eightBit ? Math.ceil(D / BYTES_IN_WORD) : FLOAT_WORDS * D;
   const geometry = proxyGeometry(shape, 0);
   const bytes = (words: number): number => rows * (words * WORD_BYTES + SQUARE_BYTES);
   return {
-    rows: bytes(width) + labels.byteLength + rowIds.byteLength,
+    rows: bytes(width) + labels.byteLength + rowIds.byteLength + (device === 'cpu' ? values.byteLength : 0),
     proxies: geometry.factor === 1 ? 0 : bytes(geometry.values * (eightBit ? 1 : FLOAT_WORDS)),
   };
 }
