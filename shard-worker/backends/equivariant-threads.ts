@@ -68,7 +68,10 @@ export class EquivariantThreads implements Backend {
   #threads(what: string): ReferenceBackend {
     if (!this.#told.has(what)) {
       this.#told.add(what);
-      this.log.warn({ backend: this.name, computeThreads: this.computeThreads }, `this backend has no kernels for ${what}: TypeScript threads do them`);
+      this.log.warn(
+        { backend: this.name, computeThreads: this.computeThreads },
+        `this backend has no kernels for ${what}: TypeScript threads do them`,
+      );
     }
     if (this.#companion) return this.#companion;
     this.#companion = new ReferenceBackend({ computeThreads: this.computeThreads, deviceMemoryBytes: Infinity });
