@@ -33,7 +33,7 @@ export interface Assignment {
 export type Elsewhere = (partitions: readonly number[], avoid: ReadonlySet<string>) => readonly Assignment[] | undefined;
 
 /** What another worker might do better at the same placement. */
-const TAKEN_OVER: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['WORKER_LOST', 'TLS_FAILED', 'PARTITION_MISSING', 'DRAINING']);
+export const TAKEN_OVER: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['WORKER_LOST', 'TLS_FAILED', 'PARTITION_MISSING', 'DRAINING']);
 
 export interface ScatterSettings {
   readonly assignments: readonly Assignment[];

@@ -8,7 +8,7 @@ import { encodeRanges } from '../shared/rpc/status.js';
 import { abortReason } from './admission-queue.js';
 import { chooseReplicas, type ReplicaChoice } from './replica-choice.js';
 import type { StepCoverage } from './step-answer.js';
-import type { Assignment, Elsewhere } from './scatter.js';
+import { TAKEN_OVER, type Assignment, type Elsewhere } from './scatter.js';
 import type { StepContext } from './step-attempt.js';
 import type { WorkerLinks } from './worker-links.js';
 
@@ -25,8 +25,8 @@ export interface ClusterView {
   refresh(): Promise<void>;
 }
 
-/** What another worker might do better. */
-export const ELSEWHERE: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['WORKER_LOST', 'TLS_FAILED', 'EPOCH_STALE', 'PARTITION_MISSING', 'DRAINING']);
+/** What another worker might do better at this placement or the next. */
+export const ELSEWHERE: ReadonlySet<ErrorCode> = new Set<ErrorCode>([...TAKEN_OVER, 'EPOCH_STALE']);
 
 export interface Assignments {
   /** placement epoch */

@@ -60,8 +60,8 @@ export async function attemptStep(plan: StepPlan, epoch: number, means: AttemptM
   if (context.signal.aborted) throw abortReason(context.signal);
   const present = plan.manifest.partitions.map((p) => p.id);
   const settings = { batch: plan.batch, dim: plan.dim, present, countBytes: means.countBytes ?? ((): void => {}) };
-  const clock = new PhaseClock(context.span);
   const open = openRequest(plan, epoch, context, precision);
+  const clock = new PhaseClock(context.span);
   const x = bytesOfQueries(plan);
   const sets = precision?.kinds.flatMap(({ supports }) => supports ?? []) ?? [];
   const scatter = new Scatter({
@@ -82,22 +82,22 @@ export async function attemptStep(plan: StepPlan, epoch: number, means: AttemptM
   try {
     // A small x travels with the first question: there is nothing to wait for.
     if (sets.length > 0 || x.length > DATA_PLANE_CHUNK_BYTES) await forEach('OPEN', () => Promise.resolve());
-    clock.end('scatterMs');
+    clock.begin('screenMs');
     const provable = precision === undefined && plan.blockRows === undefined;
     const proven = provable ? await proveQueries(plan, coverage.missingPartitions.length === 0, forEach) : undefined;
     const searched = proven?.rest ?? plan;
     const golden = searched.golden && (await findGoldenSubset(searched, forEach));
-    clock.end('screenMs');
+    clock.begin('aggregateMs');
     const cuts = golden?.cuts ?? [];
     const root: TreeNode = { level: rootLevel(present), index: 0 };
     const answered = (answer: StepAnswer): StepAnswer => {
-      clock.end('mergeMs');
+      clock.end();
       clock.timings.workerComputeMs = scatter.computeMs;
       return answer;
     };
     if (plan.blockRows !== undefined) {
       const nodes = joined(await forEach('BLOCKS', (worker) => worker.blocks(cuts, precision?.groups ?? 1)));
-      clock.end('aggregateMs');
+      clock.begin('mergeMs');
       const partial = mergeUp(nodes, root, mergeBlocked);
       invariant(partial !== undefined, 'blocks cover the partitions');
       const eligible = eligibleReached(plan, coverage, partial.whole.rows, golden);
@@ -105,28 +105,31 @@ export async function attemptStep(plan: StepPlan, epoch: number, means: AttemptM
     }
     if (precision !== undefined) {
       const nodes = joined(await forEach('GROUPS', (worker) => worker.groups(cuts, precision.groups)));
-      clock.end('aggregateMs');
+      clock.begin('mergeMs');
       const partial = mergeUp(nodes, root, mergeGrouped);
       invariant(partial !== undefined, 'groups cover the partitions');
       const eligible = eligibleReached(plan, coverage, partial.rows, golden);
       return answered(formGroupedAnswer(plan, precision, { partial, eligible, coverage }, clock.timings));
     }
     const byNode = proven?.scalars ?? joined(await forEach('SCALARS', (worker) => worker.scalars(cuts, proven?.poolShare)));
-    clock.end('aggregateMs');
+    clock.begin('mergeMs');
     const scalars = mergeUp(byNode, root, mergeScalars);
     invariant(scalars !== undefined, 'scalars cover the partitions');
-    clock.end('mergeMs');
+    clock.begin('aggregateMs');
     const replies = await forEach('SUMS', async (worker) => {
       // One that takes over here has not been asked for its scalars, and may merge other nodes than the one before it did.
       const nodes = worker.nodes ?? (await worker.scalars(cuts, proven?.poolShare));
       return { ...(await worker.sums(cuts, scalars, plan.massRows, proven?.poolShare)), nodes };
     });
-    clock.end('aggregateMs');
+    clock.begin('mergeMs');
     const merged = mergeReplies(plan, root, replies);
     const eligible = eligibleReached(plan, coverage, scalars.rows, golden);
     const found = { scalars, lastDistance: golden?.lastDistance };
     const told = proven && golden ? withProven(plan, proven, { scalars, lastDistance: golden.lastDistance }) : found;
     return answered(formAnswer(plan, { ...merged, ...told, eligible, coverage }, clock.timings));
+  } catch (thrown) {
+    clock.end(thrown);
+    throw thrown;
   } finally {
     context.signal.removeEventListener('abort', onAbort);
     scatter.close();
@@ -202,23 +205,36 @@ function eligibleReached(plan: StepPlan, coverage: StepCoverage, rows: Float64Ar
   });
 }
 
-/** Splits the wall time of one attempt into phases; a phase may come more than once. */
+type Phase = Extract<keyof StepTimings, 'scatterMs' | 'screenMs' | 'aggregateMs' | 'mergeMs'>;
+
+/** Splits the wall time of one attempt into phases; a phase may come more than once. The first is under way from the start, the last until `end`. */
 class PhaseClock {
   readonly timings: StepTimings = { totalMs: 0, queueMs: 0, scatterMs: 0, screenMs: 0, aggregateMs: 0, mergeMs: 0, workerComputeMs: 0 };
-  #since = performance.now();
-  /** of the phase under way, which gets its name when it ends; one without an end is not sent */
+  /** of the phase under way */
   span: Span | undefined;
+  #phase: Phase = 'scatterMs';
+  #since = performance.now();
 
   constructor(private readonly step: Span | undefined) {
-    this.span = step?.child('phase');
+    this.#begin('scatterMs');
   }
 
-  end(phase: 'scatterMs' | 'screenMs' | 'aggregateMs' | 'mergeMs'): void {
+  /** Ends the phase before. */
+  begin(phase: Phase): void {
+    this.end();
+    this.#begin(phase);
+  }
+
+  /** @param error why the phase under way failed */
+  end(error?: unknown): void {
     const now = performance.now();
-    this.timings[phase] += now - this.#since;
+    this.timings[this.#phase] += now - this.#since;
     this.#since = now;
-    this.span?.rename(phase.slice(0, -'Ms'.length));
-    this.span?.end();
-    this.span = this.step?.child('phase');
+    this.span?.end(error);
+  }
+
+  #begin(phase: Phase): void {
+    this.#phase = phase;
+    this.span = this.step?.child(phase.slice(0, -'Ms'.length));
   }
 }

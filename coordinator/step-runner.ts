@@ -86,6 +86,7 @@ export class StepRunner {
 
 const REASONS: Partial<Record<ErrorCode, string>> = {
   WORKER_LOST: 'lost',
+  TLS_FAILED: 'tls',
   DRAINING: 'draining',
   EPOCH_STALE: 'stale',
   PARTITION_MISSING: 'missing',

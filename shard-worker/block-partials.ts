@@ -3,7 +3,7 @@
  * them, so that every backend does it with the kernels that it has. What it costs more than the exact softmax is a step to open for each block.
  */
 
-import { GolddiffError, invariant } from '../shared/errors.js';
+import { invariant } from '../shared/errors.js';
 import { blockedLeaf, type BlockedPartial, type OpenBlock } from '../shared/math/blocked-partial.js';
 import type { GroupedPartial } from '../shared/math/grouped-partial.js';
 import type { Backend, BackendStep, StageCuts, StepQueries } from './backends/backend.js';
@@ -17,6 +17,7 @@ export interface RowSpan {
 
 export interface BlockWork {
   readonly backend: Backend;
+  /** restricted */
   readonly queries: StepQueries;
   readonly partition: number;
   readonly span: RowSpan;
@@ -27,7 +28,7 @@ export interface BlockWork {
   readonly onOpen: (step: BackendStep) => () => void;
 }
 
-/** @throws UNSUPPORTED for a backend that cannot restrict a step to rows; what its steps throw */
+/** @throws what the backend's steps throw */
 export async function blockPartial({ backend, queries, partition, span, blockRows, cuts, onOpen }: BlockWork): Promise<BlockedPartial> {
   const blocks: OpenBlock[] = [];
   for (let block = Math.floor(span.from / blockRows); block * blockRows < span.to; block++) {
@@ -37,7 +38,7 @@ export async function blockPartial({ backend, queries, partition, span, blockRow
     const step = backend.openStep(queries);
     const release = onOpen(step);
     try {
-      if (step.restrict === undefined) throw new GolddiffError('UNSUPPORTED', `Backend ${backend.name} has no blocks of rows, which WSS needs`);
+      invariant(step.restrict !== undefined, 'a step of restricted queries is restricted');
       step.restrict(
         partition,
         Array.from({ length: queries.batch }, () => rows),

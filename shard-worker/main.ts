@@ -31,6 +31,7 @@ import { startTracing } from '../shared/tracing.js';
 import { BACKEND_WISHES, type BackendWish } from './backends/choose-backend.js';
 import { createBackend } from './backends/create-backend.js';
 import { CARD_ROWS_SHARE } from './backends/cuda/cuda-backend.js';
+import type { PartitionSize } from './backends/resident-partitions.js';
 import { ISA_WISHES, type IsaWish } from './backends/native/choose-isa.js';
 import { CandidateIndexes } from './candidates/candidate-indexes.js';
 import { CandidateSearch } from './candidates/candidate-search.js';
@@ -83,7 +84,7 @@ async function start(flags: WorkerFlags, log: Logger): Promise<RunningService> {
     computeThreads: flags.computeThreads,
     hostMemoryBytes,
     cardMemoryBytes: flags.deviceMemory ?? Infinity,
-    partitionBytesMax: Math.max(0, ...dataSets.map(({ manifest }) => largestPartitionBytes(manifest))),
+    largest: dataSets.map(({ manifest }) => largestPartition(manifest)),
     tfjsFrom: flags.tfjsFrom,
     log,
   });
@@ -228,9 +229,8 @@ function reachable(address: string): string {
   return address.replace(/^(0\.0\.0\.0|\[::\]):/, `${hostname()}:`);
 }
 
-function largestPartitionBytes({ shape, dtype, partitions }: Manifest): number {
-  const [channels, height, width] = shape;
-  return Math.max(0, ...partitions.map(({ rows }) => rows * channels * height * width * (dtype === 'u8' ? 1 : Float32Array.BYTES_PER_ELEMENT)));
+function largestPartition({ shape, dtype, partitions }: Manifest): PartitionSize {
+  return { rows: Math.max(0, ...partitions.map(({ rows }) => rows)), shape, eightBit: dtype === 'u8' };
 }
 
 /** Memory that this process may use: the machine's, or less where a control group says so. */
@@ -296,7 +296,7 @@ const program = new Command('shard-worker')
     flag({
       name: 'device-memory',
       placeholder: 'BYTES',
-      description: `budget for resident rows, such as 8Gi (default: ${100 * DEVICE_MEMORY_SHARE}% of the memory of this machine; with cuda ${100 * CARD_ROWS_SHARE}% of the device's, and never more)`,
+      description: `budget for resident rows, such as 8Gi (default: ${100 * DEVICE_MEMORY_SHARE}% of the memory of this machine; with cuda at most ${100 * CARD_ROWS_SHARE}% of the device's)`,
       parser: bytes,
     }),
   )

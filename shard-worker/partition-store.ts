@@ -39,7 +39,7 @@ export interface Assignment {
 export interface PartitionStoreSettings {
   readonly dataSets: readonly DataSet[];
   readonly backend: Backend;
-  /** told of every partition that is loaded or let go */
+  /** told of every partition that is loaded or let go, where the backend takes candidates */
   readonly indexes?: CandidateIndexes;
   /** budget for resident rows, looked at before a file is read; Infinity = none */
   readonly deviceMemoryBytes: number;
@@ -250,7 +250,7 @@ export class PartitionStore {
       const startedMs = performance.now();
       const release = await loadTaken(served.dataSet, id, { signal: this.#stop.signal, places: this.#loads, log }, async (loaded) => {
         await backend.load(loaded);
-        this.#settings.indexes?.hold(loaded, served.dataSet.dir);
+        if (backend.takesCandidates) this.#settings.indexes?.hold(loaded, served.dataSet.dir);
       });
       served.releases.set(id, release);
       served.states.set(id, { ...state, failure: undefined });

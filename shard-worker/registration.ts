@@ -21,6 +21,7 @@ export interface RegistrationSettings {
 
 export class Registration {
   #draining = false;
+  #drained: Promise<boolean> | undefined;
   #ended = false;
   #timer: NodeJS.Timeout | undefined;
   #sending: Promise<void> | undefined;
@@ -44,9 +45,14 @@ export class Registration {
 
   /**
    * Says that this worker drains, and waits until no placement names it. Does not wait for what cannot happen: nobody plans, or nobody else could take over.
+   * Asked again, it tells what it found: what the way out gave up on once would be waited for in vain again.
    * @returns true where nothing is placed here any more
    */
-  async drain(withinMs: number): Promise<boolean> {
+  drain(withinMs: number): Promise<boolean> {
+    return (this.#drained ??= this.#drain(withinMs));
+  }
+
+  async #drain(withinMs: number): Promise<boolean> {
     this.#draining = true;
     await this.changed();
     const startMs = performance.now();

@@ -142,7 +142,9 @@ export class StepSession {
 
   #compute(): BackendStep {
     this.#assembly.checkComplete();
-    this.#queries ??= { ...this.#settings.opening.queries, x: this.#assembly.x };
+    const { opening } = this.#settings;
+    // Screens of a step whose sums are of blocks go where those go: a row at a cut is inside or outside by the last bit of its distance.
+    this.#queries ??= { ...opening.queries, x: this.#assembly.x, restricted: opening.blockRows > 0 };
     this.#step ??= this.#settings.backend.openStep(this.#queries);
     return this.#step;
   }
@@ -188,8 +190,7 @@ export class StepSession {
     const { candidates, shape, opening } = this.#settings;
     const queries = this.#queries!;
     const { search: wish } = opening;
-    const supported = step.restrict !== undefined;
-    const search = { partition, shape, wish, queries, fraction: request.fraction, supported, cancelled: this.#cancelled };
+    const search = { partition, shape, wish, queries, fraction: request.fraction, cancelled: this.#cancelled };
     const found = await candidates?.find(search);
     if (found === undefined || this.#over) return request;
     step.restrict?.(partition, found.lists);

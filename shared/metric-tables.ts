@@ -189,8 +189,8 @@ export const COORDINATOR_METRICS = {
   ),
   retries: counter(
     'golddiff_coordinator_retries_total',
-    { reason: ['lost', 'draining', 'stale', 'missing', 'supports', 'other'], scope: ['share', 'step'] },
-    'Work of a failed worker that was done again elsewhere, by reason (lost, draining, stale, missing, supports) and scope: share (its partitions, within the step) or step (all of it).',
+    { reason: ['lost', 'tls', 'draining', 'stale', 'missing', 'supports', 'other'], scope: ['share', 'step'] },
+    'Work of a failed worker that was done again elsewhere, by reason (lost, tls, draining, stale, missing, supports) and scope: share (its partitions, within the step) or step (all of it).',
   ),
   epochRefreshes: counter(
     'golddiff_coordinator_epoch_refreshes_total',

@@ -21,7 +21,6 @@ export interface Span {
   /** labels of an exemplar that leads here; none where the trace is not sampled */
   readonly exemplar: Readonly<Record<string, string>>;
   child(name: string, attributes?: Attributes): Span;
-  rename(name: string): void;
   /** Idempotent. @param error why it failed */
   end(error?: unknown): void;
 }
@@ -86,7 +85,6 @@ export async function startTracing({ endpoint, component, instance, log }: Traci
       traceparent: `00-${traceId}-${spanId}-${sampled ? '01' : '00'}`,
       exemplar: sampled ? { trace_id: traceId, span_id: spanId } : {},
       child: (name, attributes = {}) => spanOf(tracer.startSpan(name, { attributes }, trace.setSpan(ROOT_CONTEXT, span))),
-      rename: (name) => void span.updateName(name),
       end: (error) => {
         if (over) return;
         over = true;

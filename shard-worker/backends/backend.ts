@@ -55,6 +55,8 @@ export interface StepQueries {
   readonly massTolerance?: number;
   /** weights by groups of values, asked for by `groups`; undefined = one weight for each row, asked for by `scalars` and `sums` */
   readonly precision?: StepPrecision;
+  /** the step will `restrict` partitions, whether the backend takes candidates or not: it must do so, however slowly */
+  readonly restricted?: boolean;
 }
 
 /** Which values of a row vote for which weight group; value p of the answer has the weights of group p mod G. */
@@ -152,7 +154,8 @@ export interface LogitHistogram {
 export interface BackendStep {
   /**
    * From now on only these rows of the partition are eligible, in every stage and in scalars and sums; labels narrow them further. Called at most once for
-   * a partition, before anything else is asked of it in this step; the lists are left alone from then on. A backend that lacks it is given no candidates.
+   * a partition, before anything else is asked of it in this step; the lists are left alone from then on. There where the backend takes candidates, and
+   * for queries that say that they are `restricted`.
    */
   restrict?(partition: number, candidates: CandidateLists): void;
   /** cuts with a poolShare are understood */
@@ -169,6 +172,8 @@ export interface BackendStep {
 export interface Backend {
   readonly name: BackendName;
   readonly computeThreads: number;
+  /** its steps can be restricted to candidates, so that an index of a partition is of use */
+  readonly takesCandidates: boolean;
   /** Bytes of resident rows, proxies and norms. */
   readonly residentBytes: number;
   /** Throws LIMIT_EXCEEDED, naming bytes needed and free, where the rows do not fit. */

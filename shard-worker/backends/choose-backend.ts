@@ -16,6 +16,7 @@ export type Detected<T> =
 /** The device that a CUDA backend would use: its addon loads, the driver is there and shows it. */
 export interface CudaFacts {
   readonly device: string;
+  /** free there, and within the budget for rows */
   readonly freeBytes: number;
 }
 
@@ -24,7 +25,7 @@ export interface BackendFacts {
   readonly native: Detected<object>;
   readonly cuda: Detected<CudaFacts>;
   readonly tfjs: Detected<TfjsFacts>;
-  /** of the largest partition of the data sets: a device that cannot hold one is of no use */
+  /** of the largest partition of the data sets, as a card counts it: one that cannot hold it is of no use */
   readonly partitionBytesMax: number;
 }
 
@@ -73,7 +74,7 @@ function candidates(facts: BackendFacts): Candidate[] {
   const ofCuda = ((): Candidate => {
     if ('missing' in cuda) return { name: 'cuda', against: cuda.missing, expected: cuda.expected };
     const { device, freeBytes } = cuda.found;
-    const small = `the ${freeBytes} bytes free on ${device} do not hold the largest partition of ${partitionBytesMax} bytes`;
+    const small = `the ${freeBytes} bytes for rows on ${device} do not hold the largest partition of ${partitionBytesMax} bytes there`;
     return { name: 'cuda', against: freeBytes < partitionBytesMax ? small : undefined, expected: true };
   })();
   const last: Candidate = { name: 'reference', against: undefined, expected: false };

@@ -37,8 +37,6 @@ export interface StepSearch {
   readonly queries: StepQueries;
   /** [B] rows wanted / rows, 0 = all pass */
   readonly fraction: Float64Array;
-  /** the step's backend takes candidates */
-  readonly supported: boolean;
   /** turns 1 when the step is closed */
   readonly cancelled: Int32Array;
 }
@@ -95,14 +93,14 @@ export class CandidateSearch {
     while (this.#measuring) await this.#measuring;
   }
 
-  #plan({ queries, wish, supported, partition }: StepSearch, rows: number, geometry: ProxyGeometry, wanted: Uint32Array): SearchPlan {
+  #plan({ queries, wish, partition }: StepSearch, rows: number, geometry: ProxyGeometry, wanted: Uint32Array): SearchPlan {
     const { indexes, backend } = this.#settings;
     const ref = { dataSet: queries.dataSet, partition };
     const index = indexes.state(ref, geometry.resolution);
     const facts = {
       wish,
       backend: backend.name,
-      supported,
+      supported: backend.takesCandidates,
       index,
       labelled: queries.labels?.some((label) => label !== -1) ?? false,
       rows,

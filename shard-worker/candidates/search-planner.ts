@@ -4,6 +4,7 @@
  * 20,000 and 120,000 rows, resolutions 14 and 7, backends reference and native, and 1 and 16 queries.
  */
 
+import { invariant } from '../../shared/errors.js';
 import { INDEX_ROWS_MIN } from '../../shared/limits.js';
 import { searchWidth } from './index-parameters.js';
 import type { BackendName } from '../backends/backend.js';
@@ -47,11 +48,10 @@ interface ScanCost {
   readonly queryNsPerValue: number;
   readonly queryNsPerRow: number;
 }
-const SCAN_COSTS: Readonly<Record<BackendName, ScanCost>> = {
+/** Of the backends that take candidates. */
+const SCAN_COSTS: Readonly<Partial<Record<BackendName, ScanCost>>> = {
   reference: { passNsPerValue: 0.6, queryNsPerValue: 0.92, queryNsPerRow: 92 },
   native: { passNsPerValue: 0.2, queryNsPerValue: 0.04, queryNsPerRow: 30 },
-  // Not measured: a device reads its memory a hundred times as fast as the host follows links.
-  cuda: { passNsPerValue: 0.0005, queryNsPerValue: 0.0001, queryNsPerRow: 0.1 },
   tfjs: { passNsPerValue: 0.3, queryNsPerValue: 0.3, queryNsPerRow: 25 },
 };
 /** Time of one search of an index: its fixed part, and of each row looked at for itself and for each value of it. */
@@ -81,7 +81,7 @@ export function planSearch(facts: SearchFacts): SearchPlan {
 
 /** Nanoseconds for a query of the batch, by the scan. */
 export function scanNs({ backend, rows, proxyValues, batch }: Pick<SearchFacts, 'backend' | 'rows' | 'proxyValues' | 'batch'>): number {
-  const cost = SCAN_COSTS[backend];
+  const cost = scanCost(backend);
   return rows * (proxyValues * (cost.passNsPerValue / batch + cost.queryNsPerValue) + cost.queryNsPerRow);
 }
 
@@ -89,8 +89,14 @@ export function scanNs({ backend, rows, proxyValues, batch }: Pick<SearchFacts, 
 export function hnswNs({ backend, rows, proxyValues, wanted }: Pick<SearchFacts, 'backend' | 'rows' | 'proxyValues' | 'wanted'>): number {
   const growth = Math.max(1, 1 + HNSW_GROWTH_PER_DOUBLING * Math.log2(rows / HNSW_ROWS_MEASURED));
   const graph = HNSW_NS + searchWidth(wanted, rows) * (HNSW_NS_PER_ROW_SEEN + proxyValues * HNSW_NS_PER_VALUE_SEEN) * growth;
-  const cost = SCAN_COSTS[backend];
+  const cost = scanCost(backend);
   return graph + wanted * (proxyValues * (cost.passNsPerValue + cost.queryNsPerValue) + cost.queryNsPerRow);
+}
+
+function scanCost(backend: BackendName): ScanCost {
+  const cost = SCAN_COSTS[backend];
+  invariant(cost !== undefined, 'a backend that takes candidates has costs');
+  return cost;
 }
 
 function scan(reason: SearchReason): SearchPlan {

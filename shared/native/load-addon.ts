@@ -1,30 +1,32 @@
 /** Finds and loads the native addon, or says in one sentence why there is none and what to do. */
 
 import { existsSync, readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import path from 'node:path';
 import { packageRoot } from '../package-root.js';
+import { loadModule } from './load-module.js';
 import { ISAS, type Isa, type NativeAddon } from './native-addon.js';
 
 const NATIVE_FOLDER = path.join(packageRoot, 'shard-worker/native/build');
 const NEXT_STEP = 'run npm run build:native';
-const FUNCTIONS = [
-  'detect',
-  'createEngine',
-  'closeEngine',
-  'stepStateBytes',
-  'loadPartition',
-  'partitionBytes',
-  'releasePartition',
-  'openStep',
-  'restrict',
-  'screen',
-  'scalars',
-  'sums',
-  'closeStep',
-  'covariance',
-  'spdSolve',
-] as const satisfies readonly (keyof NativeAddon)[];
+const FUNCTIONS: Record<keyof NativeAddon, true> = {
+  detect: true,
+  createEngine: true,
+  closeEngine: true,
+  stepStateBytes: true,
+  loadPartition: true,
+  partitionBytes: true,
+  releasePartition: true,
+  openStep: true,
+  restrict: true,
+  screen: true,
+  scalars: true,
+  sums: true,
+  groups: true,
+  closeStep: true,
+  moments: true,
+  covariance: true,
+  spdSolve: true,
+};
 
 export type LoadedAddon =
   { readonly addon: NativeAddon; /** supported here, best first */ readonly isas: readonly Isa[] } | { readonly missing: string };
@@ -50,28 +52,11 @@ export function loadAddon(places: AddonPlaces = ADDON_PLACES): LoadedAddon {
         failure === undefined ? `the native engine has not been built; ${NEXT_STEP}` : `the native engine was not built: ${failure}; ${NEXT_STEP}`,
     };
   }
-  let loaded: unknown;
-  try {
-    loaded = createRequire(import.meta.url)(places.file);
-  } catch (thrown) {
-    return { missing: `${reasonOf(thrown)}; ${NEXT_STEP}` };
-  }
-  const lacking = FUNCTIONS.find((name) => typeof (loaded as Partial<Record<string, unknown>>)[name] !== 'function');
-  if (lacking !== undefined) return { missing: `the native engine was built from other sources (it lacks ${lacking}); ${NEXT_STEP}` };
-  const addon = loaded as NativeAddon;
+  const loaded = loadModule<NativeAddon>(places.file, FUNCTIONS, { engine: 'native', nextStep: NEXT_STEP });
+  if ('missing' in loaded) return loaded;
+  const addon = loaded.module;
   const found = addon.detect().isas;
   return { addon, isas: ISAS.filter((isa) => found.includes(isa)) };
-}
-
-function reasonOf(thrown: unknown): string {
-  const text = thrown instanceof Error ? thrown.message : String(thrown);
-  if (/NODE_MODULE_VERSION|napi_register_module|Module did not self-register|undefined symbol/.test(text))
-    return `the native engine was built for another Node than ${process.version}`;
-  if (
-    /invalid ELF header|wrong ELF class|not a mach-o|incompatible architecture|cannot open shared object|file too short|not a valid Win32/i.test(text)
-  )
-    return `the native engine was built for another platform than ${process.platform} ${process.arch}`;
-  return `the native engine does not load (${text.split('\n')[0]!.slice(0, 200)})`;
 }
 
 function buildFailure(attempt: string): string | undefined {

@@ -6,6 +6,7 @@ import type { PosteriorScalars } from '../../shared/math/partial-posterior.js';
 export class InstantBackend implements Backend {
   readonly name = 'reference';
   readonly computeThreads = 1;
+  readonly takesCandidates = false;
   readonly residentBytes = 0;
   readonly #sums = new Map<string, PartitionSums>();
 

@@ -6,6 +6,7 @@ import { eligibleRows, type StepPlan } from '../../coordinator/step-plan.js';
 import { coverageOf } from '../../coordinator/step-assignments.js';
 import { WorkerLink } from '../../coordinator/worker-link.js';
 import { GolddiffError } from '../../shared/errors.js';
+import type { Span } from '../../shared/tracing.js';
 import { startBruteForceWorker } from './brute-force-worker.js';
 import { randomDataSet, randomQueries } from './test-data.js';
 
@@ -60,6 +61,30 @@ test('the failure of one worker ends the attempt on all and says which it was', 
     return true;
   });
   while (workers[0]!.closes === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+});
+
+test('a step that fails sends the phase that failed, with the reason, beside those before it', async (t) => {
+  const worker = await startBruteForceWorker({ workerId: 'w', data });
+  const link = new WorkerLink('w', worker.address);
+  t.after(() => (link.close(), worker.stop()));
+  const lines: string[] = [];
+  const spanOf = (name: string): Span => ({
+    traceparent: '',
+    exemplar: {},
+    child: (child) => spanOf(`${name}/${child}`),
+    end: (error) => void lines.push(error instanceof Error ? `${name}: ${error.message}` : name),
+  });
+  const traced = { ...context(), span: spanOf('step') };
+  const assignments = [{ link, partitions: [0, 1, 2] }];
+  await attemptStep(plan, 0, { assignments, coverage }, traced);
+  const phases = ['scatter', 'screen', 'aggregate', 'merge', 'aggregate', 'merge'].map((phase) => `step/${phase}`);
+  const ofPhases = (): string[] => lines.splice(0).filter((line) => line.split('/').length === 2);
+  assert.deepEqual(ofPhases(), phases);
+  worker.before = () => {
+    throw new GolddiffError('LIMIT_EXCEEDED', 'no room');
+  };
+  await assert.rejects(attemptStep(plan, 0, { assignments, coverage }, traced));
+  assert.deepEqual(ofPhases(), ['step/scatter', 'step/screen', 'step/aggregate: no room']);
 });
 
 test('without time left nothing is sent', async (t) => {

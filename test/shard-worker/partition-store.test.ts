@@ -5,6 +5,7 @@ import { after, test } from 'node:test';
 import { LoadProgress, type LoadState } from '../../shard-worker/load-progress.js';
 import { pino } from 'pino';
 import type { Backend, PartitionRef, PartitionRows } from '../../shard-worker/backends/backend.js';
+import { CandidateIndexes } from '../../shard-worker/candidates/candidate-indexes.js';
 import { PartitionStore } from '../../shard-worker/partition-store.js';
 import { openDataSet, type DataSetFiles } from '../../shared/dataset/data-set.js';
 import { GolddiffError } from '../../shared/errors.js';
@@ -15,10 +16,14 @@ import { writeSmallDataSet } from '../shared/dataset/small-data-set.js';
 class HoldingBackend implements Backend {
   readonly name = 'reference';
   readonly computeThreads = 1;
+  readonly takesCandidates: boolean;
   readonly rows = new Map<number, PartitionRows>();
   loading = 0;
   loadingMost = 0;
   loads = 0;
+  constructor(takesCandidates = true) {
+    this.takesCandidates = takesCandidates;
+  }
   get residentBytes(): number {
     return [...this.rows.values()].reduce((sum, rows) => sum + rows.values.byteLength, 0);
   }
@@ -150,6 +155,19 @@ test('a partition beyond the device memory or unknown to the data set is reporte
   assert.match(held[0]!.failure!, /LIMIT_EXCEEDED: .* 10 are free/);
   assert.match(held[1]!.failure!, /NOT_FOUND/);
   assert.equal(backend.loads, 0, 'no file was read');
+});
+
+test('indexes hear of partitions where the backend takes candidates, and of none where nothing could search one', async () => {
+  const log = pino({ level: 'silent' });
+  const { dir, manifest } = await storeOf(2);
+  for (const takesCandidates of [true, false]) {
+    const indexes = new CandidateIndexes({ threads: 1, memoryBytes: () => Infinity, log, rowsMin: Infinity });
+    const backend = new HoldingBackend(takesCandidates);
+    const store = new PartitionStore({ dataSets: [await openDataSet(dir)], backend, indexes, deviceMemoryBytes: Infinity, log });
+    await store.assign({ dataSet: 'small', contentHash: manifest.contentHash, epoch: 1, partitions: [0, 1] });
+    assert.equal(indexes.rows({ dataSet: 'small', partition: 1 }), takesCandidates ? 3 : undefined);
+    await indexes.close();
+  }
 });
 
 test('partitions of a remote data set are fetched more at once than are read into memory, and are held until they are let go', async () => {

@@ -68,15 +68,30 @@ test('a leader that goes at the same time is followed by another, for whom it wa
   assert.equal(await drained, true);
 });
 
-test('it does not wait where nobody plans, nobody else is there, or the time is over', async (t) => {
-  const { controlPlane, registration } = registered(t);
-  await registration.start();
-  await controlPlane.placements.compareAndSet(placed(1, 'a'), 0);
-  assert.equal(await registration.drain(60_000), false, 'alone');
-  await controlPlane.membership.heartbeat({ ...status, workerId: 'b' });
-  assert.equal(await registration.drain(60_000), false, 'without a leader');
-  controlPlane.leadership.campaign('c', () => {});
-  assert.equal(await registration.drain(50), false, 'the time is over');
+test('it does not wait where nobody plans, nobody else is there, or the time is over, and waits but once', async (t) => {
+  const cases: [string, number, (controlPlane: ControlPlane) => Promise<unknown>][] = [
+    ['alone', 60_000, () => Promise.resolve()],
+    ['without a leader', 60_000, ({ membership }) => membership.heartbeat({ ...status, workerId: 'b' })],
+    [
+      'the time is over',
+      200,
+      async ({ membership, leadership }) => {
+        await membership.heartbeat({ ...status, workerId: 'b' });
+        leadership.campaign('c', () => {});
+      },
+    ],
+  ];
+  for (const [name, withinMs, arrange] of cases) {
+    const { controlPlane, registration } = registered(t);
+    await registration.start();
+    await controlPlane.placements.compareAndSet(placed(1, 'a'), 0);
+    await arrange(controlPlane);
+    assert.equal(await registration.drain(withinMs), false, name);
+    const read = controlPlane.placements.get.bind(controlPlane.placements);
+    let reads = 0;
+    controlPlane.placements.get = (dataSet) => (reads++, read(dataSet));
+    assert.deepEqual([await registration.drain(withinMs), reads], [false, 0], `${name}, again`);
+  }
 });
 
 test('a control plane that is away does not end the worker', async (t) => {

@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 import type { StepRequest__Output } from '../../proto/generated/golddiff/v1/StepRequest.js';
+import { pino } from 'pino';
+import type { Backend } from '../../shard-worker/backends/backend.js';
+import { EquivariantThreads } from '../../shard-worker/backends/equivariant-threads.js';
 import { ReferenceBackend } from '../../shard-worker/backends/reference/reference-backend.js';
 import type { SumsPart } from '../../proto/generated/golddiff/v1/SumsPart.js';
 import { DATA_PLANE_CHUNK_BYTES } from '../../shared/limits.js';
@@ -35,7 +38,7 @@ interface Running {
   readonly next: (kind: keyof StepReply) => Promise<StepReply>;
 }
 
-function start(held: readonly number[], wish: { timeoutMs?: number; x?: boolean; blockRows?: number } = {}): Running {
+function start(held: readonly number[], wish: { timeoutMs?: number; x?: boolean; blockRows?: number; backend?: Backend } = {}): Running {
   const opening: StepOpening = {
     partitions: held,
     xDtype: 'F64',
@@ -53,7 +56,7 @@ function start(held: readonly number[], wish: { timeoutMs?: number; x?: boolean;
     opening,
     present: PRESENT,
     spanOf,
-    backend,
+    backend: wish.backend ?? backend,
     shape: SHAPE,
     send: async (reply) => void replies.push(reply),
     onEnd: (outcome, failure) => ended.push({ outcome, code: failure?.code }),
@@ -267,6 +270,25 @@ test('blocks of rows: the root is bit-identical for every placement, though bloc
   // 200 rows in blocks of 33 are 7.
   assert.deepEqual([...blockedMean(roots[0]!).blocks], [7, 7, 7]);
   for (const root of roots.slice(1)) assert.deepStrictEqual(root, roots[0]);
+});
+
+test('a step of blocks goes with its screens to other threads where the backend takes no candidates', async () => {
+  const inner = new ReferenceBackend({ computeThreads: 1, deviceMemoryBytes: Infinity });
+  Object.defineProperty(inner, 'takesCandidates', { value: false });
+  inner.openStep = () => assert.fail('whoever sums the rows inside a cut must have ranked them');
+  const whole = new EquivariantThreads(inner, 1, pino({ level: 'silent' }));
+  try {
+    await whole.load(partitions[0]!);
+    const { session, next } = start([0], { blockRows: 33, backend: whole });
+    const screen = { stage: 'PROXY_DISTANCE' as const, cuts: [], rankFraction: [0.5, 0.5, 0.5], windows: [] };
+    session.handle(request({ screen, body: 'screen' }));
+    await next('screenDone');
+    await new Promise((resolve) => setImmediate(resolve));
+    session.handle(BLOCKS);
+    await next('groupsDone');
+  } finally {
+    await whole.close();
+  }
 });
 
 test('a step that is closed among its blocks ends them, and asks for no more', async () => {

@@ -19,8 +19,7 @@ async function traced(t: TestContext): Promise<{ receiver: OtlpReceiver; tracing
 test('spans arrive with their parents, names and failures, and the last ones before the end', async (t) => {
   const { receiver, tracing } = await traced(t);
   const root = tracing.start('call', 'server');
-  const child = root.child('phase', { batch: 4 });
-  child.rename('merge');
+  const child = root.child('merge', { batch: 4 });
   child.end();
   child.end(new Error('too late to fail'));
   assert.equal(await within(root.child('fine'), () => Promise.resolve(7)), 7);

@@ -2,30 +2,31 @@
  * The CUDA backend: the engine of shard-worker/cuda, with rows in the memory of one device. Checks, cancelling and errors are those of the native backend, whose calls
  * its addon has. A worker uses the first device of CUDA_VISIBLE_DEVICES; several devices are several workers.
  *
- * Patches from all locations are not its own: EquivariantThreads goes around it.
+ * Patches from all locations and steps that are restricted to rows are not its own: EquivariantThreads goes around it.
  */
 
 import { WORKER_STEP_STATE_BYTES_MAX } from '../../../shared/limits.js';
-import type { NativeAddon } from '../../../shared/native/native-addon.js';
 import { NativeBackend, type EngineTraits } from '../native/native-backend.js';
 import type { CudaAddon, CudaDevice, CudaEngineSettings } from './cuda-addon.js';
+import { sizeOf } from '../resident-partitions.js';
 import { expectedDeviceBytes } from './device-bytes.js';
 
 /** Of the device's memory for rows; the rest is for steps, and for the driver. */
 export const CARD_ROWS_SHARE = 0.85;
 
-/** Bytes that rows may take on a device, whatever more is asked for. */
-export function cardRowsBytes({ memoryBytes }: CudaDevice, askedBytes: number): number {
-  return Math.min(askedBytes, Math.floor(memoryBytes * CARD_ROWS_SHARE));
+/**
+ * Bytes that rows may take on a device, whatever more is asked for. They stay in host memory too, for the steps that the engine has no kernels for (EquivariantThreads):
+ * no more than that has room for, and a row takes less there.
+ */
+export function cardRowsBytes({ memoryBytes }: CudaDevice, askedBytes: number, hostMemoryBytes: number): number {
+  return Math.min(askedBytes, hostMemoryBytes, Math.floor(memoryBytes * CARD_ROWS_SHARE));
 }
 
 const CUDA: EngineTraits = {
   name: 'cuda',
-  expectedBytes: expectedDeviceBytes,
+  expectedBytes: (partition) => expectedDeviceBytes(sizeOf(partition)),
   sharesRows: false,
-  restricts: false,
   provesPools: false,
-  hasCovariance: false,
 };
 
 export interface CudaBackendSettings {
@@ -33,7 +34,7 @@ export interface CudaBackendSettings {
   readonly device: CudaDevice;
   /** host threads: so many calls are under way at once */
   readonly computeThreads: number;
-  /** budget for resident rows; never more than a share of the device's memory */
+  /** budget for resident rows, see cardRowsBytes */
   readonly deviceMemoryBytes: number;
   /** what steps may keep together, on the device and beside it */
   readonly stepStateBytesMax?: number;
@@ -48,17 +49,15 @@ export function createCudaBackend({
   stepStateBytesMax,
   emulated = {},
 }: CudaBackendSettings): NativeBackend {
-  const calls: Omit<NativeAddon, 'detect' | 'restrict' | 'covariance' | 'spdSolve'> = {
-    ...addon,
-    createEngine: ({ threads, stepStateBytesMax: bytes }) => addon.createEngine({ threads, stepStateBytesMax: bytes, ...emulated }),
-  };
   return new NativeBackend({
-    // What is left out is what the traits say is not called.
-    addon: calls as NativeAddon,
+    addon: {
+      ...addon,
+      createEngine: ({ threads, stepStateBytesMax: bytes }) => addon.createEngine({ threads, stepStateBytesMax: bytes, ...emulated }),
+    },
     traits: CUDA,
     isa: 'scalar',
     computeThreads,
-    deviceMemoryBytes: cardRowsBytes(device, deviceMemoryBytes),
+    deviceMemoryBytes,
     stepStateBytesMax: stepStateBytesMax ?? Math.max(WORKER_STEP_STATE_BYTES_MAX, Math.floor(device.memoryBytes * (1 - CARD_ROWS_SHARE))),
   });
 }

@@ -1,8 +1,8 @@
 /** Finds the CUDA addon and a device for it, or says in one sentence why there is none and what to do. */
 
 import { existsSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import path from 'node:path';
+import { loadModule } from '../../../shared/native/load-module.js';
 import { packageRoot } from '../../../shared/package-root.js';
 import type { CudaAddon, CudaDevice } from './cuda-addon.js';
 
@@ -13,23 +13,23 @@ export const EMULATED_ADDON_FILE = path.join(BUILD_FOLDER, 'emulated/golddiff_cu
 const NEXT_STEP = "install NVIDIA's CUDA toolkit and run npm run build:cuda";
 /** Where the kernel's module of the driver is loaded. */
 const DRIVER_FILE = '/proc/driver/nvidia/version';
-const FUNCTIONS = [
-  'detect',
-  'createEngine',
-  'closeEngine',
-  'freeBytes',
-  'stepStateBytes',
-  'loadPartition',
-  'partitionBytes',
-  'releasePartition',
-  'openStep',
-  'closeStep',
-  'screen',
-  'scalars',
-  'sums',
-  'groups',
-  'moments',
-] as const satisfies readonly (keyof CudaAddon)[];
+const FUNCTIONS: Record<keyof CudaAddon, true> = {
+  detect: true,
+  createEngine: true,
+  closeEngine: true,
+  freeBytes: true,
+  stepStateBytes: true,
+  loadPartition: true,
+  partitionBytes: true,
+  releasePartition: true,
+  openStep: true,
+  closeStep: true,
+  screen: true,
+  scalars: true,
+  sums: true,
+  groups: true,
+  moments: true,
+};
 
 /** The engine and its device; or why there is none, and whether this machine, which has a driver, should have it. */
 export type DetectedCuda = { readonly addon: CudaAddon; readonly device: CudaDevice } | { readonly missing: string; readonly expected: boolean };
@@ -42,16 +42,9 @@ export function detectCuda(file: string = CUDA_ADDON_FILE, driver: string = DRIV
 
 function lookFor(file: string): { readonly addon: CudaAddon; readonly device: CudaDevice } | { readonly missing: string } {
   if (!existsSync(file)) return { missing: `the CUDA engine has not been built; ${NEXT_STEP}` };
-  let loaded: unknown;
-  try {
-    loaded = createRequire(import.meta.url)(file);
-  } catch (thrown) {
-    const text = thrown instanceof Error ? thrown.message : String(thrown);
-    return { missing: `the CUDA engine does not load (${text.split('\n')[0]!.slice(0, 200)}); ${NEXT_STEP}` };
-  }
-  const lacking = FUNCTIONS.find((name) => typeof (loaded as Partial<Record<string, unknown>>)[name] !== 'function');
-  if (lacking !== undefined) return { missing: `the CUDA engine was built from other sources (it lacks ${lacking}); ${NEXT_STEP}` };
-  const addon = loaded as CudaAddon;
+  const loaded = loadModule<CudaAddon>(file, FUNCTIONS, { engine: 'CUDA', nextStep: NEXT_STEP });
+  if ('missing' in loaded) return loaded;
+  const addon = loaded.module;
   try {
     const found = addon.detect();
     return 'missing' in found ? found : { addon, device: found };

@@ -9,6 +9,8 @@ export function expectedBytes({ rows, shape, values, labels, rowIds }: Partition
   return values.byteLength + labels.byteLength + rowIds.byteLength + expectedExtraBytes(values instanceof Uint8Array, rows, shape);
 }
 
+type PartitionCalls = Pick<NativeAddon, 'loadPartition' | 'partitionBytes' | 'releasePartition'>;
+
 export class HeldPartition {
   /** n */
   readonly rows: number;
@@ -16,7 +18,7 @@ export class HeldPartition {
   readonly shape: PartitionRows['shape'];
   /** rejects where the engine had no memory for it */
   readonly native: Promise<NativePartition>;
-  readonly #addon: NativeAddon;
+  readonly #addon: PartitionCalls;
   readonly #rowBytes: number;
   readonly #expectedBytes: number;
   #loaded: NativePartition | undefined;
@@ -24,10 +26,10 @@ export class HeldPartition {
   #unloaded = false;
 
   constructor(
-    addon: NativeAddon,
+    addon: PartitionCalls,
     engine: NativeEngine,
     partition: PartitionRows,
-    memory = { expectedBytes: expectedBytes(partition), sharesRows: true },
+    memory: { readonly expectedBytes: number; readonly sharesRows: boolean },
   ) {
     const { rows, shape, values, labels, rowIds } = partition;
     const [channels, height, width] = shape;

@@ -48,18 +48,18 @@ export interface EngineTraits {
   readonly expectedBytes: (rows: PartitionRows) => number;
   /** the engine reads the rows where JavaScript has them, and `partitionBytes` comes on top; else it has copied them, and that is all */
   readonly sharesRows: boolean;
-  /** takes candidates of an index */
-  readonly restricts: boolean;
   /** takes a poolShare and proves, of rows with one weight each */
   readonly provesPools: boolean;
-  /** has `covariance`, exact for 8-bit rows */
-  readonly hasCovariance: boolean;
 }
 
-const NATIVE: EngineTraits = { name: 'native', expectedBytes, sharesRows: true, restricts: true, provesPools: true, hasCovariance: true };
+/** What is asked of an engine; without `restrict` it takes no candidates, without `covariance` (exact for 8-bit rows) it has `moments` alone. */
+export type EngineCalls = Omit<NativeAddon, 'detect' | 'restrict' | 'covariance' | 'spdSolve'> &
+  Partial<Pick<NativeAddon, 'restrict' | 'covariance'>>;
+
+const NATIVE: EngineTraits = { name: 'native', expectedBytes, sharesRows: true, provesPools: true };
 
 export interface NativeBackendSettings {
-  readonly addon: NativeAddon;
+  readonly addon: EngineCalls;
   /** of another engine than the CPU's */
   readonly traits?: EngineTraits;
   /** one that the addon detected */
@@ -75,7 +75,7 @@ export interface NativeBackendSettings {
 export class NativeBackend implements Backend {
   readonly isa: Isa;
   readonly computeThreads: number;
-  readonly #addon: NativeAddon;
+  readonly #addon: EngineCalls;
   readonly #traits: EngineTraits;
   readonly #engine: NativeEngine;
   readonly #deviceMemoryBytes: number;
@@ -100,6 +100,10 @@ export class NativeBackend implements Backend {
 
   get name(): BackendName {
     return this.#traits.name;
+  }
+
+  get takesCandidates(): boolean {
+    return this.#addon.restrict !== undefined;
   }
 
   get residentBytes(): number {
@@ -151,10 +155,11 @@ export class NativeBackend implements Backend {
     const held = this.#held.get(partitionKey(ref));
     if (held === undefined) throw notHeld(ref);
     try {
-      if (!this.#traits.hasCovariance || label !== -1 || !held.eightBit || held.rows < 2)
+      const { covariance: integerProducts } = this.#addon;
+      if (integerProducts === undefined || label !== -1 || !held.eightBit || held.rows < 2)
         return await held.use((native) => this.#addon.moments(this.#engine, native, label));
       // Integer products are five times as fast.
-      const { mean, covariance } = await held.use((native) => this.#addon.covariance(this.#engine, [native]));
+      const { mean, covariance } = await held.use((native) => integerProducts(this.#engine, [native]));
       return momentsOfBytes(held.rows, mean, covariance);
     } catch (thrown) {
       throw engineError(thrown, `Sums of products over partition ${ref.partition} of ${ref.dataSet}`);
@@ -196,14 +201,14 @@ class OpenStep implements BackendStep {
   #closed = false;
 
   constructor(
-    readonly addon: NativeAddon,
+    readonly addon: EngineCalls,
     readonly engine: NativeEngine,
     private readonly traits: EngineTraits,
     readonly queries: StepQueries,
     readonly heldOf: (partition: number) => HeldPartition,
     readonly onClose: () => void,
   ) {
-    if (traits.restricts) this.restrict = (partition, candidates) => this.#keepCandidates(partition, candidates);
+    if (addon.restrict !== undefined) this.restrict = (partition, candidates) => this.#keepCandidates(partition, candidates);
   }
 
   /** Proofs are of rows with one weight each. */
@@ -276,7 +281,7 @@ class OpenStep implements BackendStep {
       const candidates = this.#candidates.get(partition);
       if (candidates !== undefined) {
         this.#candidates.delete(partition);
-        this.addon.restrict(this.#native, native, candidates);
+        this.addon.restrict?.(this.#native, native, candidates);
       }
       return operation(this.#native, native);
     };

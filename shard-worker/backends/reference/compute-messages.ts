@@ -38,7 +38,7 @@ export type StepResult = PartitionScreen | PosteriorScalars | PartitionSums | Gr
 
 /** A device that a thread owns: what it is, and what it holds, of partitions and of everything else. */
 export interface DeviceState {
-  readonly about: Readonly<Record<string, string>>;
+  readonly about: object;
   readonly tensors: number;
   readonly bytes: number;
 }

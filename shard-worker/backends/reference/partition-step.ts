@@ -25,7 +25,7 @@ import type {
 } from '../backend.js';
 import { rankedKeys } from './ranked-keys.js';
 import type { RowList } from './row-distances.js';
-import { logitDivisors, logitHistogram, posteriorScalars } from './row-posterior.js';
+import { logitDivisors, logitHistogram, posteriorScalars, weightedSums } from './row-posterior.js';
 import { poolQueries } from './row-source.js';
 import type { StepMemory } from './step-memory.js';
 import type { StepPartition } from './step-partition.js';
@@ -108,7 +108,8 @@ export class PartitionStep {
     const selection = this.#after(cuts);
     const distances = this.#keys(selection, 'full', this.#all);
     const own = this.#scalars(selection, () => distances);
-    const sums = this.#partition.weightedSums(selection.lists, distances, this.#divisors, own, global, negligibleShare, this.#checkpoint);
+    const { lists } = selection;
+    const sums = weightedSums(this.#partition, { lists, distances, divisors: this.#divisors, own, global, negligibleShare }, this.#checkpoint);
     return { ...sums, histogram: histogram ? logitHistogram(distances, this.#divisors, global.maxLogit) : undefined };
   }
 

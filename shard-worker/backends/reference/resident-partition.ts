@@ -3,15 +3,14 @@
 import { invariant } from '../../../shared/errors.js';
 import { CANCEL_CHECK_ROWS } from '../../../shared/limits.js';
 import type { GroupedPartial } from '../../../shared/math/grouped-partial.js';
-import type { PosteriorScalars } from '../../../shared/math/partial-posterior.js';
 import type { ProxyGeometry } from '../../../shared/math/proxy.js';
-import type { GlobalScalars, PartitionRows, StepPrecision } from '../backend.js';
+import type { PartitionRows, StepPrecision } from '../backend.js';
 import { equivariantPosterior } from './equivariant-posterior.js';
 import { groupedPosterior } from './grouped-posterior.js';
 import { rowDistances, type DistanceQueries, type RowList } from './row-distances.js';
-import { weightedSums, type WeightedSums } from './row-posterior.js';
+import { addGathered } from './row-posterior.js';
 import { fullRows, proxyRows, type RowSource } from './row-source.js';
-import type { LogitQueries, ThreadPartition } from './step-partition.js';
+import type { Gathered, LogitQueries, ThreadPartition } from './step-partition.js';
 import { weightGroupsOf } from './weight-groups.js';
 
 export class ResidentPartition implements ThreadPartition {
@@ -70,16 +69,8 @@ export class ResidentPartition implements ThreadPartition {
     return rowDistances(this.proxies(geometry, checkpoint), queries, wanted, lists, checkpoint);
   }
 
-  weightedSums(
-    lists: readonly RowList[],
-    distances: readonly Float64Array[],
-    divisors: Float64Array,
-    own: PosteriorScalars,
-    global: GlobalScalars,
-    negligibleShare: number,
-    checkpoint: () => void,
-  ): WeightedSums {
-    return weightedSums(this.full, lists, distances, divisors, own, global, negligibleShare, checkpoint);
+  sumRows(gathered: readonly Gathered[], sums: Float32Array, checkpoint: () => void): void {
+    addGathered(this.full, gathered, sums, checkpoint);
   }
 
   groups(queries: LogitQueries, precision: StepPrecision, lists: readonly RowList[], checkpoint: () => void): GroupedPartial {

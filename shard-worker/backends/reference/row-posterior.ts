@@ -6,6 +6,7 @@ import type { GlobalScalars, LogitHistogram } from '../backend.js';
 import { addRow1, addRow4, tileRows } from './row-kernels.js';
 import type { RowList } from './row-distances.js';
 import type { RowSource } from './row-source.js';
+import type { Gathered, SummedRows } from './step-partition.js';
 
 /** [B] 2 sigma^2 T: logit = -distance / divisor, in nats. */
 export function logitDivisors(sigma: Float64Array, temperature: number): Float64Array {
@@ -53,6 +54,19 @@ const EXP_UNDERFLOW_NATS = -746;
 const GATHER_BYTES = 64 * 1024 * 1024;
 const GATHER_ENTRY_BYTES = 12;
 
+/** B queries on one partition. */
+export interface SumsRequest {
+  readonly lists: readonly RowList[];
+  /** [B] squared distances of each query's rows, in the order of its list */
+  readonly distances: readonly Float64Array[];
+  /** [B] see logitDivisors */
+  readonly divisors: Float64Array;
+  /** of this partition */
+  readonly own: PosteriorScalars;
+  readonly global: GlobalScalars;
+  readonly negligibleShare: number;
+}
+
 export interface WeightedSums {
   /** queries with a sum, ascending */
   readonly queries: Uint32Array;
@@ -71,35 +85,11 @@ export interface WeightedSums {
  * (rows + 3) 2^-53 S times the data's range. Cost: 2 flop per value of each row with weight; a scan of the distances otherwise.
  */
 export function weightedSums(
-  source: RowSource,
-  lists: readonly RowList[],
-  distances: readonly Float64Array[],
-  divisors: Float64Array,
-  own: PosteriorScalars,
-  global: GlobalScalars,
-  negligibleShare: number,
+  partition: SummedRows,
+  { lists, distances, divisors, own, global, negligibleShare }: SumsRequest,
   checkpoint: () => void,
 ): WeightedSums {
-  const add: AddGathered = (gathered, sums) => addGathered(source, gathered, sums, checkpoint);
-  return weightedSumsBy(add, source.rows, source.rowValues, lists, distances, divisors, own, global, negligibleShare, checkpoint);
-}
-
-/** sums[k] = f32(sum_i weights_k[i] y_(rows_k[i])) for each of the gathered; sums are [gathered.length, D]. */
-export type AddGathered = (gathered: readonly Gathered[], sums: Float32Array) => void;
-
-/** As weightedSums, where `add` sums the rows that have a weight: n rows of D values. */
-export function weightedSumsBy(
-  add: AddGathered,
-  n: number,
-  D: number,
-  lists: readonly RowList[],
-  distances: readonly Float64Array[],
-  divisors: Float64Array,
-  own: PosteriorScalars,
-  global: GlobalScalars,
-  negligibleShare: number,
-  checkpoint: () => void,
-): WeightedSums {
+  const { rows: n, rowValues: D } = partition;
   const B = distances.length;
   const skippedShare = new Float64Array(B);
   const included: number[] = [];
@@ -120,19 +110,13 @@ export function weightedSumsBy(
       skippedShare[b] = ((distances[b]!.length - result.rows.length) * Math.exp(-NEGLIGIBLE_LOGIT_NATS)) / global.mass[b]!;
       return result;
     });
-    add(gathered, sums.subarray(from * D, (from + block.length) * D));
+    partition.sumRows(gathered, sums.subarray(from * D, (from + block.length) * D), checkpoint);
   }
   return {
     queries: Uint32Array.from(included),
     sums,
     skippedShare: skippedShare.map((share) => Math.ceil(share / SKIPPED_SHARE_QUANTUM) * SKIPPED_SHARE_QUANTUM),
   };
-}
-
-export interface Gathered {
-  /** ascending */
-  readonly rows: Uint32Array;
-  readonly weights: Float64Array;
 }
 
 function gatherWeights(list: RowList, distances: Float64Array, divisor: number, ownMax: number, floor: number): Gathered {
@@ -150,8 +134,8 @@ function gatherWeights(list: RowList, distances: Float64Array, divisor: number, 
   return { rows, weights };
 }
 
-/** sums[k] = f32(sum_i weights_k[i] y_(rows_k[i])), rows added in order. */
-function addGathered(source: RowSource, gathered: readonly Gathered[], sums: Float32Array, checkpoint: () => void): void {
+/** What StepPartition.sumRows asks for, in double. */
+export function addGathered(source: RowSource, gathered: readonly Gathered[], sums: Float32Array, checkpoint: () => void): void {
   const { rows, rowValues: D, values, fill, divisor, offset } = source;
   const tileSize = tileRows(D);
   const tile = new Float64Array(tileSize * D);

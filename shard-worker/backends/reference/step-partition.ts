@@ -1,16 +1,24 @@
 /** What a step needs of a partition: its rows' names, and the four operations that touch their values. Selections, ranks and softmaxes are partition-step.ts's. */
 
 import type { GroupedPartial } from '../../../shared/math/grouped-partial.js';
-import type { PosteriorScalars } from '../../../shared/math/partial-posterior.js';
 import type { ProxyGeometry } from '../../../shared/math/proxy.js';
-import type { GlobalScalars, StepPrecision } from '../backend.js';
+import type { StepPrecision } from '../backend.js';
 import type { DistanceQueries, RowList } from './row-distances.js';
-import type { WeightedSums } from './row-posterior.js';
 
 export interface LogitQueries extends DistanceQueries {
   /** [B] 2 sigma^2 T: logit = -distance / divisor, in nats */
   readonly divisors: Float64Array;
 }
+
+/** Rows that have a weight. */
+export interface Gathered {
+  /** ascending */
+  readonly rows: Uint32Array;
+  readonly weights: Float64Array;
+}
+
+/** What weighted sums take of a partition. */
+export type SummedRows = Pick<StepPartition, 'rows' | 'rowValues' | 'sumRows'>;
 
 /** `checkpoint` is called every millisecond or so of compute and may throw to leave; `lists` are [B] rows of each query. */
 export interface StepPartition {
@@ -33,16 +41,8 @@ export interface StepPartition {
     lists: readonly RowList[],
     checkpoint: () => void,
   ): Float64Array[];
-  /** See weightedSums of row-posterior.ts. */
-  weightedSums(
-    lists: readonly RowList[],
-    distances: readonly Float64Array[],
-    divisors: Float64Array,
-    own: PosteriorScalars,
-    global: GlobalScalars,
-    negligibleShare: number,
-    checkpoint: () => void,
-  ): WeightedSums;
+  /** sums[k] = f32(sum_i weights_k[i] y_(rows_k[i])) for each of the gathered, rows added in ascending order; sums are [gathered.length, D]. */
+  sumRows(gathered: readonly Gathered[], sums: Float32Array, checkpoint: () => void): void;
   groups(queries: LogitQueries, precision: StepPrecision, lists: readonly RowList[], checkpoint: () => void): GroupedPartial;
 }
 

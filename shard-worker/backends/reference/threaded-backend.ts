@@ -46,6 +46,7 @@ interface Held {
 
 export class ThreadedBackend implements Backend {
   readonly name: BackendName;
+  readonly takesCandidates = true;
   protected readonly threads: ComputeThread[];
   readonly #held = new Map<string, Held>();
   readonly #deviceMemoryBytes: number;

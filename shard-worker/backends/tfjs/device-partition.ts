@@ -2,21 +2,19 @@
 
 import { GolddiffError, invariant } from '../../../shared/errors.js';
 import type { GroupedPartial } from '../../../shared/math/grouped-partial.js';
-import type { PosteriorScalars } from '../../../shared/math/partial-posterior.js';
 import { proxyGeometry, type ProxyGeometry } from '../../../shared/math/proxy.js';
 import { CANCEL_CHECK_ROWS } from '../../../shared/limits.js';
-import type { GlobalScalars, PartitionRows, StepPrecision } from '../backend.js';
+import type { PartitionRows, StepPrecision } from '../backend.js';
 import type { DistanceQueries, RowList } from '../reference/row-distances.js';
-import { weightedSumsBy, type WeightedSums } from '../reference/row-posterior.js';
 import { fullRows, proxyRows } from '../reference/row-source.js';
-import type { LogitQueries, ThreadPartition } from '../reference/step-partition.js';
+import type { Gathered, LogitQueries, ThreadPartition } from '../reference/step-partition.js';
 import type { PartitionBytes } from '../reference/threaded-backend.js';
 import { deviceDistances } from './device-distances.js';
 import { deviceGroups } from './device-groups.js';
 import { DeviceRows } from './device-rows.js';
 import { deviceSums } from './device-sums.js';
 import { byteRows, BYTES_IN_WORD, wholeRows } from './row-words.js';
-import type { TensorDevice } from './tensor-ops.js';
+import type { TensorDevice, TfjsFacts } from './tensor-ops.js';
 
 export class DevicePartition implements ThreadPartition {
   readonly rows: number;
@@ -73,28 +71,8 @@ export class DevicePartition implements ThreadPartition {
     return deviceDistances(this.#proxiesOf(geometry, checkpoint), queries, wanted, lists, checkpoint);
   }
 
-  weightedSums(
-    lists: readonly RowList[],
-    distances: readonly Float64Array[],
-    divisors: Float64Array,
-    own: PosteriorScalars,
-    global: GlobalScalars,
-    negligibleShare: number,
-    checkpoint: () => void,
-  ): WeightedSums {
-    const { rows, rowValues: D } = this;
-    return weightedSumsBy(
-      (gathered, sums) => deviceSums(this.#full, gathered, sums, checkpoint),
-      rows,
-      D,
-      lists,
-      distances,
-      divisors,
-      own,
-      global,
-      negligibleShare,
-      checkpoint,
-    );
+  sumRows(gathered: readonly Gathered[], sums: Float32Array, checkpoint: () => void): void {
+    deviceSums(this.#full, gathered, sums, checkpoint);
   }
 
   groups(queries: LogitQueries, { groups, kinds, of }: StepPrecision, lists: readonly RowList[], checkpoint: () => void): GroupedPartial {
@@ -133,15 +111,18 @@ const FLOAT_WORDS = 2;
 const WORD_BYTES = 4;
 const SQUARE_BYTES = 8;
 
-/** What a partition takes: words of its rows and of the proxies that are used where no resolution is asked for, and |V|^2 of each. */
-export function deviceBytesOf({ values, labels, rowIds, rows, shape }: PartitionRows): PartitionBytes {
+/**
+ * What a partition takes: words of its rows and of the proxies that are used where no resolution is asked for, and |V|^2 of each. The rows themselves stay in host
+ * memory, where they count if the words lie there too.
+ */
+export function deviceBytesOf({ values, labels, rowIds, rows, shape }: PartitionRows, device: TfjsFacts['device']): PartitionBytes {
   const D = shape[0] * shape[1] * shape[2];
   const eightBit = values instanceof Uint8Array;
   const width = eightBit ? Math.ceil(D / BYTES_IN_WORD) : FLOAT_WORDS * D;
   const geometry = proxyGeometry(shape, 0);
   const bytes = (words: number): number => rows * (words * WORD_BYTES + SQUARE_BYTES);
   return {
-    rows: bytes(width) + labels.byteLength + rowIds.byteLength,
+    rows: bytes(width) + labels.byteLength + rowIds.byteLength + (device === 'cpu' ? values.byteLength : 0),
     proxies: geometry.factor === 1 ? 0 : bytes(geometry.values * (eightBit ? 1 : FLOAT_WORDS)),
   };
 }

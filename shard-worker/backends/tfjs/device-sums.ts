@@ -1,6 +1,6 @@
 /** Weighted sums of rows, by exact products on a device. */
 
-import type { Gathered } from '../reference/row-posterior.js';
+import type { Gathered } from '../reference/step-partition.js';
 import { digitPlan, readDigits, unitOf, writeDigits } from './digits.js';
 import type { DeviceRows } from './device-rows.js';
 

@@ -18,7 +18,7 @@ try {
     makePartition: (rows) => new DevicePartition({ ops, facts, tileValues }, rows),
     device: () => {
       const { numTensors, numBytes } = ops.memory();
-      return { about: { ...facts }, tensors: numTensors, bytes: numBytes };
+      return { about: facts, tensors: numTensors, bytes: numBytes };
     },
   });
 } catch (thrown) {

@@ -44,7 +44,7 @@ test('a card that cannot hold one partition is passed over, with the bytes', () 
   assert.equal(choice.kind, 'fallback');
   assert.match(
     choice.reason,
-    /cuda is faster and is not used: the 1073741823 bytes free on card 0 do not hold the largest partition of 1073741824 bytes/,
+    /cuda is faster and is not used: the 1073741823 bytes for rows on card 0 do not hold the largest partition of 1073741824 bytes there/,
   );
   assert.equal(chooseBackend('cuda', facts({ cuda: cuda(0) })).name, 'cuda', 'who names it decides');
 });

@@ -28,14 +28,21 @@ export function resourcesConformance(subject: ConformanceSubject): void {
   });
 
   test('a partition that does not fit is refused with the bytes needed and free, and one that is not held is named', async () => {
-    await withBackend(subject.create({ computeThreads: 1, deviceMemoryBytes: 20_000 }), async (backend) => {
-      await backend.load(generatePartition({ partition: 0, rows: 100, shape: [1, 10, 10], dtype: 'u8', seed: 1 }));
-      const held = backend.residentBytes;
+    const first = generatePartition({ partition: 0, rows: 100, shape: [1, 10, 10], dtype: 'u8', seed: 1 });
+    let held = 0;
+    await withBackend(subject.create({ computeThreads: 1 }), async (backend) => {
+      await backend.load(first);
+      held = backend.residentBytes;
+    });
+    const deviceMemoryBytes = Math.floor(1.5 * held);
+    await withBackend(subject.create({ computeThreads: 1, deviceMemoryBytes }), async (backend) => {
+      await backend.load(first);
+      assert.equal(backend.residentBytes, held);
       assert.ok(held >= 100 * 100 + 800);
       const second = generatePartition({ partition: 1, rows: 100, shape: [1, 10, 10], dtype: 'u8', seed: 2 });
       await assert.rejects(
         backend.load(second),
-        (error: GolddiffError) => error.code === 'LIMIT_EXCEEDED' && error.message.includes(`${20_000 - held} are free`),
+        (error: GolddiffError) => error.code === 'LIMIT_EXCEEDED' && error.message.includes(`${deviceMemoryBytes - held} are free`),
       );
       await backend.unload({ dataSet: 'generated', partition: 0 });
       await backend.unload({ dataSet: 'generated', partition: 0 });

@@ -39,6 +39,15 @@ export interface ConformanceTolerances {
   readonly histogram?: number;
 }
 
+/** Pictures, and a long row, about the widths of kernels and beyond a tile: for engines that compute many values at once. */
+export const IMAGE_SHAPES = [
+  [1, 9, 7],
+  [1, 8, 8],
+  [1, 13, 5],
+  [101, 1, 1],
+  [3, 32, 32],
+] as const;
+
 export function backendConformance(subject: ConformanceSubject): void {
   describe(`${subject.name} backend`, () => {
     posteriorConformance(subject);

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
 import { pino } from 'pino';
 import { createBackend, type BackendSettings } from '../../../shard-worker/backends/create-backend.js';
+import { expectedDeviceBytes } from '../../../shard-worker/backends/cuda/device-bytes.js';
 import type { GolddiffError } from '../../../shared/errors.js';
 import { cudaDevice, skip as skipCuda } from './cuda/emulated-device.js';
 import { isas, skip } from './native/addon-under-test.js';
@@ -19,6 +20,7 @@ interface Line {
   readonly choice: string;
   readonly tfjs?: { readonly flavour: string };
 }
+const MNIST = { rows: 1, shape: [1, 28, 28], eightBit: true } as const;
 const WARN = 40;
 const INFO = 30;
 const NO_DRIVER = 'there is no NVIDIA driver here; install one for CUDA 13.0 or later';
@@ -121,15 +123,53 @@ test('auto takes a card that the CUDA engine finds and that holds a partition, b
     addon: { ...addon, createEngine: (settings) => addon.createEngine({ ...settings, emulatedMemoryBytes }) },
     device,
   });
-  const { name, variant, deviceMemoryBytes, lines } = await created({ detect, partitionBytesMax: device.freeBytes });
-  assert.equal(deviceMemoryBytes, Math.floor(0.85 * device.memoryBytes), 'the budget is the device’s, not the machine’s');
+  const budget = Math.floor(0.85 * device.memoryBytes);
+  // Rows are padded there, have norms and names, and proxies.
+  const bytesOfRow = expectedDeviceBytes({ ...MNIST, rows: 1 });
+  const largest = [{ ...MNIST, rows: 3 }];
+  const able = { detect, load: missing, hostMemoryBytes: Infinity };
+  const { name, variant, deviceMemoryBytes, lines } = await created({ ...able, largest });
+  assert.equal(deviceMemoryBytes, budget, 'the budget is the device’s, not the machine’s');
   assert.equal(name, 'cuda');
   assert.equal(variant, `sm_${device.architecture}`);
   assert.equal(lines[0]!.level, INFO);
   assert.equal(lines[0]!.choice, 'fastest');
-  const small = await created({ detect, partitionBytesMax: device.freeBytes + 1, load: missing });
-  assert.equal(small.name, 'reference');
-  assert.match(small.lines[0]!.reason, /cuda is faster and is not used: the \d+ bytes free on .* do not hold the largest partition/);
+  assert.equal((await created({ ...able, largest, cardMemoryBytes: 3 * bytesOfRow })).name, 'cuda', 'it just fits');
+  const less = [
+    { cardMemoryBytes: 3 * bytesOfRow - 1 },
+    { hostMemoryBytes: 3 * bytesOfRow - 1 },
+    { largest: [MNIST, { ...MNIST, rows: Math.ceil(budget / bytesOfRow) + 1 }] },
+  ];
+  for (const settings of less) {
+    const small = await created({ ...able, largest, ...settings });
+    assert.equal(small.name, 'reference', JSON.stringify(settings));
+    assert.match(
+      small.lines[0]!.reason,
+      /cuda is faster and is not used: the \d+ bytes for rows on .* do not hold the largest partition of \d+ bytes there/,
+    );
+  }
+});
+
+test('rows on a card stay in host memory too, whose budget holds for them as well', { skip: skipCuda }, async () => {
+  const { addon, device } = cudaDevice();
+  const { deviceMemoryBytes } = await created({ wish: 'cuda', detect: () => ({ addon, device }), hostMemoryBytes: 12_345 });
+  assert.equal(deviceMemoryBytes, 12_345);
+});
+
+test('where the native engine is found auto looks for TensorFlow.js on a card alone', { skip }, async () => {
+  const folder = mkdtempSync(path.join(tmpdir(), 'golddiff-tfjs-'));
+  try {
+    const loaded = path.join(folder, 'loaded');
+    const plain = path.join(folder, 'node_modules/@tensorflow/tfjs-node');
+    mkdirSync(plain, { recursive: true });
+    writeFileSync(path.join(plain, 'index.js'), `require('node:fs').writeFileSync(${JSON.stringify(loaded)}, ''); throw new Error('not now');`);
+    assert.equal((await created({ tfjsFrom: folder })).name, 'native');
+    assert.ok(!existsSync(loaded), 'on processors it would not be used');
+    assert.equal((await created({ tfjsFrom: folder, load: missing })).name, 'reference');
+    assert.ok(existsSync(loaded));
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 });
 
 test('a machine with a driver whose engine is not built is told so', async () => {

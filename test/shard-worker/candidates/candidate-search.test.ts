@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { pino } from 'pino';
-import type { StepQueries } from '../../../shard-worker/backends/backend.js';
+import type { Backend, StepQueries } from '../../../shard-worker/backends/backend.js';
 import { ReferenceBackend } from '../../../shard-worker/backends/reference/reference-backend.js';
 import { CandidateIndexes } from '../../../shard-worker/candidates/candidate-indexes.js';
 import { CandidateSearch, type StepSearch } from '../../../shard-worker/candidates/candidate-search.js';
@@ -44,7 +44,7 @@ after(async () => {
 
 function stepSearch(queries: StepQueries, change: Partial<StepSearch> = {}): StepSearch {
   const fraction = new Float64Array(queries.batch).fill(0.05);
-  return { partition: 0, shape: MNIST_SHAPE, wish: 'hnsw', queries, fraction, supported: true, cancelled: new Int32Array(1), ...change };
+  return { partition: 0, shape: MNIST_SHAPE, wish: 'hnsw', queries, fraction, cancelled: new Int32Array(1), ...change };
 }
 
 test('the candidates are the rows up to the end of the rank window, and the ranks asked for are those of the window', async () => {
@@ -92,7 +92,9 @@ test('a partition that is too small, labelled, or without its index is scanned, 
   const near = noisyQueries(small, BATCH, 100);
   assert.equal(await search.find(stepSearch({ ...queries, labels: new Int32Array(BATCH).fill(3) })), undefined);
   assert.equal(await search.find(stepSearch(queries, { fraction: new Float64Array(BATCH).fill(0.999) })), undefined);
-  assert.equal(await search.find(stepSearch(queries, { supported: false })), undefined);
+  const plain: Backend = Object.create(backend, { takesCandidates: { value: false } }) as Backend;
+  const without = new CandidateSearch({ indexes, backend: plain, log, onSearch: (...counted) => searches.push(counted) });
+  assert.equal(await without.find(stepSearch(queries)), undefined);
   assert.equal(await search.find(stepSearch(queries, { wish: 'scan' })), undefined);
   assert.equal(await search.find(stepSearch(queries, { wish: 'auto' })), undefined);
   for (let i = 0; i < 3; i++) assert.equal(await search.find(stepSearch(near, { partition: 1 })), undefined);

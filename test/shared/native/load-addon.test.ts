@@ -37,6 +37,16 @@ test('an addon for another platform, or a file that is none, is missing in one s
   assert.ok(!empty.includes('\n'));
 });
 
+test('an addon without a function that is called is of other sources', { skip }, () => {
+  for (const lacking of ['groups', 'moments']) {
+    const file = path.join(folder, `without-${lacking}.cjs`);
+    writeFileSync(file, `module.exports = { ...require(${JSON.stringify(ADDON_PLACES.file)}), ${lacking}: undefined };`);
+    assert.deepEqual(loadAddon({ ...ADDON_PLACES, file }), {
+      missing: `the native engine was built from other sources (it lacks ${lacking}); run npm run build:native`,
+    });
+  }
+});
+
 test('the addon of this checkout loads and names instruction sets of this machine, scalar among them', { skip }, () => {
   const loaded = loadAddon(ADDON_PLACES);
   assert.ok('addon' in loaded);

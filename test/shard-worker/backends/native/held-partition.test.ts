@@ -6,6 +6,7 @@ import { generatePartition } from '../generated-partition.js';
 import { isas, nativeAddon, skip } from './addon-under-test.js';
 
 const partition = generatePartition({ rows: 300, shape: [1, 8, 8], dtype: 'u8', seed: 1 });
+const memory = { expectedBytes: expectedBytes(partition), sharesRows: true };
 const opened: NativeEngine[] = [];
 after(() => opened.forEach((engine) => nativeAddon().closeEngine(engine)));
 
@@ -19,7 +20,7 @@ function held(): { held: HeldPartition; freed: NativePartition[] } {
     freed.push(native);
     addon.releasePartition(native);
   };
-  return { held: new HeldPartition({ ...addon, releasePartition }, engine, partition), freed };
+  return { held: new HeldPartition({ ...addon, releasePartition }, engine, partition, memory), freed };
 }
 
 test('a partition counts for what it will take from the start, and is freed when it is unloaded', { skip }, async () => {

@@ -2,14 +2,14 @@
 
 import { rowDistances } from '../../../../shard-worker/backends/reference/row-distances.js';
 import { logitDivisors, posteriorScalars, weightedSums } from '../../../../shard-worker/backends/reference/row-posterior.js';
-import { fullRows } from '../../../../shard-worker/backends/reference/row-source.js';
+import { ResidentPartition } from '../../../../shard-worker/backends/reference/resident-partition.js';
 import { generatePartition, generateQueries } from '../generated-partition.js';
 
 const rows = Number(process.argv[2] ?? 4000);
 const wishes = process.argv[3] ? [Number(process.argv[3])] : [1, 8, 32];
 for (const dtype of ['u8', 'f32'] as const) {
   const partition = generatePartition({ rows, shape: [1, 28, 28], dtype, seed: 1 });
-  const source = fullRows(partition.values, rows, 784);
+  const resident = new ResidentPartition(partition);
   for (const batch of wishes) {
     const queries = generateQueries(partition, { batch, seed: 2, alpha: 0.7, sigma: 5 });
     const wanted = Array.from({ length: batch }, (_, b) => b);
@@ -19,11 +19,11 @@ for (const dtype of ['u8', 'f32'] as const) {
     let sumsMs = Infinity;
     for (let round = 0; round < 5; round++) {
       const start = performance.now();
-      const distances = rowDistances(source, queries, wanted, lists, () => {});
+      const distances = rowDistances(resident.full, queries, wanted, lists, () => {});
       const middle = performance.now();
       const own = posteriorScalars(distances, divisors);
       const scalarsEnd = performance.now();
-      weightedSums(source, lists, distances, divisors, own, own, 2 ** -40, () => {});
+      weightedSums(resident, { lists, distances, divisors, own, global: own, negligibleShare: 2 ** -40 }, () => {});
       distancesMs = Math.min(distancesMs, middle - start);
       sumsMs = Math.min(sumsMs, performance.now() - scalarsEnd);
     }

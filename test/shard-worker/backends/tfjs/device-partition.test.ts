@@ -20,10 +20,12 @@ test('a partition takes the bytes that were counted for it, proxies are built on
     partition.proxyDistances(geometry, proxy, [0], [undefined], () => {});
     assert.equal(tensors, 2);
     assert.equal(device.ops.memory().numTensors, 2);
-    const counted = deviceBytesOf(rows);
+    const counted = deviceBytesOf(rows, 'gpu');
     assert.equal(partition.proxyBytes, counted.proxies);
     const onHost = 50 * 8 * 2 + 50 * 8;
     assert.equal(device.ops.memory().numBytes, counted.rows + counted.proxies - onHost, 'but for |V|^2, labels and ids');
+    const beside = deviceBytesOf(rows, 'cpu');
+    assert.deepEqual(beside, { ...counted, rows: counted.rows + rows.values.byteLength }, 'where they lie beside the rows, those count too');
     partition.dispose();
     assert.equal(device.ops.memory().numTensors, 0);
   }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { GolddiffError } from '../../../../shared/errors.js';
+import { deviceBytesOf } from '../../../../shard-worker/backends/tfjs/device-partition.js';
 import { TfjsBackend } from '../../../../shard-worker/backends/tfjs/tfjs-backend.js';
 import { backendConformance } from '../conformance.js';
 import { groupsConformance } from '../conformance-groups.js';
@@ -86,6 +87,10 @@ test('the device keeps the slice and nothing of 1,000 steps', { skip, timeout: 2
     t.diagnostic(`${flavours[0]}: ${after.tensors} tensors of ${after.bytes} bytes before and after 500 exact and 500 grouped steps`);
     await backend.unload(partition);
     assert.equal((await backend.device()).tensors, 0, 'a partition that is let go leaves nothing');
+    const { device } = await backend.facts();
+    await backend.load(partition);
+    const { rows, proxies } = deviceBytesOf(partition, device);
+    assert.equal(backend.residentBytes, rows + proxies);
   } finally {
     await backend.close();
   }
