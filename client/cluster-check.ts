@@ -2,6 +2,7 @@
  * Asks a running cluster what its users will: scores a batch over gRPC and looks whether the answer can be right. For the moment after an install or an upgrade.
  */
 
+import { defined } from '../shared/defined.js';
 import { GolddiffError } from '../shared/errors.js';
 import { fillNormals } from '../shared/math/counter-noise.js';
 import type { GolddiffClient } from './golddiff-client.js';
@@ -45,7 +46,7 @@ const NOISE_SEED = 7;
 /** @throws PARTITION_MISSING where rows are not served; INTERNAL where an answer cannot be right; what the calls throw */
 export async function checkCluster(client: GolddiffClient, options: ClusterCheckOptions): Promise<ClusterCheck> {
   const { batch, signal, timeoutMs } = options;
-  const control = { ...(signal === undefined ? {} : { signal }), ...(timeoutMs === undefined ? {} : { timeoutMs }) };
+  const control = defined({ signal, timeoutMs });
   const health = await client.health('', control);
   if (health !== 'SERVING') throw new GolddiffError('DRAINING', `Expected the coordinator at ${client.endpoint} to be SERVING but it is ${health}`);
   const { name, rows, shape } = await client.datasets.get(options.dataSet, control);

@@ -7,6 +7,7 @@ import { clusterName } from '../../shared/control-plane/nats/flags.js';
 import { natsSecurityArguments, type NatsSecurityFlags } from '../../shared/control-plane/nats/security.js';
 import { natsServers, withoutSecrets } from '../../shared/control-plane/nats/server-address.js';
 import { LOCATION_FORMS } from '../../shared/dataset/sources/data-location.js';
+import { defined } from '../../shared/defined.js';
 import { argumentError, GolddiffError } from '../../shared/errors.js';
 import { EMBEDDED_COORDINATORS_MAX, EMBEDDED_SHARDS_MAX } from '../../shared/limits.js';
 import type { LogLevel } from '../../shared/log.js';
@@ -16,7 +17,7 @@ import { listenForInterrupts } from '../interrupts.js';
 import { deviceNames } from '../shared-devices.js';
 import { checkCommand } from './cluster-check.js';
 import { drainCommand, statusCommand } from './cluster-operations.js';
-import { clientFlag, defined } from './flags.js';
+import { clientFlag } from './client-flag.js';
 import { natsSecurityOptions } from './nats-flags.js';
 
 interface ClusterFlags extends NatsSecurityFlags, Omit<ClientTlsFlags, 'tls'> {

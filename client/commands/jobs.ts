@@ -16,7 +16,7 @@ import { dialledTls, type ClientTlsFlags } from '../dialled-tls.js';
 import { JOB_ENDED, type JobInfo } from '../job-calls.js';
 import { startProgress } from '../progress.js';
 import { markdownTable } from '../studies/table.js';
-import { clientFlag } from './flags.js';
+import { clientFlag } from './client-flag.js';
 import { addSampleFlags, readSampleInput, type SampleFlags } from './sample-flags.js';
 import { addTlsFlags } from './tls-flags.js';
 
