@@ -7,7 +7,7 @@ const passing = new Error('not yet');
 /** Fails with each of them in turn, then gives how often it was asked. */
 function failing(...errors: Error[]): () => Promise<number> {
   let asked = 0;
-  return () => (asked < errors.length ? Promise.reject(errors[asked++]) : Promise.resolve(asked + 1));
+  return () => (asked < errors.length ? Promise.reject(errors[asked++]!) : Promise.resolve(asked + 1));
 }
 
 test('what may pass is asked for again, what may not is thrown at once', async () => {
