@@ -103,10 +103,8 @@ async function run(flags: ClusterFlags): Promise<void> {
       logLevel: flags.logLevel,
       metrics: true,
       coordinators: flags.coordinators,
-      ...(nats === undefined ? {} : { nats }),
       signal: interrupts.signal,
-      ...defined({ tls: dialledTls(flags, {}), plaintext: flags.plaintext }),
-      ...(flags.computeThreads === undefined ? {} : { computeThreads: flags.computeThreads }),
+      ...defined({ nats, tls: dialledTls(flags, {}), plaintext: flags.plaintext, computeThreads: flags.computeThreads }),
       onLogLine: (line) => void process.stderr.write(`${line}\n`),
       // Without one worker the cluster still says, request by request, what it lacks; without its coordinator it is none.
       onDeath: (sentence) => {
