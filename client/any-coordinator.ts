@@ -3,8 +3,11 @@
  * a while; everything else fails at once.
  */
 
-import { asGolddiffError, GolddiffError } from '../shared/errors.js';
+import { again } from '../shared/again.js';
+import { defined } from '../shared/defined.js';
+import { GolddiffError } from '../shared/errors.js';
 import { ANY_COORDINATOR_AGAIN_MS } from '../shared/limits.js';
+import { refusedForGood } from '../shared/rpc/connection-failure.js';
 import { connect, type ClientTls, type GolddiffClient } from './golddiff-client.js';
 import { listenForInterrupts } from './interrupts.js';
 
@@ -27,26 +30,23 @@ export async function withAnyCoordinator<T>(
   { endpoints, patienceMs, tls }: Coordinators,
   use: (coordinators: AnyCoordinator) => Promise<T>,
 ): Promise<T> {
-  const clients = endpoints.map((endpoint) => connect(endpoint, tls === undefined ? {} : { tls }));
+  const clients = endpoints.map((endpoint) => connect(endpoint, defined({ tls })));
   const interrupts = listenForInterrupts();
   let current = 0;
-  const ask = async <R>(call: (client: GolddiffClient) => Promise<R>): Promise<R> => {
-    const endMs = performance.now() + patienceMs;
-    let tlsFailures = 0;
-    for (;;) {
-      try {
-        return await call(clients[current]!);
-      } catch (thrown) {
-        const error = asGolddiffError(thrown);
+  const ask = <R>(call: (client: GolddiffClient) => Promise<R>): Promise<R> => {
+    const refusedBy = new Set<number>();
+    return again(() => call(clients[current]!), {
+      endMs: performance.now() + patienceMs,
+      everyMs: ANY_COORDINATOR_AGAIN_MS,
+      while: (thrown) => {
         // A job that is not done does not become so by asking another.
-        const elsewhere = error instanceof GolddiffError && error.retryable && error.code !== 'JOB_NOT_DONE';
-        // Certificates do not change while somebody waits; those of another coordinator may be right.
-        const refused = error.code === 'TLS_FAILED' && ++tlsFailures === clients.length;
-        if (!elsewhere || refused || interrupts.signal.aborted || performance.now() >= endMs) throw error;
-        current = (current + 1) % clients.length;
-        await new Promise((resolve) => setTimeout(resolve, ANY_COORDINATOR_AGAIN_MS));
-      }
-    }
+        if (!(thrown instanceof GolddiffError) || !thrown.retryable || thrown.code === 'JOB_NOT_DONE') return false;
+        if (refusedForGood(thrown)) refusedBy.add(current);
+        else refusedBy.delete(current);
+        return refusedBy.size < clients.length && !interrupts.signal.aborted;
+      },
+      onWait: () => (current = (current + 1) % clients.length),
+    });
   };
   try {
     return await use({ signal: interrupts.signal, ask });

@@ -2,6 +2,7 @@
  * Asks a running cluster what its users will: scores a batch over gRPC and looks whether the answer can be right. For the moment after an install or an upgrade.
  */
 
+import { defined } from '../shared/defined.js';
 import { GolddiffError } from '../shared/errors.js';
 import { fillNormals } from '../shared/math/counter-noise.js';
 import type { GolddiffClient } from './golddiff-client.js';
@@ -38,14 +39,17 @@ export interface ClusterCheck {
 const TIMESTEP = 500;
 /** Data lie in [-1, 1], and so does a mean of them, but for float32. */
 const RANGE_SLACK = 1e-4;
-/** Two answers are the same bits where all workers have the same kernels, and this near where processors differ (BENCHMARKS.md: 6e-7). */
+/**
+ * Two answers are the same bits where all workers have the same kernels. With slack where they have not: under GOLDDIFF_ISA=avx512, avx2 and scalar `golddiff denoise` of four
+ * such queries, MNIST, t = 500, optimal, exact, --result-dtype f64, differed by 2.2e-16; devices may compute in float32.
+ */
 const REPEAT_MAX = 1e-5;
 const NOISE_SEED = 7;
 
 /** @throws PARTITION_MISSING where rows are not served; INTERNAL where an answer cannot be right; what the calls throw */
 export async function checkCluster(client: GolddiffClient, options: ClusterCheckOptions): Promise<ClusterCheck> {
   const { batch, signal, timeoutMs } = options;
-  const control = { ...(signal === undefined ? {} : { signal }), ...(timeoutMs === undefined ? {} : { timeoutMs }) };
+  const control = defined({ signal, timeoutMs });
   const health = await client.health('', control);
   if (health !== 'SERVING') throw new GolddiffError('DRAINING', `Expected the coordinator at ${client.endpoint} to be SERVING but it is ${health}`);
   const { name, rows, shape } = await client.datasets.get(options.dataSet, control);

@@ -4,6 +4,7 @@
  */
 
 import { environmentName, onOff } from '../shared/config.js';
+import { defined } from '../shared/defined.js';
 import { argumentError } from '../shared/errors.js';
 import { SERVER_NAME_FLAG, TLS_FILE_FLAGS } from '../shared/rpc/tls-flags.js';
 import type { ClientTls } from './golddiff-client.js';
@@ -34,8 +35,8 @@ export function dialledTls(flags: ClientTlsFlags, environment: Readonly<Record<s
   const on = flags.tls ?? (wanted !== undefined && onOff(wanted, environmentName(TLS_SWITCH.name)));
   const values = new Map(CLIENT_TLS_FLAGS.map(({ key, name }) => [key, flags[key] ?? variable(name)]));
   if (!on && [...values.values()].every((value) => value === undefined)) return undefined;
-  const [caFile, certFile, keyFile, serverName] = [values.get('tlsCa'), values.get('tlsCert'), values.get('tlsKey'), values.get('tlsServerName')];
-  return { ...(caFile && { caFile }), ...(certFile && { certFile }), ...(keyFile && { keyFile }), ...(serverName && { serverName }) };
+  const [caFile, certFile, keyFile, serverName] = (['tlsCa', 'tlsCert', 'tlsKey', 'tlsServerName'] as const).map((key) => values.get(key));
+  return defined({ caFile, certFile, keyFile, serverName });
 }
 
 /** @throws ARGUMENT_INVALID for a flag of TLS beside --data: nothing is dialled outside this machine */

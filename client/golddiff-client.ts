@@ -21,6 +21,7 @@ import type { JobServiceClient } from '../proto/generated/golddiff/v1/JobService
 import type { ListDatasetsResponse__Output } from '../proto/generated/golddiff/v1/ListDatasetsResponse.js';
 import type { SamplingServiceClient } from '../proto/generated/golddiff/v1/SamplingService.js';
 import type { ScoreServiceClient } from '../proto/generated/golddiff/v1/ScoreService.js';
+import { defined } from '../shared/defined.js';
 import { argumentError } from '../shared/errors.js';
 import { PAGE_SIZE_MAX, PUBLIC_MESSAGE_BYTES_MAX } from '../shared/limits.js';
 import { channelOptions } from '../shared/rpc/channel.js';
@@ -223,8 +224,7 @@ export class GolddiffClient {
 }
 
 function channelTls({ caFile, certFile, keyFile, serverName }: ClientTls): ChannelTls {
-  const files = new TlsFiles({ ...(caFile && { ca: caFile }), ...(certFile && { cert: certFile }), ...(keyFile && { key: keyFile }) });
-  return { files, ...(serverName && { serverName }) };
+  return { files: new TlsFiles(defined({ ca: caFile, cert: certFile, key: keyFile })), ...defined({ serverName }) };
 }
 
 function withSpan(control: CallControl, span: Span | undefined): CallControl {

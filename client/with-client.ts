@@ -2,6 +2,7 @@
  * A client for the length of one command: of a cluster that is there, or of an embedded one that is started before and stopped after, whatever happens.
  */
 
+import { defined } from '../shared/defined.js';
 import { argumentError, asGolddiffError, GolddiffError } from '../shared/errors.js';
 import { startTracing, type Tracing } from '../shared/tracing.js';
 import { childWarnings } from './child-warnings.js';
@@ -49,16 +50,11 @@ export async function withClient<T>(target: ClientTarget, use: (session: ClientS
         dataDir: target.data,
         signal: interrupts.signal,
         onLogLine: childWarnings((sentence) => void process.stderr.write(`golddiff: ${sentence}\n`)),
-        ...(target.shards === undefined ? {} : { shards: target.shards }),
-        ...(target.otlpEndpoint === undefined ? {} : { otlpEndpoint: target.otlpEndpoint }),
-        ...(target.backend === undefined ? {} : { backend: target.backend }),
+        ...defined({ shards: target.shards, otlpEndpoint: target.otlpEndpoint, backend: target.backend }),
       });
     if (target.otlpEndpoint !== undefined)
       tracing = await startTracing({ endpoint: target.otlpEndpoint, component: 'client', instance: String(process.pid) });
-    client = connect(target.endpoint ?? cluster?.endpoint ?? '', {
-      ...(tls === undefined ? {} : { tls }),
-      ...(tracing === undefined ? {} : { tracing }),
-    });
+    client = connect(target.endpoint ?? cluster?.endpoint ?? '', defined({ tls, tracing }));
     return await use({ client, signal: interrupts.signal, cluster });
   } catch (thrown) {
     if (interrupts.signal.aborted) throw interrupts.signal.reason;

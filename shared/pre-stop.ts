@@ -7,6 +7,7 @@
 
 import { environmentName, hostPortOrOff, integer } from './config.js';
 import { argumentError } from './errors.js';
+import { healthUrlOf } from './health-url.js';
 import { DRAIN_TIMEOUT_MS, LEAVE_LOOK_MS, LEAVE_SLACK_MS } from './limits.js';
 
 /** What /healthz says beside 503. */
@@ -36,8 +37,7 @@ export function preStopOf(environment: Readonly<Record<string, string | undefine
   const drainMs = whole(environmentName('drain-timeout-ms'), DRAIN_TIMEOUT_MS);
   return {
     pid: whole(environmentName('pre-stop-pid'), SERVICE_PID),
-    // What listens on every address is asked on the machine itself.
-    healthUrl: `http://${listen.replace(/^0\.0\.0\.0:/, '127.0.0.1:').replace(/^\[::\]:/, '[::1]:')}/healthz`,
+    healthUrl: healthUrlOf(listen),
     withinMs: whole(environmentName('leave-notice-ms'), 0) + drainMs + LEAVE_SLACK_MS,
   };
 }
@@ -51,7 +51,8 @@ export async function leaveBeforeStop({ pid, healthUrl, withinMs }: PreStop): Pr
     return `process ${pid} could not be asked to leave: ${(error as NodeJS.ErrnoException).code ?? String(error)}`;
   }
   for (;;) {
-    const state = await stateOf(healthUrl);
+    const leftMs = startMs + withinMs - performance.now();
+    const state = await stateOf(healthUrl, Math.min(Math.max(leftMs, LEAVE_LOOK_MS), LEAVE_SLACK_MS));
     if (state === LEFT) return `left in ${Math.round(performance.now() - startMs)} ms`;
     if (state === undefined) return 'the service is gone';
     if (performance.now() - startMs >= withinMs) return `not left within ${withinMs} ms: /healthz says ${state}`;
@@ -59,11 +60,12 @@ export async function leaveBeforeStop({ pid, healthUrl, withinMs }: PreStop): Pr
   }
 }
 
-/** undefined where nobody answers. */
-async function stateOf(url: string): Promise<string | undefined> {
+/** undefined where nobody listens any more; one that does not answer just now may still be leaving. */
+async function stateOf(url: string, timeoutMs: number): Promise<string | undefined> {
   try {
-    return (await (await fetch(url, { signal: AbortSignal.timeout(LEAVE_SLACK_MS) })).text()).trim();
-  } catch {
-    return undefined;
+    return (await (await fetch(url, { signal: AbortSignal.timeout(Math.ceil(timeoutMs)) })).text()).trim();
+  } catch (error) {
+    const { cause } = error as { cause?: NodeJS.ErrnoException };
+    return cause?.code === 'ECONNREFUSED' || cause?.code === 'ECONNRESET' ? undefined : 'nothing';
   }
 }

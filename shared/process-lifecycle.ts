@@ -1,6 +1,6 @@
 /**
  * Life of a service process. SIGTERM or SIGINT stops it in order and it ends with status 0; a second signal ends it at once. SIGUSR2 asks it to leave: it says that it is not
- * to be asked any more and hands over what it can, but serves on until it is stopped (pre-stop.ts waits for that). A process that was
+ * to be asked any more and hands over what it can, but serves on until it is stopped (pre-stop.ts waits for that); before it is ready it ends. A process that was
  * started with an IPC channel says there when it is ready, and ends at once when the channel breaks: however its parent dies, it leaves no child.
  */
 
@@ -67,9 +67,10 @@ export async function runService(start: (log: Logger) => Promise<RunningService>
   };
   process.on('SIGTERM', onSignal);
   process.on('SIGINT', onSignal);
-  // Always taken: without a listener Node would end the process, and what is not ready yet has nothing to hand over.
-  process.on('SIGUSR2', () => {
-    if (stopping || leaving || running?.leave === undefined) return;
+  process.on('SIGUSR2', (signal) => {
+    // What is not ready yet has nothing to hand over, and whoever asks it waits until it has left.
+    if (running === undefined) return onSignal(signal);
+    if (stopping || leaving || running.leave === undefined) return;
     leaving = true;
     log.info('leaving');
     running.leave().then(

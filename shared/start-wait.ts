@@ -4,9 +4,10 @@
  */
 
 import type { Option } from 'commander';
+import { again } from './again.js';
 import { flag, integer } from './config.js';
-import { GolddiffError, type ErrorCode } from './errors.js';
-import { START_AGAIN_MS, START_WAIT_LOG_MS } from './limits.js';
+import { asGolddiffError, GolddiffError, type ErrorCode } from './errors.js';
+import { NATS_CONNECT_TIMEOUT_MS, START_AGAIN_MS, START_WAIT_LOG_MS } from './limits.js';
 import type { Logger } from './log.js';
 
 export interface StartWaitFlags {
@@ -26,20 +27,23 @@ export function startWaitFlag(): Option {
   });
 }
 
-/** Runs one part of a start, again and again while it fails for what may come, until the time is over. @throws what `open` threw last */
+/**
+ * Runs one part of a start, again and again while it fails for what may come, until the time is over. A NATS server that is slow just now, as under many processes that
+ * start at once, is asked again for as long as a first connection may take, also where no wait was asked for. @throws what `open` threw last
+ */
 export async function waitAtStart<T>(open: () => Promise<T>, { startWaitMs }: StartWaitFlags, log: Logger, againMs = START_AGAIN_MS): Promise<T> {
-  const endMs = performance.now() + startWaitMs;
+  const startMs = performance.now();
+  const endOf = (code: ErrorCode): number => startMs + (code === 'CONTROL_PLANE_LOST' ? Math.max(startWaitMs, NATS_CONNECT_TIMEOUT_MS) : startWaitMs);
   let toldMs = -Infinity;
-  for (;;) {
-    try {
-      return await open();
-    } catch (thrown) {
-      if (!(thrown instanceof GolddiffError) || !MAY_COME.includes(thrown.code) || performance.now() + againMs > endMs) throw thrown;
-      if (performance.now() - toldMs >= START_WAIT_LOG_MS) {
-        log.warn({ code: thrown.code, leftMs: Math.round(endMs - performance.now()) }, `${thrown.message}; the start waits for it`);
-        toldMs = performance.now();
-      }
-      await new Promise((resolve) => setTimeout(resolve, againMs));
-    }
-  }
+  return again(open, {
+    endMs: endOf('CONTROL_PLANE_LOST'),
+    everyMs: againMs,
+    while: (thrown) => thrown instanceof GolddiffError && MAY_COME.includes(thrown.code) && performance.now() < endOf(thrown.code),
+    onWait: (thrown) => {
+      const [{ code, message }, nowMs] = [asGolddiffError(thrown), performance.now()];
+      if (nowMs - toldMs < START_WAIT_LOG_MS) return;
+      log.warn({ code, leftMs: Math.round(endOf(code) - nowMs) }, `${message}; the start waits for it`);
+      toldMs = nowMs;
+    },
+  });
 }

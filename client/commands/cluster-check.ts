@@ -2,12 +2,15 @@
 
 import { Command } from 'commander';
 
+import { again } from '../../shared/again.js';
 import { hostPort, integer, text } from '../../shared/config.js';
+import { defined } from '../../shared/defined.js';
 import { GolddiffError } from '../../shared/errors.js';
 import { BATCH_ROWS_MAX } from '../../shared/limits.js';
+import { refusedForGood } from '../../shared/rpc/connection-failure.js';
 import { checkCluster, type ClusterCheck } from '../cluster-check.js';
 import { withClient, type ClientTarget } from '../with-client.js';
-import { clientFlag, defined } from './flags.js';
+import { clientFlag } from './client-flag.js';
 import { addTlsFlags } from './tls-flags.js';
 
 interface CheckFlags extends ClientTarget {
@@ -36,16 +39,13 @@ export function checkCommand(): Command {
       withClient(flags, async ({ client, signal }) => {
         const endMs = performance.now() + flags.waitMs;
         const options = { batch: flags.batch, timeoutMs: flags.timeoutMs, signal, ...defined({ dataSet: flags.dataSet }) };
-        for (;;) {
-          try {
-            const check = await checkCluster(client, options);
-            return void process.stdout.write(flags.json ? `${JSON.stringify(check)}\n` : checkText(check));
-          } catch (thrown) {
-            if (!(thrown instanceof GolddiffError) || !thrown.retryable || performance.now() + AGAIN_MS > endMs) throw thrown;
-            process.stderr.write(`${thrown.message}; asked again\n`);
-            await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
-          }
-        }
+        const check = await again(() => checkCluster(client, options), {
+          endMs,
+          everyMs: AGAIN_MS,
+          while: (thrown) => thrown instanceof GolddiffError && thrown.retryable && !refusedForGood(thrown),
+          onWait: (thrown) => process.stderr.write(`${(thrown as GolddiffError).message}; asked again\n`),
+        });
+        process.stdout.write(flags.json ? `${JSON.stringify(check)}\n` : checkText(check));
       }),
     );
 }

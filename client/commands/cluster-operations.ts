@@ -2,17 +2,20 @@
 
 import { Command } from 'commander';
 
+import { again } from '../../shared/again.js';
 import { hostPort, integer } from '../../shared/config.js';
 import { GolddiffError } from '../../shared/errors.js';
 import type { ClusterInfo } from '../golddiff-client.js';
 import { markdownTable } from '../studies/table.js';
 import { withClient, type ClientTarget } from '../with-client.js';
-import { clientFlag } from './flags.js';
+import { clientFlag } from './client-flag.js';
 import { addTlsFlags } from './tls-flags.js';
 
 const ENDPOINT_DEFAULT = '127.0.0.1:50051';
 const LOOK_AGAIN_MS = 200;
 const WAIT_DEFAULT_MS = 600_000;
+/** Of a worker that is not empty yet. */
+const NOT_EMPTY = 'DEADLINE_EXCEEDED';
 
 interface StatusFlags extends ClientTarget {
   readonly json?: boolean;
@@ -47,12 +50,14 @@ export function drainCommand(): Command {
     .action(async (worker: string, flags: DrainFlags) =>
       withClient(flags, async ({ client, signal }) => {
         const endMs = performance.now() + flags.waitMs;
-        let status = await patiently(() => client.cluster.drain(worker, flags.undo ?? false, { signal }), endMs);
-        while (!flags.undo && !isEmpty(status, worker)) {
-          if (performance.now() >= endMs) throw notEmpty(status, worker, flags.waitMs);
-          await new Promise((resolve) => setTimeout(resolve, LOOK_AGAIN_MS));
-          status = await patiently(() => client.cluster.status({ signal }), endMs);
-        }
+        let ask = (): Promise<ClusterInfo> => client.cluster.drain(worker, flags.undo ?? false, { signal });
+        const askUntilEmpty = async (): Promise<ClusterInfo> => {
+          const status = await ask();
+          ask = () => client.cluster.status({ signal });
+          if (!flags.undo && !isEmpty(status, worker)) throw notEmpty(status, worker, flags.waitMs);
+          return status;
+        };
+        const status = await again(askUntilEmpty, { endMs, everyMs: LOOK_AGAIN_MS, while: mayPass });
         if (flags.json) process.stdout.write(`${JSON.stringify(status)}\n`);
         else process.stdout.write(flags.undo ? `${worker} gets work again\n` : `${worker} is empty and may be stopped\n`);
       }),
@@ -60,15 +65,8 @@ export function drainCommand(): Command {
 }
 
 /** NATS elects a leader now and then and takes no order meanwhile: a drain that was asked to wait does not fail for that. */
-async function patiently<T>(ask: () => Promise<T>, endMs: number): Promise<T> {
-  for (;;) {
-    try {
-      return await ask();
-    } catch (thrown) {
-      if (!(thrown instanceof GolddiffError) || thrown.code !== 'CONTROL_PLANE_LOST' || performance.now() >= endMs) throw thrown;
-      await new Promise((resolve) => setTimeout(resolve, LOOK_AGAIN_MS));
-    }
-  }
+function mayPass(thrown: unknown): boolean {
+  return thrown instanceof GolddiffError && (thrown.code === 'CONTROL_PLANE_LOST' || thrown.code === NOT_EMPTY);
 }
 
 /** One that has gone holds nothing either. */
@@ -81,7 +79,7 @@ function notEmpty(status: ClusterInfo, workerId: string, waitMs: number): Golddi
   const worker = status.workers.find((w) => w.workerId === workerId);
   const others = status.workers.filter((w) => w.workerId !== workerId && !w.draining).length;
   return new GolddiffError(
-    'DEADLINE_EXCEEDED',
+    NOT_EMPTY,
     `${workerId} still has ${worker?.partitionsPlaced ?? 0} partitions and ${worker?.openSteps ?? 0} open steps after ${waitMs} ms; ${others} other workers take work`,
   );
 }

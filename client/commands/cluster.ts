@@ -7,6 +7,7 @@ import { clusterName } from '../../shared/control-plane/nats/flags.js';
 import { natsSecurityArguments, type NatsSecurityFlags } from '../../shared/control-plane/nats/security.js';
 import { natsServers, withoutSecrets } from '../../shared/control-plane/nats/server-address.js';
 import { LOCATION_FORMS } from '../../shared/dataset/sources/data-location.js';
+import { defined } from '../../shared/defined.js';
 import { argumentError, GolddiffError } from '../../shared/errors.js';
 import { EMBEDDED_COORDINATORS_MAX, EMBEDDED_SHARDS_MAX } from '../../shared/limits.js';
 import type { LogLevel } from '../../shared/log.js';
@@ -16,7 +17,7 @@ import { listenForInterrupts } from '../interrupts.js';
 import { deviceNames } from '../shared-devices.js';
 import { checkCommand } from './cluster-check.js';
 import { drainCommand, statusCommand } from './cluster-operations.js';
-import { clientFlag, defined } from './flags.js';
+import { clientFlag } from './client-flag.js';
 import { natsSecurityOptions } from './nats-flags.js';
 
 interface ClusterFlags extends NatsSecurityFlags, Omit<ClientTlsFlags, 'tls'> {
@@ -102,10 +103,8 @@ async function run(flags: ClusterFlags): Promise<void> {
       logLevel: flags.logLevel,
       metrics: true,
       coordinators: flags.coordinators,
-      ...(nats === undefined ? {} : { nats }),
       signal: interrupts.signal,
-      ...defined({ tls: dialledTls(flags, {}), plaintext: flags.plaintext }),
-      ...(flags.computeThreads === undefined ? {} : { computeThreads: flags.computeThreads }),
+      ...defined({ nats, tls: dialledTls(flags, {}), plaintext: flags.plaintext, computeThreads: flags.computeThreads }),
       onLogLine: (line) => void process.stderr.write(`${line}\n`),
       // Without one worker the cluster still says, request by request, what it lacks; without its coordinator it is none.
       onDeath: (sentence) => {

@@ -9,12 +9,13 @@ import { natsServers } from '../../shared/control-plane/nats/server-address.js';
 import { NatsSession } from '../../shared/control-plane/nats/session.js';
 import { OBJECT_STORE_PREFIX } from '../../shared/dataset/sources/data-location.js';
 import { DATA_SET_NAME_PATTERN } from '../../shared/dataset/manifest-validation.js';
+import { defined } from '../../shared/defined.js';
 import { argumentError } from '../../shared/errors.js';
 import { DatasetStore, type StoredDataSet } from '../dataset-store.js';
 import { listenForInterrupts } from '../interrupts.js';
 import { startProgress } from '../progress.js';
 import { markdownTable } from '../studies/table.js';
-import { clientFlag, defined } from './flags.js';
+import { clientFlag } from './client-flag.js';
 import { natsSecurityOptions } from './nats-flags.js';
 
 interface StoreFlags extends NatsSecurityFlags {

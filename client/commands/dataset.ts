@@ -56,7 +56,7 @@ export function datasetCommand(): Command {
     )
     .option('--channels <channels>', 'rgb or grey, for images:DIR and emoji (default rgb)', reads('--channels', oneOf(['rgb', 'grey'])))
     .option('--force', 'replace a data set that is there')
-    .option('--if-absent', 'take a data set that is there and came of the same import as it is, with status 0')
+    .option('--if-absent', 'take a data set that is there as it is, with status 0, where this import would make the same again')
     .option('--json', 'print the manifest')
     .action(runImport);
   command

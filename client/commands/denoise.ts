@@ -6,6 +6,7 @@ import { Command } from 'commander';
 
 import { writeNpy } from '../../shared/dataset/npy.js';
 import { integer, oneOf, real, text } from '../../shared/config.js';
+import { defined } from '../../shared/defined.js';
 import { argumentError } from '../../shared/errors.js';
 import { LEVEL_MAX } from '../../shared/limits.js';
 import { makeFolder, writeFileAtomically } from '../atomic-file.js';
@@ -16,17 +17,8 @@ import type { FloatArray } from '../typed-tensor.js';
 import { versions } from '../versions.js';
 import { SCHEDULES, type ScheduleWord } from '../vocabulary.js';
 import { withClient } from '../with-client.js';
-import {
-  addPosteriorFlags,
-  addTargetFlags,
-  clientFlag,
-  defined,
-  readDenoiserSettings,
-  readRetrieval,
-  wordOf,
-  type PosteriorFlags,
-  type TargetFlags,
-} from './flags.js';
+import { clientFlag } from './client-flag.js';
+import { addPosteriorFlags, addTargetFlags, readDenoiserSettings, readRetrieval, wordOf, type PosteriorFlags, type TargetFlags } from './flags.js';
 import { readQueries } from './sample-flags.js';
 
 interface DenoiseFlags extends TargetFlags, PosteriorFlags {

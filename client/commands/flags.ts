@@ -3,9 +3,10 @@
  * change what a command computes.
  */
 
-import { Option, type Command } from 'commander';
+import type { Command } from 'commander';
 
 import { hostPort, httpUrl, integer, oneOf, real, text, type Parser } from '../../shared/config.js';
+import { defined } from '../../shared/defined.js';
 import { argumentError } from '../../shared/errors.js';
 import {
   BATCH_ROWS_DEFAULT,
@@ -31,14 +32,8 @@ import {
   type SearchWord,
 } from '../vocabulary.js';
 import type { ClientTarget } from '../with-client.js';
+import { clientFlag } from './client-flag.js';
 import { addTlsFlags } from './tls-flags.js';
-
-/** @param shown as commander writes it: `--count <N>` */
-export function clientFlag<T>(shown: string, description: string, parser: Parser<T>, fallback?: string): Option {
-  const name = shown.split(' ', 1)[0] ?? shown;
-  const option = new Option(shown, description).argParser((value: string) => parser(value, name));
-  return fallback === undefined ? option : option.default(parser(fallback, name), fallback);
-}
 
 /** One of the keys of a table of words. */
 export function wordOf<T extends Record<string, string>>(table: T): Parser<keyof T & string> {
@@ -190,10 +185,5 @@ export function readRetrieval(flags: PosteriorFlags): RetrievalChoice {
     const name = given[0]?.[0] === 'variant' ? 'goldenVariant' : (given[0]?.[0] ?? '');
     throw argumentError(`--${name.replace(/[A-Z]/g, (c) => `-${c.toLowerCase()}`)}`, '--retrieval golden', 'exact');
   }
-  return { kind, ...(flags.tolerance === undefined ? {} : { tolerance: flags.tolerance }), ...aggregation };
-}
-
-/** Leaves out what is undefined, as exact optional properties want it. */
-export function defined<T extends object>(values: T): { [K in keyof T]: Exclude<T[K], undefined> } {
-  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as { [K in keyof T]: Exclude<T[K], undefined> };
+  return { kind, ...defined({ tolerance: flags.tolerance }), ...aggregation };
 }

@@ -7,6 +7,7 @@ import { Command } from 'commander';
 
 import { hostPortList, integer, text } from '../../shared/config.js';
 import { writeNpy } from '../../shared/dataset/npy.js';
+import { defined } from '../../shared/defined.js';
 import { GolddiffError } from '../../shared/errors.js';
 import { JOB_GRID_IMAGES_MAX } from '../../shared/limits.js';
 import { imageGridPng } from '../../shared/pictures/image-grid.js';
@@ -16,7 +17,7 @@ import { dialledTls, type ClientTlsFlags } from '../dialled-tls.js';
 import { JOB_ENDED, type JobInfo } from '../job-calls.js';
 import { startProgress } from '../progress.js';
 import { markdownTable } from '../studies/table.js';
-import { clientFlag } from './flags.js';
+import { clientFlag } from './client-flag.js';
 import { addSampleFlags, readSampleInput, type SampleFlags } from './sample-flags.js';
 import { addTlsFlags } from './tls-flags.js';
 
@@ -116,8 +117,7 @@ function addJobFlags(command: Command): Command {
 }
 
 function coordinatorsOf(flags: JobFlags): Coordinators {
-  const tls = dialledTls(flags);
-  return { endpoints: flags.endpoint, patienceMs: flags.patienceMs, ...(tls && { tls }) };
+  return { endpoints: flags.endpoint, patienceMs: flags.patienceMs, ...defined({ tls: dialledTls(flags) }) };
 }
 
 /** Follows a job on whatever coordinator is there. Throws with its reason where it did not succeed. */

@@ -3,12 +3,14 @@
 import type { Command } from 'commander';
 
 import { integer, real, text } from '../../shared/config.js';
+import { defined } from '../../shared/defined.js';
 import { argumentError } from '../../shared/errors.js';
 import { readNpy } from '../../shared/dataset/npy.js';
 import { SAMPLE_COUNT_MAX, SAMPLE_STEPS_DEFAULT, SAMPLE_STEPS_MAX, SEED_MAX } from '../../shared/limits.js';
 import type { SampleInput } from '../sample-call.js';
 import { SAMPLERS, SCHEDULES, type Sampler, type ScheduleWord } from '../vocabulary.js';
-import { addPosteriorFlags, clientFlag, defined, readDenoiserSettings, readRetrieval, wordOf, type PosteriorFlags } from './flags.js';
+import { clientFlag } from './client-flag.js';
+import { addPosteriorFlags, readDenoiserSettings, readRetrieval, wordOf, type PosteriorFlags } from './flags.js';
 
 export interface SampleFlags extends PosteriorFlags {
   readonly count?: number;

@@ -8,7 +8,8 @@ import { collectSamples } from '../collect-samples.js';
 import { startProgress } from '../progress.js';
 import { describeRun, writeSampleArtifacts } from '../sample-artifacts.js';
 import { withClient } from '../with-client.js';
-import { addTargetFlags, clientFlag, type TargetFlags } from './flags.js';
+import { clientFlag } from './client-flag.js';
+import { addTargetFlags, type TargetFlags } from './flags.js';
 import { addSampleFlags, readSampleInput, type SampleFlags } from './sample-flags.js';
 
 interface RunFlags extends TargetFlags, SampleFlags {

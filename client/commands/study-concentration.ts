@@ -3,6 +3,7 @@
 import { Command } from 'commander';
 
 import { real } from '../../shared/config.js';
+import { defined } from '../../shared/defined.js';
 import { argumentError } from '../../shared/errors.js';
 import { makeFolder } from '../atomic-file.js';
 import { startProgress } from '../progress.js';
@@ -17,7 +18,7 @@ import { readStudyImages } from '../studies/study-images.js';
 import { markdownTable } from '../studies/table.js';
 import { SCHEDULES } from '../vocabulary.js';
 import { withClient } from '../with-client.js';
-import { clientFlag, defined } from './flags.js';
+import { clientFlag } from './client-flag.js';
 import { addStudyFlags, eligibleRowsOf, studyReport, subjectName, type StudyFlags } from './study-flags.js';
 
 interface ConcentrationFlags extends StudyFlags {

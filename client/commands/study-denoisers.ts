@@ -10,7 +10,8 @@ import type { DataSetInfo } from '../golddiff-client.js';
 import { offeredDenoisers, type SettingsOf } from '../studies/fidelity.js';
 import { DENOISERS, type Denoiser } from '../vocabulary.js';
 import type { ClientSession } from '../with-client.js';
-import { clientFlag, PATCHES } from './flags.js';
+import { clientFlag } from './client-flag.js';
+import { PATCHES } from './flags.js';
 
 /** In place of names: whatever the cluster answers. */
 export const OFFERED = 'offered';

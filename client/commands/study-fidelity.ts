@@ -3,6 +3,7 @@
 import { Command } from 'commander';
 
 import { text } from '../../shared/config.js';
+import { defined } from '../../shared/defined.js';
 import { argumentError } from '../../shared/errors.js';
 import { samplingPath, type PathPoint } from '../../shared/math/noise-schedule.js';
 import { makeFolder } from '../atomic-file.js';
@@ -15,7 +16,7 @@ import { readStudyImages } from '../studies/study-images.js';
 import { markdownTable } from '../studies/table.js';
 import { SCHEDULES } from '../vocabulary.js';
 import { withClient } from '../with-client.js';
-import { clientFlag, defined } from './flags.js';
+import { clientFlag } from './client-flag.js';
 import { addDenoiserFlags, chosenDenoisers, denoiserSettings, type DenoiserFlags } from './study-denoisers.js';
 import { runOracle } from './study-oracle.js';
 import { addStudyFlags, eligibleRowsOf, studyReport, subjectName, type StudyFlags } from './study-flags.js';

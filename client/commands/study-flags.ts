@@ -10,7 +10,8 @@ import type { StudyImages } from '../studies/study-images.js';
 import { versions } from '../versions.js';
 import { SCHEDULES, type ScheduleWord } from '../vocabulary.js';
 import type { ClientSession } from '../with-client.js';
-import { addTargetFlags, clientFlag, wordOf, type TargetFlags } from './flags.js';
+import { clientFlag } from './client-flag.js';
+import { addTargetFlags, wordOf, type TargetFlags } from './flags.js';
 
 export interface StudyFlags extends TargetFlags {
   readonly input?: string;

@@ -2,6 +2,7 @@
 
 import type { Command } from 'commander';
 
+import { defined } from '../../shared/defined.js';
 import { argumentError } from '../../shared/errors.js';
 import { makeFolder } from '../atomic-file.js';
 import { startProgress } from '../progress.js';
@@ -12,7 +13,6 @@ import { oracleLooks, studyOracle, type OracleStudyInput } from '../studies/orac
 import { markdownTable } from '../studies/table.js';
 import { SCHEDULES } from '../vocabulary.js';
 import { withClient } from '../with-client.js';
-import { defined } from './flags.js';
 import { chosenDenoisers, denoiserSettings } from './study-denoisers.js';
 import type { FidelityFlags } from './study-fidelity.js';
 import { eligibleRowsOf, studyReport, subjectName } from './study-flags.js';

@@ -5,6 +5,7 @@ import path from 'node:path';
 import { Command } from 'commander';
 
 import { integer, real, text } from '../../shared/config.js';
+import { defined } from '../../shared/defined.js';
 import { BATCH_ROWS_DEFAULT, BATCH_ROWS_MAX, PATCH_SIZE_MAX, SAMPLE_STEPS_DEFAULT, SAMPLE_STEPS_MAX, SEED_MAX } from '../../shared/limits.js';
 import { makeFolder, writeFileAtomically } from '../atomic-file.js';
 import { startProgress } from '../progress.js';
@@ -12,7 +13,8 @@ import { sampleSheet, SHEET_ROWS, sheetPng, sheetTable, type SheetSampling } fro
 import { markdownTable } from '../studies/table.js';
 import { versions } from '../versions.js';
 import { withClient } from '../with-client.js';
-import { addTargetFlags, clientFlag, defined, type TargetFlags } from './flags.js';
+import { clientFlag } from './client-flag.js';
+import { addTargetFlags, type TargetFlags } from './flags.js';
 import { eligibleRowsOf, subjectName } from './study-flags.js';
 
 interface SheetFlags extends TargetFlags {

@@ -1,5 +1,5 @@
 /**
- * From a source to a data set on disk, in one pass and bounded memory: rows are dealt to partitions as they come (row-permutation.ts) and
+ * From a source to a data set on disk, in one pass and bounded memory: rows are dealt to partitions as they come (row-deal.ts) and
  * written behind one small buffer each (partition-writer.ts); only a label and a row id, 8 bytes a row, stay in memory. The folder appears whole or
  * not at all (atomic-directory.ts); checkpoints let an import that was killed go on (import-journal.ts).
  */
@@ -23,9 +23,7 @@ import { argumentError, expectation, GolddiffError } from '../../shared/errors.j
 import { IMPORT_CHECKPOINT_BYTES, PARTITIONS_DEFAULT, PARTITIONS_MAX, SEED_MAX } from '../../shared/limits.js';
 import { ImportJournal, writeDurably } from './import-journal.js';
 import { openSource, type SourceOptions } from './open-source.js';
-import { PartitionWriter } from './partition-writer.js';
-import { RowPermutation } from './row-permutation.js';
-import type { RowSource } from './row-source.js';
+import { RowDeal, type DealPlan } from './row-deal.js';
 import { ValueStatistics } from './value-statistics.js';
 
 export interface ImportOptions extends SourceOptions {
@@ -45,7 +43,7 @@ export interface ImportOptions extends SourceOptions {
   readonly limit?: number | undefined;
   /** replace a data set that is there */
   readonly force?: boolean | undefined;
-  /** a data set that is there and came of the same import is taken as it is; one of another is refused as ever. Default false */
+  /** a data set that is there and that this import would make again is taken as it is; any other is refused as ever. Default false */
   readonly ifAbsent?: boolean | undefined;
   readonly onProgress?: ((progress: ImportProgress) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -68,14 +66,8 @@ export interface ImportedDataSet {
   readonly wasThere: boolean;
 }
 
-interface Plan {
-  readonly source: RowSource;
+interface Plan extends DealPlan {
   readonly name: string;
-  readonly firstRow: number;
-  readonly rows: number;
-  readonly partitions: number;
-  readonly seed: number;
-  readonly width: number;
 }
 
 /**
@@ -85,20 +77,18 @@ interface Plan {
 export async function importDataSet(options: ImportOptions): Promise<ImportedDataSet> {
   const plan = await planImport(options);
   const key = keyOf(plan);
-  if (options.ifAbsent) {
-    const manifest = await sameImport(options.out, plan);
-    if (manifest !== undefined) return { dir: path.resolve(options.out), manifest, resumedRows: 0, wasThere: true };
-  }
   let directory: AtomicDirectory | undefined;
   try {
+    const manifest = options.ifAbsent ? await sameImport(plan, key, options) : undefined;
+    if (manifest !== undefined) return { dir: path.resolve(options.out), manifest, resumedRows: 0, wasThere: true };
     directory = await beginDirectory(options.out, {
       force: options.force ?? false,
       whyKeep: whyNotADataSet,
       adopt: async (dir) => (await new ImportJournal(dir).read(key)) !== undefined,
     });
-    const { manifest, resumedRows } = await fill(directory, plan, key, options);
+    const { manifest: made, resumedRows } = await fill(directory, plan, key, options);
     await directory.commit();
-    return { dir: path.resolve(options.out), manifest, resumedRows, wasThere: false };
+    return { dir: path.resolve(options.out), manifest: made, resumedRows, wasThere: false };
   } catch (thrown) {
     await directory?.abort();
     if (options.signal?.aborted) throw new GolddiffError('CANCELLED', `The import into ${options.out} was cancelled`, {}, { cause: thrown });
@@ -106,22 +96,31 @@ export async function importDataSet(options: ImportOptions): Promise<ImportedDat
   }
 }
 
-/** Of a data set that this plan would make again; files appear under their names only when they are whole. */
-async function sameImport(out: string, plan: Plan): Promise<Manifest | undefined> {
-  const manifest = await readManifest(out).catch((thrown: unknown) => {
+/**
+ * Of a data set that this plan would make again; files appear under their names only when they are whole. Where files of the source are others, or have other times, as after
+ * the same image was built again, or nobody noted them, the source is read and what would be written is compared by its hash.
+ */
+async function sameImport(plan: Plan, key: string, options: ImportOptions): Promise<Manifest | undefined> {
+  const manifest = await readManifest(options.out).catch((thrown: unknown) => {
     if (thrown instanceof GolddiffError && (thrown.code === 'NOT_FOUND' || thrown.code === 'FILE_INVALID')) return undefined;
     throw thrown;
   });
+  if (manifest === undefined || manifest.importKey === key) return manifest;
   const { name, rows, partitions, seed, source } = plan;
-  const same =
-    manifest?.name === name &&
+  const alike =
+    manifest.name === name &&
     manifest.rows === rows &&
     manifest.partitions.length === partitions &&
     manifest.seed === seed &&
     manifest.dtype === source.dtype &&
     manifest.shape.join() === source.shape.join() &&
     manifest.source === describe(plan);
-  return same ? manifest : undefined;
+  if (!alike) return undefined;
+  const deal = new RowDeal(plan, undefined);
+  await deal.writer.start();
+  for await (const { rowsDealt } of deal.blocks(0, options.signal)) options.onProgress?.({ rows: rowsDealt, rowsTotal: rows });
+  const contentHash = contentHashOf(await deal.writer.finish());
+  return contentHash === manifest.contentHash && JSON.stringify(deal.classes()) === JSON.stringify(manifest.classes) ? manifest : undefined;
 }
 
 /** A full disk or a folder without permission is no bug. */
@@ -172,51 +171,32 @@ async function fill(
   key: string,
   options: ImportOptions,
 ): Promise<{ manifest: Manifest; resumedRows: number }> {
-  const { source, rows, partitions, width, seed, name } = plan;
+  const { source, rows, width, seed, name } = plan;
   const journal = new ImportJournal(directory.dir);
-  const writer = new PartitionWriter(directory.dir, { rows, partitions, width, dtype: source.dtype });
-  const permutation = new RowPermutation(rows, seed);
-  const classRows = new Map<number, number>();
-  const countLabel = (label: number): void => void classRows.set(label, (classRows.get(label) ?? 0) + 1);
+  const deal = new RowDeal(plan, directory.dir);
+  const { writer } = deal;
 
   const earlier = directory.adopted ? await journal.read(key) : undefined;
   const statistics = new ValueStatistics(width, source.dtype, earlier?.checkpoint);
-  if (earlier) {
-    earlier.labels.forEach((label, row) => {
-      writer.noteRow(permutation.partition(row, partitions), row, label);
-      countLabel(label);
-    });
-    await writer.resume(options.signal);
-  } else {
-    await writer.start();
-  }
+  if (earlier) await deal.resume(earlier.labels, options.signal);
+  else await writer.start();
 
-  let row = earlier?.checkpoint.rows ?? 0;
-  const resumedRows = row;
+  const resumedRows = earlier?.checkpoint.rows ?? 0;
   const rowBytes = width * (source.dtype === 'u8' ? 1 : 4);
   // The sums are written with each checkpoint: they must stay small beside the rows between two.
   const checkpointRows = Math.ceil(Math.max(options.checkpointBytes ?? IMPORT_CHECKPOINT_BYTES, 64 * width) / rowBytes);
   let newLabels: number[] = [];
-  options.onProgress?.({ rows: row, rowsTotal: rows });
-  for await (const block of source.read(plan.firstRow + row, rows - row, options.signal)) {
-    options.signal?.throwIfAborted();
-    statistics.add(block.values);
-    const bytes = new Uint8Array(block.values.buffer, block.values.byteOffset, block.values.byteLength);
-    for (let place = 0; place < block.rows; place++, row++) {
-      const label = block.labels?.[place] ?? -1;
-      countLabel(label);
-      newLabels.push(label);
-      const full = writer.append(permutation.partition(row, partitions), row, label, bytes.subarray(place * rowBytes, (place + 1) * rowBytes));
-      if (full !== undefined) await full;
-    }
-    if (newLabels.length >= checkpointRows && row < rows) {
+  options.onProgress?.({ rows: resumedRows, rowsTotal: rows });
+  for await (const { values, labels, rowsDealt } of deal.blocks(resumedRows, options.signal)) {
+    statistics.add(values);
+    for (const label of labels) newLabels.push(label);
+    if (newLabels.length >= checkpointRows && rowsDealt < rows) {
       await writer.sync();
-      await journal.write({ key, rows: row, sum: statistics.sum, sumOfSquares: statistics.sumOfSquares }, Int32Array.from(newLabels));
+      await journal.write({ key, rows: rowsDealt, sum: statistics.sum, sumOfSquares: statistics.sumOfSquares }, Int32Array.from(newLabels));
       newLabels = [];
     }
-    options.onProgress?.({ rows: row, rowsTotal: rows });
+    options.onProgress?.({ rows: rowsDealt, rowsTotal: rows });
   }
-  options.signal?.throwIfAborted();
 
   const entries = await writer.finish();
   const { mean, variance } = statistics.moments(rows);
@@ -232,9 +212,10 @@ async function fill(
     dtype: source.dtype,
     valueMap: VALUE_MAPS[source.dtype],
     rows,
-    classes: source.labelled ? classesOf(classRows, source.classNames) : [],
+    classes: deal.classes(),
     seed,
     source: describe(plan),
+    importKey: key,
     partitions: entries,
     statistics: { file: STATISTICS_FILE, sha256: createHash('sha256').update(moments).digest('hex') },
     contentHash: contentHashOf(entries),
@@ -242,12 +223,6 @@ async function fill(
   await journal.remove();
   await writeDurably(path.join(directory.dir, MANIFEST_FILE), 'w', Buffer.from(`${JSON.stringify(manifest, null, 2)}\n`));
   return { manifest, resumedRows };
-}
-
-/** Named classes are listed even where the slice has none of their rows: a label means the same in every slice. */
-function classesOf(classRows: ReadonlyMap<number, number>, names: readonly string[] | undefined): Manifest['classes'] {
-  const labels = new Set([...classRows.keys(), ...(names?.keys() ?? [])]);
-  return [...labels].sort((a, b) => a - b).map((label) => ({ label, name: names?.[label] ?? String(label), rows: classRows.get(label) ?? 0 }));
 }
 
 function describe({ source, firstRow, rows }: Plan): string {

@@ -1,5 +1,5 @@
 /**
- * Appends rows to many partition files at once, in bounded memory. Each file is hashed as it is written. Files are opened for each write and
+ * Appends rows to many partition files at once, in bounded memory. Each file is hashed as it is written; without a folder nothing is written, and the hashes are all there is. Files are opened for each write and
  * closed again: a thousand partitions must not need a thousand descriptors, and a write is about a megabyte.
  */
 
@@ -46,7 +46,11 @@ export class PartitionWriter {
   private readonly rowBytes: number;
   private readonly bufferBytes: number;
 
-  constructor(dir: string, layout: PartitionLayout) {
+  /** @param dir undefined = the files are only hashed */
+  constructor(
+    private readonly dir: string | undefined,
+    layout: PartitionLayout,
+  ) {
     const elementBytes = layout.dtype === 'u8' ? 1 : 4;
     this.rowBytes = layout.width * elementBytes;
     const bufferRows = Math.floor(Math.min(PART_BUFFER_BYTES_MAX, IMPORT_BUFFER_BYTES_MAX / layout.partitions) / this.rowBytes);
@@ -55,7 +59,7 @@ export class PartitionWriter {
       const rows = partitionRows(layout.rows, layout.partitions, id);
       return {
         id,
-        path: path.join(dir, partitionFileName(id)),
+        path: path.join(dir ?? '', partitionFileName(id)),
         rows,
         layout: layoutSafetensors([
           { name: 'rows', dtype: layout.dtype === 'u8' ? 'U8' : 'F32', shape: [rows, layout.width] },
@@ -112,7 +116,7 @@ export class PartitionWriter {
   async sync(): Promise<void> {
     for (const part of this.parts) {
       await this.flush(part);
-      if (!part.unsynced) continue;
+      if (!part.unsynced || this.dir === undefined) continue;
       const handle = await open(part.path, 'r+');
       await handle.sync().finally(() => handle.close());
       part.unsynced = false;
@@ -150,6 +154,7 @@ export class PartitionWriter {
 
   private async write(part: Part, bytes: Uint8Array, flags: 'a' | 'wx'): Promise<void> {
     part.hash.update(bytes);
+    if (this.dir === undefined) return;
     part.unsynced = true;
     const handle = await open(part.path, flags);
     try {

@@ -3,6 +3,7 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
+import { defined } from '../defined.js';
 import { expectation, GolddiffError } from '../errors.js';
 import { DATA_SET_ROWS_MAX, PARTITIONS_MAX, ROW_VALUES_MAX, SEED_MAX } from '../limits.js';
 import { MANIFEST_VERSION, type Manifest, type ManifestPartition } from './manifest.js';
@@ -103,11 +104,13 @@ function validateManifest(root: Field): Manifest {
   const classes = classesOf(root.get('classes'), rows);
   const seed = root.get('seed').integer(0, SEED_MAX);
   const source = root.get('source').text(/^/, 'a text');
+  const key = root.get('importKey');
+  const importKey = key.value === undefined ? undefined : hashOf(key);
   const partitions = partitionsOf(root.get('partitions'), rows);
   const stats = root.get('statistics');
   const statistics = { file: fileNameOf(stats.get('file')), sha256: hashOf(stats.get('sha256')) };
   const contentHash = root.get('contentHash').exactly(contentHashOf(partitions));
-  return { version, name, shape, dtype, valueMap, rows, classes, seed, source, partitions, statistics, contentHash };
+  return { version, name, shape, dtype, valueMap, rows, classes, seed, source, ...defined({ importKey }), partitions, statistics, contentHash };
 }
 
 function shapeOf(field: Field): [number, number, number] {

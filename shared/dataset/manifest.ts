@@ -22,6 +22,8 @@ export interface Manifest {
   readonly seed: number;
   /** what it was imported from, for people */
   readonly source: string;
+  /** hash over all that an import was told and the names, sizes and times of the files it read; absent where it was made before there was one */
+  readonly importKey?: string;
   readonly partitions: readonly ManifestPartition[];
   readonly statistics: { readonly file: string; readonly sha256: string };
   /** sha256 over the partitions' hashes in order, hex: two data sets with the same one hold the same bytes */

@@ -3,7 +3,7 @@
 import { hostname } from 'node:os';
 import path from 'node:path';
 import type { NatsSecurityFlags } from '../control-plane/nats/security.js';
-import { NatsSession, openPatiently } from '../control-plane/nats/session.js';
+import { NatsSession } from '../control-plane/nats/session.js';
 import { argumentError } from '../errors.js';
 import { DATA_FETCHES_DEFAULT } from '../limits.js';
 import type { Logger } from '../log.js';
@@ -69,7 +69,7 @@ export async function openData(locations: readonly DataLocation[], settings: Ope
       security: settings,
     });
     const connected = await session;
-    return openPatiently(() => ObjectStoreSource.open(connected, location.name), log);
+    return ObjectStoreSource.open(connected, location.name);
   };
   try {
     const folder = path.resolve(settings.dataCache ?? dataCacheDefault());

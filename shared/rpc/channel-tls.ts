@@ -5,7 +5,7 @@
 
 import { isIP, type Socket } from 'node:net';
 import { checkServerIdentity, connect, type TLSSocket } from 'node:tls';
-import { CallCredentials, ChannelCredentials, type ChannelOptions, type experimental } from '@grpc/grpc-js';
+import { CallCredentials, ChannelCredentials, experimental, type ChannelOptions } from '@grpc/grpc-js';
 import type { TlsFiles } from '../tls/tls-files.js';
 import { handshakeSentence, TlsHandshakeError } from './connection-failure.js';
 
@@ -49,18 +49,20 @@ class TlsChannelCredentials extends ChannelCredentials {
 
 /** @param at host:port, as it was dialled. @throws TlsHandshakeError */
 function handshake(socket: Socket, at: string, { files, serverName }: ChannelTls): Promise<TLSSocket> {
-  const name = serverName ?? hostOf(at);
+  const name = serverName ?? experimental.splitHostPort(at)?.host ?? at;
   return new Promise((resolve, reject) => {
     const failed = (error: Error): void => reject(new TlsHandshakeError(handshakeSentence(error, { at, name, caFile: files.paths.ca }), error));
     // An address is no name that a client may ask a server for (RFC 6066), but the certificate must have it all the same.
     const tlsSocket = connect({
       socket,
       secureContext: files.context,
+      // Said, so that NODE_TLS_REJECT_UNAUTHORIZED=0 does not turn it off.
+      rejectUnauthorized: true,
       ALPNProtocols: ['h2'],
       ...(isIP(name) === 0 ? { servername: name } : {}),
       checkServerIdentity: (_host, certificate) => checkServerIdentity(name, certificate),
     });
-    const closed = (): void => failed(new Error('the connection was closed'));
+    const closed = (): void => failed(Object.assign(new Error('the connection was closed'), { code: 'ECONNRESET' }));
     tlsSocket.once('error', failed);
     tlsSocket.once('close', closed);
     tlsSocket.once('secureConnect', () => {
@@ -69,11 +71,4 @@ function handshake(socket: Socket, at: string, { files, serverName }: ChannelTls
       resolve(tlsSocket);
     });
   });
-}
-
-/** "[::1]:50051" -> "::1" */
-function hostOf(at: string): string {
-  const colon = at.lastIndexOf(':');
-  const host = colon > at.lastIndexOf(']') && colon === at.indexOf(':', at.lastIndexOf(']') + 1) ? at.slice(0, colon) : at;
-  return host.replace(/^\[(.*)\]$/, '$1');
 }

@@ -8,6 +8,8 @@
 
 import { InterceptingCall, status as GrpcStatus, type Interceptor, type StatusObject } from '@grpc/grpc-js';
 import { GolddiffError } from '../errors.js';
+import { RECONNECT_BACKOFF_MIN_MS } from '../limits.js';
+import { verdictOf } from '../tls/certificate-verdict.js';
 import { toServiceError } from './status.js';
 
 /** How one side dials. */
@@ -19,34 +21,35 @@ export interface Dialling {
 }
 
 const ERROR_NAME = 'TlsHandshakeError';
+/** Of one that the other side ended without a word. */
+const ENDED_NAME = 'TlsHandshakeEnded';
+const HANDSHAKE = new RegExp(`^(${ERROR_NAME}|${ENDED_NAME}): (.*)`, 's');
+const HUNG_UP = /^(ECONNRESET|EPIPE)$/;
 
 /** `${error}` of it is what the status carries. */
 export class TlsHandshakeError extends Error {
-  override readonly name = ERROR_NAME;
+  override readonly name: string;
   constructor(sentence: string, cause: Error) {
     super(sentence, { cause });
+    this.name = HUNG_UP.test(codeOf(cause)) ? ENDED_NAME : ERROR_NAME;
   }
 }
 
-const UNKNOWN_AUTHORITY = new Set([
-  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
-  'UNABLE_TO_GET_ISSUER_CERT',
-  'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
-  'SELF_SIGNED_CERT_IN_CHAIN',
-  'DEPTH_ZERO_SELF_SIGNED_CERT',
-  'CERT_UNTRUSTED',
-  'CERT_SIGNATURE_FAILURE',
-]);
+/** Whether TLS itself refuses the other side, or is refused: that does not change while somebody waits. One that hung up without a word may only have stopped. */
+export function refusedForGood({ code, data }: GolddiffError): boolean {
+  return code === 'TLS_FAILED' && data.retryAfterMs === undefined;
+}
 
 /** Of the client's side, while it shakes hands. */
 export function handshakeSentence(error: Error, { at, name, caFile }: { at: string; name: string; caFile: string | undefined }): string {
-  const code = 'code' in error ? String(error.code) : '';
+  const code = codeOf(error);
   const said = firstLine(error.message);
-  if (code === 'CERT_HAS_EXPIRED') return `The certificate of ${at} has expired`;
-  if (code === 'CERT_NOT_YET_VALID') return `The certificate of ${at} does not hold yet`;
-  if (code === 'ERR_TLS_CERT_ALTNAME_INVALID')
-    return `The certificate of ${at} is not for ${name}, but for ${namesIn(error)}; --tls-server-name expects another`;
-  if (UNKNOWN_AUTHORITY.has(code))
+  const verdict = verdictOf(code);
+  if (verdict === 'expired') return `The certificate of ${at} has expired`;
+  if (verdict === 'not yet valid') return `The certificate of ${at} does not hold yet`;
+  if (verdict === 'other name') return `The certificate of ${at} is not for ${name}, but for ${namesIn(error)}; --tls-server-name expects another`;
+  if (verdict === 'other purpose') return `The certificate of ${at} is not meant for servers (extended key usage)`;
+  if (verdict === 'unknown authority')
     return caFile === undefined
       ? `The certificate of ${at} is not of an authority that this machine trusts; --tls-ca names another`
       : `The certificate of ${at} is not of the authority in --tls-ca ${caFile}`;
@@ -59,15 +62,20 @@ export function connectionFailure(error: { readonly code: GrpcStatus; readonly d
   if (error.code !== GrpcStatus.UNAVAILABLE) return undefined;
   const said = /^No connection established\. Last error: (.*?)(?:\s*\(\d{4}-[\dT:.-]+Z\))?\. Resolution note: /s.exec(error.details)?.[1];
   if (said === undefined) return undefined;
-  if (said.startsWith(`${ERROR_NAME}: `)) return new GolddiffError('TLS_FAILED', said.slice(ERROR_NAME.length + 2));
+  const handshake = HANDSHAKE.exec(said);
+  if (handshake !== null) return tlsFailed(handshake[2]!, handshake[1] === ENDED_NAME);
   const { at, tls } = dialling;
   const closed = /^Failed to connect$|ECONNRESET|EPIPE|socket hang up/.test(said);
   const alert = /alert ([a-z ]+):/.exec(said)?.[1];
-  if (tls !== undefined && (closed || alert !== undefined)) return new GolddiffError('TLS_FAILED', refusalSentence(at, tls.cert, alert));
+  if (tls !== undefined && (closed || alert !== undefined)) return tlsFailed(refusalSentence(at, tls.cert, alert), alert === undefined);
   const why = closed
     ? `${at} closed the connection before it said a word: it may expect TLS (--tls-ca)`
     : `There is no connection to ${at}: ${said.replace(/^Error: /, '')}`;
   return new GolddiffError('WORKER_LOST', why);
+}
+
+function tlsFailed(sentence: string, hungUp: boolean): GolddiffError {
+  return new GolddiffError('TLS_FAILED', sentence, hungUp ? { retryAfterMs: RECONNECT_BACKOFF_MIN_MS } : {});
 }
 
 /** Of a server that ends the connection after a handshake. @param alert what it said, undefined = nothing */
@@ -94,6 +102,10 @@ export function explainConnection(dialling: Dialling): Interceptor {
           },
         }),
     });
+}
+
+function codeOf(error: Error): string {
+  return 'code' in error ? String(error.code) : '';
 }
 
 function firstLine(text: string): string {

@@ -8,17 +8,18 @@ import type { TLSSocket } from 'node:tls';
 import type { Server } from '@grpc/grpc-js';
 import { TLS_REFUSAL_LOG_MS, TLS_REFUSED_PEERS_MAX } from '../limits.js';
 import type { Logger } from '../log.js';
+import { verdictOf, type CertificateVerdict } from '../tls/certificate-verdict.js';
 import { onHttp2Server } from './http2-servers.js';
 
-/** What the verification of a certificate found, as Node names it. */
+/** What the verification of a client's certificate found. */
+const VERDICTS: Readonly<Partial<Record<CertificateVerdict, string>>> = {
+  expired: 'its certificate has expired',
+  'not yet valid': 'its certificate does not hold yet',
+  'unknown authority': 'its certificate is not of the authority in --tls-ca',
+  'other purpose': 'its certificate is not meant for clients (extended key usage)',
+};
+/** What ended a handshake without one, as Node names it. */
 const REASONS: Readonly<Record<string, string>> = {
-  CERT_HAS_EXPIRED: 'its certificate has expired',
-  CERT_NOT_YET_VALID: 'its certificate does not hold yet',
-  UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'its certificate is not of the authority in --tls-ca',
-  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: 'its certificate is not of the authority in --tls-ca',
-  SELF_SIGNED_CERT_IN_CHAIN: 'its certificate is not of the authority in --tls-ca',
-  DEPTH_ZERO_SELF_SIGNED_CERT: 'its certificate is not of the authority in --tls-ca',
-  INVALID_PURPOSE: 'its certificate is not meant for clients (extended key usage)',
   ERR_SSL_PEER_DID_NOT_RETURN_A_CERTIFICATE: 'it shows no certificate',
   ERR_SSL_WRONG_VERSION_NUMBER: 'it speaks plain text',
   ERR_SSL_HTTP_REQUEST: 'it speaks plain text',
@@ -45,7 +46,7 @@ export function logRefusedHandshakes(server: Server, log: Logger): void {
 
 /** @param verdict what Node makes of the client's certificate; no text where there was none to judge. Undefined = no refusal */
 function refusalOf(error: NodeJS.ErrnoException, verdict: unknown): string | undefined {
-  if (typeof verdict === 'string') return REASONS[verdict] ?? `its certificate does not hold (${verdict})`;
+  if (typeof verdict === 'string') return VERDICTS[verdictOf(verdict) ?? 'invalid'] ?? `its certificate does not hold (${verdict})`;
   const code = error.code ?? '';
   if (REASONS[code] !== undefined) return REASONS[code];
   return code === 'ECONNRESET' || code === 'EPIPE' ? undefined : `its handshake failed (${code || error.message.split('\n', 1)[0]})`;

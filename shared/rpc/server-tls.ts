@@ -2,6 +2,7 @@
 
 import type { SecureContextOptions } from 'node:tls';
 import { ServerCredentials } from '@grpc/grpc-js';
+import { defined } from '../defined.js';
 import { invariant } from '../errors.js';
 import { TLS_VERSION_MIN, type TlsFiles, type TlsMaterial } from '../tls/tls-files.js';
 
@@ -28,5 +29,5 @@ export class TlsServerCredentials extends ServerCredentials {
 }
 
 function contextOf({ ca, cert, key }: TlsMaterial): SecureContextOptions {
-  return { minVersion: TLS_VERSION_MIN, ...(ca && { ca }), ...(cert && { cert }), ...(key && { key }) };
+  return { minVersion: TLS_VERSION_MIN, ...defined({ ca, cert, key }) };
 }

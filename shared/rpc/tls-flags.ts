@@ -5,6 +5,7 @@
 
 import type { Option } from 'commander';
 import { flag, onOff, text } from '../config.js';
+import { defined } from '../defined.js';
 import { argumentError } from '../errors.js';
 import type { Logger } from '../log.js';
 import { TlsFiles, type TlsPaths } from '../tls/tls-files.js';
@@ -48,7 +49,7 @@ export function tlsServerNameFlag(): Option {
 }
 
 export function tlsPaths({ tlsCa, tlsCert, tlsKey }: TlsFlags): TlsPaths {
-  return { ...(tlsCa && { ca: tlsCa }), ...(tlsCert && { cert: tlsCert }), ...(tlsKey && { key: tlsKey }) };
+  return defined({ ca: tlsCa, cert: tlsCert, key: tlsKey });
 }
 
 /**

@@ -9,6 +9,7 @@
 
 import { readFile } from 'node:fs/promises';
 import { createSecureContext, type SecureContext } from 'node:tls';
+import { defined } from '../defined.js';
 import { argumentError, asGolddiffError } from '../errors.js';
 import { TLS_FILES_CHECK_MS } from '../limits.js';
 import type { Logger } from '../log.js';
@@ -78,7 +79,7 @@ export class TlsFiles {
   /** The same for a connection of ours; made when it is first asked for. */
   get context(): SecureContext {
     const { ca, cert, key } = this.#material;
-    return (this.#context ??= createSecureContext({ ...given({ ca, cert, key }), minVersion: TLS_VERSION_MIN }));
+    return (this.#context ??= createSecureContext({ ...defined({ ca, cert, key }), minVersion: TLS_VERSION_MIN }));
   }
 
   /** Looks at the files from now on, and tells of each replacement. Gives a function that ends it. */
@@ -158,8 +159,4 @@ export class TlsFiles {
 
 function same(a: Buffer | undefined, b: Buffer | undefined): boolean {
   return a === b || (a !== undefined && b !== undefined && a.equals(b));
-}
-
-function given<T extends object>(values: T): { [K in keyof T]: Exclude<T[K], undefined> } {
-  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as { [K in keyof T]: Exclude<T[K], undefined> };
 }

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
+import { createServer } from 'node:net';
 import { test } from 'node:test';
 
 import { withAnyCoordinator } from '../../client/any-coordinator.js';
 import { GolddiffError } from '../../shared/errors.js';
+import { opensslMissing, TestAuthority } from '../support/certificates.js';
 
 test('what may succeed later is asked of the next coordinator, and the rest fails at once', async () => {
   const asked: string[] = [];
@@ -36,6 +38,41 @@ test('where TLS refuses every coordinator nobody waits for certificates to chang
   );
   await assert.rejects(nobody, { code: 'TLS_FAILED' });
   assert.deepEqual(asked, ['127.0.0.1:1', '127.0.0.1:2']);
+});
+
+test('a refusal of TLS counts once for each coordinator, and not at all once it answers otherwise', async () => {
+  // A restarting coordinator between two refusals of the other, and one that hung up without a word: all of them may pass.
+  const refusal = (): GolddiffError => new GolddiffError('TLS_FAILED', 'expired');
+  const hungUp = new GolddiffError('TLS_FAILED', 'closed', { retryAfterMs: 1 });
+  const lost = new GolddiffError('WORKER_LOST', 'restarting');
+  const answers = [refusal(), lost, refusal(), hungUp, lost, refusal(), undefined];
+  const answer = await withAnyCoordinator({ endpoints: ['127.0.0.1:1', '127.0.0.1:2'], patienceMs: 600_000 }, ({ ask }) =>
+    ask(() => {
+      const error = answers.shift();
+      return error === undefined ? Promise.resolve(7) : Promise.reject(error);
+    }),
+  );
+  assert.equal(answer, 7);
+});
+
+test('a single coordinator that ends in the middle of a handshake is waited for', { skip: opensslMissing ?? false }, async () => {
+  const authority = new TestAuthority('an authority');
+  const rude = createServer((socket) => void socket.resume().end());
+  await new Promise<void>((resolve) => rude.listen(0, '127.0.0.1', resolve));
+  const { port } = rude.address() as { port: number };
+  const codes: string[] = [];
+  const status = await withAnyCoordinator({ endpoints: [`127.0.0.1:${port}`], patienceMs: 600_000, tls: { caFile: authority.caFile } }, ({ ask }) =>
+    ask((client) =>
+      codes.length === 2
+        ? Promise.resolve('asked again')
+        : client.health('', { timeoutMs: 60_000 }).catch((error: GolddiffError) => {
+            codes.push(error.code);
+            throw error;
+          }),
+    ),
+  );
+  await new Promise((resolve) => rude.close(resolve));
+  assert.deepEqual([status, codes], ['asked again', ['TLS_FAILED', 'TLS_FAILED']]);
 });
 
 test('the patience ends', async () => {

@@ -2,23 +2,12 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import path from 'node:path';
 import { test } from 'node:test';
-import { fileURLToPath } from 'node:url';
 
+import { program, run } from '../support/command.js';
 import { temporaryFolder } from '../support/data-sets.js';
 
-const golddiff = fileURLToPath(new URL('../../client/main.js', import.meta.url));
-
-function run(...args: string[]): Promise<{ status: number | null; out: string; err: string }> {
-  const child = spawn(process.execPath, [golddiff, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
-  let out = '';
-  let err = '';
-  child.stdout.on('data', (text: Buffer) => (out += text.toString()));
-  child.stderr.on('data', (text: Buffer) => (err += text.toString()));
-  return new Promise((resolve) => child.once('close', (status) => resolve({ status, out, err })));
-}
-
 test('help lists every command of the design and ends with 0', async () => {
-  const { status, out } = await run('--help');
+  const { status, out } = await run(['--help']);
   assert.equal(status, 0);
   for (const name of ['dataset', 'cluster', 'coordinator', 'shard-worker', 'sample', 'denoise', 'study', 'bench'])
     assert.match(out, new RegExp(`^  ${name} `, 'm'));
@@ -36,7 +25,7 @@ test('bad arguments end with 2 and one sentence', async () => {
     [['cluster', '--data', 'nowhere'], /^Expected a folder with manifest.json/],
   ];
   for (const [args, sentence] of cases) {
-    const { status, out, err } = await run(...args);
+    const { status, out, err } = await run(args);
     assert.equal(status, 2, `golddiff ${args.join(' ')}`);
     assert.equal(out, '');
     assert.equal(err.trim().split('\n').length, 1, err);
@@ -45,22 +34,22 @@ test('bad arguments end with 2 and one sentence', async () => {
 });
 
 test('a run that fails ends with 1 and one sentence', async () => {
-  const { status, err } = await run('sample', '--endpoint', '127.0.0.1:1', '--out', 'nowhere');
+  const { status, err } = await run(['sample', '--endpoint', '127.0.0.1:1', '--out', 'nowhere']);
   assert.equal(status, 1);
   assert.equal(err.trim().split('\n').length, 1, err);
 });
 
 test('the services get their arguments as they are', async () => {
-  const { status, out } = await run('shard-worker', '--help');
+  const { status, out } = await run(['shard-worker', '--help']);
   assert.equal(status, 0);
   assert.match(out, /--compute-threads/);
-  assert.equal((await run('coordinator', '--listen', 'nonsense')).status, 2);
+  assert.equal((await run(['coordinator', '--listen', 'nonsense'])).status, 2);
 });
 
 test('a reader that stops reading ends the command without a word', async () => {
   const child = spawn(
     process.execPath,
-    [golddiff, 'dataset', 'import', 'mnist', '--limit', '50', '--json', '--out', path.join(temporaryFolder(), 'd')],
+    [program, 'dataset', 'import', 'mnist', '--limit', '50', '--json', '--out', path.join(temporaryFolder(), 'd')],
     {
       stdio: ['ignore', 'pipe', 'pipe'],
     },

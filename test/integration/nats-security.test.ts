@@ -1,23 +1,21 @@
 /** NATS with TLS and credentials, as processes meet it: what fits connects, what does not ends in one sentence and status 1. */
 
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { before, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
 
 import { startEmbeddedCluster } from '../../client/embedded-cluster.js';
 import { connect } from '../../client/golddiff-client.js';
 import { createNatsControlPlane } from '../../shared/control-plane/nats/control-plane.js';
 import { createLogger } from '../../shared/log.js';
 import { opensslMissing, TestAuthority } from '../support/certificates.js';
+import { ending } from '../support/command.js';
 import { importMnist, temporaryFolder } from '../support/data-sets.js';
 import { createNatsOperator } from '../support/nats-credentials.js';
 import { natsMissing, startNats, type NatsServers } from '../support/nats-server.js';
 import { until } from '../support/until.js';
 
-const program = fileURLToPath(new URL('../../client/main.js', import.meta.url));
 const skip = natsMissing ?? opensslMissing ?? false;
 let dataDir: string;
 
@@ -32,21 +30,6 @@ async function withNats(flags: readonly string[], body: (nats: NatsServers, url:
   } finally {
     await nats.dispose();
   }
-}
-
-/** Exit status, and what was said: sentences of a command, messages of fatal log lines of a service. */
-async function ending(words: readonly string[], env: Record<string, string> = {}): Promise<{ status: number | null; said: string[] }> {
-  const child = spawn(process.execPath, [program, ...words], { stdio: ['ignore', 'ignore', 'pipe'], env: { ...process.env, ...env } });
-  let text = '';
-  child.stderr.on('data', (piece: Buffer) => (text += piece.toString()));
-  const status = await new Promise<number | null>((resolve) => child.once('close', resolve));
-  const lines = text.split('\n').filter((line) => line !== '');
-  const said = lines.flatMap((line) => {
-    if (!line.startsWith('{')) return [line];
-    const { level, msg } = JSON.parse(line) as { level: number | string; msg: string };
-    return level === 60 || level === 'fatal' ? [msg] : [];
-  });
-  return { status, said };
 }
 
 const flagsOf = (service: 'coordinator' | 'shard-worker', url: string): string[] => [

@@ -5,7 +5,6 @@ import { spawn } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { before, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
 
 import { status as GrpcStatus } from '@grpc/grpc-js';
 
@@ -18,11 +17,11 @@ import { TlsFiles } from '../../shared/tls/tls-files.js';
 import { startBruteForceWorker, type BruteForceWorker } from '../coordinator/brute-force-worker.js';
 import { randomDataSet } from '../coordinator/test-data.js';
 import { InstalledCertificates, opensslMissing, TestAuthority, type KeyPair } from '../support/certificates.js';
+import { ending, program } from '../support/command.js';
 import { importMnist, mnistTestImages, temporaryFolder } from '../support/data-sets.js';
 import { Fleet } from '../support/fleet.js';
 import { until } from '../support/until.js';
 
-const program = fileURLToPath(new URL('../../client/main.js', import.meta.url));
 const skip = opensslMissing ?? false;
 const LONG_MS = 120_000;
 const QUERIES = 6;
@@ -38,20 +37,9 @@ before(async () => {
   await writeNpy(queries, Float32Array.from(mnistTestImages(QUERIES)), [QUERIES, 784]);
 });
 
-/** Exit status, and what was said: sentences of a command, messages of fatal log lines of a service. */
-async function golddiff(words: readonly string[], tls: ClientTls = {}): Promise<{ status: number | null; said: string[] }> {
+function golddiff(words: readonly string[], tls: ClientTls = {}): Promise<{ status: number | null; said: string[] }> {
   const names = { caFile: 'CA', certFile: 'CERT', keyFile: 'KEY', serverName: 'SERVER_NAME' };
-  const env = Object.fromEntries(Object.entries(tls).map(([key, value]) => [`GOLDDIFF_TLS_${names[key as keyof ClientTls]}`, value]));
-  const child = spawn(process.execPath, [program, ...words], { stdio: ['ignore', 'ignore', 'pipe'], env: { ...process.env, ...env } });
-  let text = '';
-  child.stderr.on('data', (piece: Buffer) => (text += piece.toString()));
-  const status = await new Promise<number | null>((resolve) => child.once('close', resolve));
-  const said = text.split('\n').flatMap((line) => {
-    if (!line.startsWith('{')) return line === '' ? [] : [line];
-    const { level, msg } = JSON.parse(line) as { level: number | string; msg: string };
-    return level === 60 || level === 'fatal' ? [msg] : [];
-  });
-  return { status, said };
+  return ending(words, Object.fromEntries(Object.entries(tls).map(([key, value]) => [`GOLDDIFF_TLS_${names[key as keyof ClientTls]}`, value])));
 }
 
 /** The bytes of x0hat and of the score of the queries, by the command. */

@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { createServer } from 'node:http';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { leaveBeforeStop, preStopOf } from '../../shared/pre-stop.js';
+import { leaveBeforeStop, LEFT, preStopOf } from '../../shared/pre-stop.js';
 
 const folder = mkdtempSync(path.join(tmpdir(), 'golddiff-pre-stop-'));
 after(() => rmSync(folder, { recursive: true, force: true }));
@@ -77,7 +78,49 @@ test('the hook ends by itself where the service does not leave in time, is gone,
   assert.match(await leaveBeforeStop({ pid: service.pid, healthUrl, withinMs: 200 }), /^process \d+ could not be asked to leave: ESRCH$/);
   assert.equal(await leaveBeforeStop({ pid: process.pid, healthUrl, withinMs: 200 }).finally(() => {}), 'the service is gone');
 });
-// The last question above goes to this very process.
+
+test('a look that gets no answer is no sign that the service is gone', async () => {
+  let looks = 0;
+  const server = createServer((request, response) => {
+    looks++;
+    // First it breaks off without a word, then it takes its time.
+    if (looks === 1) request.socket.destroy();
+    else if (looks === 2) response.end(LEFT);
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as { port: number };
+  const asked = { pid: process.pid, healthUrl: `http://127.0.0.1:${port}/healthz` };
+  try {
+    assert.match(await leaveBeforeStop({ ...asked, withinMs: 60_000 }), /^left in/);
+    assert.equal(await leaveBeforeStop({ ...asked, withinMs: 250 }), 'not left within 250 ms: /healthz says nothing');
+  } finally {
+    server.closeAllConnections();
+    server.close();
+  }
+});
+
+test('a service that is asked to leave before it is ready ends, and the hook waits for nothing', async () => {
+  const file = path.join(folder, 'slow-start.mjs');
+  writeFileSync(
+    file,
+    `import { runService } from ${shared('process-lifecycle')};
+import { startMetricsEndpoint } from ${shared('metrics-endpoint')};
+import { createMetrics } from ${shared('metrics')};
+await runService(async () => {
+  const endpoint = await startMetricsEndpoint({ listen: '127.0.0.1:0', registry: createMetrics('coordinator').registry, healthy: () => false, why: () => 'starting' });
+  process.send(endpoint.address);
+  return new Promise(() => {});
+}, { component: 'test-service' });
+`,
+  );
+  const child = spawn(process.execPath, [file], { stdio: ['ignore', 'ignore', 'ignore', 'ipc'] });
+  const exited = once(child, 'exit');
+  const [address] = (await once(child, 'message')) as [string];
+  assert.equal(await leaveBeforeStop({ pid: child.pid!, healthUrl: `http://${address}/healthz`, withinMs: 60_000 }), 'the service is gone');
+  assert.deepEqual(await exited, [0, null]);
+});
+
+// Some questions go to this very process.
 process.on('SIGUSR2', () => {});
 
 test('where to ask and how long to wait comes from the environment of the service', () => {

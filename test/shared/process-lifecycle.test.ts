@@ -122,6 +122,15 @@ it('works without a channel to a parent', async () => {
   assert.equal(await ended(child), 0);
 });
 
+it('ends with status 0 when it is asked to stop, or to leave, before it is ready', async () => {
+  for (const signal of ['SIGTERM', 'SIGUSR2'] as const) {
+    const child = start(program('starting', `process.send('starting'); return new Promise(() => {});`));
+    await once(child, 'message');
+    child.kill(signal);
+    assert.equal(await ended(child), 0);
+  }
+});
+
 it('tells its own messages from others', () => {
   assert.equal(isLifecycleMessage({ kind: 'ready', address: 'a:1' }), true);
   for (const other of [undefined, null, 'ready', {}, { kind: 'other' }]) assert.equal(isLifecycleMessage(other), false);

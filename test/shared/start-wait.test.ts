@@ -33,6 +33,12 @@ test('without a wait, after it, and for what will not come by itself, the start 
   assert.equal(tries, 3);
 });
 
+test('a control plane that is slow for a moment is asked again, also where no wait was asked for', async () => {
+  let tries = 0;
+  const third = (): Promise<number> => (++tries < 3 ? Promise.reject(new GolddiffError('CONTROL_PLANE_LOST', 'timeout')) : Promise.resolve(tries));
+  assert.equal(await waitAtStart(third, { startWaitMs: 0 }, log, 1), 3);
+});
+
 test('the flag is a variable too, and fails by default', () => {
   const option = startWaitFlag();
   assert.deepEqual([option.long, option.envVar, option.defaultValue], ['--start-wait-ms', 'GOLDDIFF_START_WAIT_MS', 0]);

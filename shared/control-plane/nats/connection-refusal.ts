@@ -4,10 +4,9 @@ import { connect } from 'node:net';
 import { errors } from '@nats-io/nats-core';
 import { GolddiffError } from '../../errors.js';
 import { NATS_GREETING_TIMEOUT_MS } from '../../limits.js';
+import { verdictOf } from '../../tls/certificate-verdict.js';
 import type { NatsSecurity } from './security.js';
 
-/** Of OpenSSL and Node, about the certificate that the server shows. */
-const CERTIFICATE_CODES = /^(SELF_SIGNED|DEPTH_ZERO|UNABLE_TO_|CERT_|ERR_TLS_CERT_ALTNAME|HOSTNAME_MISMATCH|INVALID_CA|INVALID_PURPOSE)/;
 /** Of servers that are named without one. */
 const NATS_PORT = 4222;
 const GREETING_CHARS_MAX = 64 * 1024;
@@ -25,7 +24,7 @@ export function connectionRefusal(error: unknown, where: string, { tls, credenti
   if (error.message.includes(NO_TLS))
     return refused(`Expected TLS from the NATS server at ${where}, as tls:// or a --nats-tls flag asks for, but it offers none`);
   const code = String((error as NodeJS.ErrnoException).code ?? '');
-  if (CERTIFICATE_CODES.test(code)) {
+  if (verdictOf(code) !== undefined) {
     const judge =
       tls?.caFile === undefined ? 'the authorities that this machine knows; --nats-tls-ca names another' : `that of --nats-tls-ca ${tls.caFile}`;
     return refused(`The certificate of the NATS server at ${where} does not hold (${error.message}) against ${judge}`);

@@ -7,7 +7,6 @@ import type { Logger } from '../../log.js';
 import { createNatsControlPlane, NATS_NAMESPACE_DEFAULT, type NatsControlPlane } from './control-plane.js';
 import { natsSecurityFlags, type NatsSecurityFlags } from './security.js';
 import { natsServers } from './server-address.js';
-import { openPatiently } from './session.js';
 
 export interface NatsFlags extends NatsSecurityFlags {
   /** absent = no NATS */
@@ -50,8 +49,8 @@ export function natsFlags(): Option[] {
   ];
 }
 
-/** @param observes see NatsControlPlaneSettings. @throws ARGUMENT_INVALID, CONTROL_PLANE_LOST, CONTROL_PLANE_REFUSED */
+/** At a start, under waitAtStart. @param observes see NatsControlPlaneSettings. @throws ARGUMENT_INVALID, CONTROL_PLANE_LOST, CONTROL_PLANE_REFUSED */
 export function openControlPlane(flags: NatsFlags & { readonly nats: readonly string[] }, log: Logger, observes: boolean): Promise<NatsControlPlane> {
   const settings = { servers: flags.nats, namespace: flags.clusterName, replicas: flags.natsReplicas, security: flags, log, observes };
-  return openPatiently(() => createNatsControlPlane(settings), log);
+  return createNatsControlPlane(settings);
 }

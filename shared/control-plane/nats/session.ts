@@ -8,8 +8,9 @@ import { Kvm, type KV } from '@nats-io/kv';
 import { nanos, type NatsConnection } from '@nats-io/nats-core';
 import { Objm, StorageType, type ObjectStore } from '@nats-io/obj';
 import { connect } from '@nats-io/transport-node';
+import { again } from '../../again.js';
+import { defined } from '../../defined.js';
 import { GolddiffError } from '../../errors.js';
-import type { Logger } from '../../log.js';
 import { NATS_CONNECT_TIMEOUT_MS, NATS_MADE_AGAIN_MS, NATS_RECONNECT_JITTER_MS, NATS_RECONNECT_MS, NATS_REQUEST_TIMEOUT_MS } from '../../limits.js';
 import { connectionRefusal, refusalBySilence } from './connection-refusal.js';
 import { natsSecurity, type NatsSecurity, type NatsSecurityFlags } from './security.js';
@@ -94,16 +95,8 @@ export async function call<T>(purpose: string, exchange: () => Promise<T>): Prom
  */
 export function callToMake<T>(purpose: string, exchange: () => Promise<T>, withinMs = NATS_REQUEST_TIMEOUT_MS): Promise<T> {
   const endMs = performance.now() + withinMs;
-  return call(purpose, async () => {
-    for (;;) {
-      try {
-        return await exchange();
-      } catch (error) {
-        if (!(error instanceof JetStreamApiError && MADE_BY_ANOTHER.includes(error.code)) || performance.now() >= endMs) throw error;
-        await new Promise((resolve) => setTimeout(resolve, NATS_MADE_AGAIN_MS));
-      }
-    }
-  });
+  const madeByAnother = (thrown: unknown): boolean => thrown instanceof JetStreamApiError && MADE_BY_ANOTHER.includes(thrown.code);
+  return call(purpose, () => again(exchange, { endMs, everyMs: NATS_MADE_AGAIN_MS, while: madeByAnother }));
 }
 
 /** Codes of nats-server: subjects overlap with an existing stream; stream name already in use (with another configuration). */
@@ -122,20 +115,6 @@ export async function unlessOvertaken(purpose: string, write: () => Promise<numb
   });
 }
 
-/** What a process opens at its start: a server that is slow just now, as under many that start at once, is asked again for a while. @throws what `open` throws */
-export async function openPatiently<T>(open: () => Promise<T>, log: Logger, withinMs = NATS_CONNECT_TIMEOUT_MS): Promise<T> {
-  const endMs = performance.now() + withinMs;
-  for (;;) {
-    try {
-      return await open();
-    } catch (thrown) {
-      if (!(thrown instanceof GolddiffError) || thrown.code !== 'CONTROL_PLANE_LOST' || performance.now() >= endMs) throw thrown;
-      log.warn(`${thrown.message}; it is asked again`);
-      await new Promise((resolve) => setTimeout(resolve, NATS_RECONNECT_MS));
-    }
-  }
-}
-
 function lost(message: string, cause: unknown): GolddiffError {
   return new GolddiffError('CONTROL_PLANE_LOST', message, { retryAfterMs: NATS_RECONNECT_MS }, { cause });
 }
@@ -150,31 +129,27 @@ async function firstConnection(
   const endMs = performance.now() + boundMs;
   // The library hands to Node whatever else stands here.
   const tls = { ...security.tls, checkServerIdentity: identityCheck(servers) };
-  for (;;) {
-    try {
-      return await connect({
-        servers: [...servers],
-        name: clientName,
-        timeout: Math.max(1, Math.min(NATS_REQUEST_TIMEOUT_MS, endMs - performance.now())),
-        maxReconnectAttempts: -1,
-        reconnectTimeWait: NATS_RECONNECT_MS,
-        reconnectJitter: NATS_RECONNECT_JITTER_MS,
-        // Credentials may be replaced while we run, and a server that refused them twice may take them later.
-        ignoreAuthErrorAbort: true,
-        ...(security.tls === undefined ? {} : { tls }),
-        ...(security.authenticator === undefined ? {} : { authenticator: security.authenticator }),
-      });
-    } catch (error) {
-      const refusal = connectionRefusal(error, servers.join(', '), security);
-      if (refusal !== undefined) throw refusal;
-      const over = performance.now() + NATS_RECONNECT_MS >= endMs;
-      // One that has our certificate may be slow; one that lacks it will not come to like that.
-      if (security.tls?.certFile === undefined || over) {
-        const silent = await refusalBySilence(servers, security);
-        if (silent !== undefined) throw silent;
-      }
-      if (over) throw error;
-      await new Promise((resolve) => setTimeout(resolve, NATS_RECONNECT_MS));
+  const tryOnce = (): Promise<NatsConnection> =>
+    connect({
+      servers: [...servers],
+      name: clientName,
+      timeout: Math.max(NATS_RECONNECT_MS, Math.min(NATS_REQUEST_TIMEOUT_MS, endMs - performance.now())),
+      maxReconnectAttempts: -1,
+      reconnectTimeWait: NATS_RECONNECT_MS,
+      reconnectJitter: NATS_RECONNECT_JITTER_MS,
+      // Credentials may be replaced while we run, and a server that refused them twice may take them later.
+      ignoreAuthErrorAbort: true,
+      ...defined({ tls: security.tls && tls, authenticator: security.authenticator }),
+    });
+  const orRefused = async (error: unknown): Promise<never> => {
+    const refusal = connectionRefusal(error, servers.join(', '), security);
+    if (refusal !== undefined) throw refusal;
+    // One that has our certificate may be slow; one that lacks it will not come to like that.
+    if (security.tls?.certFile === undefined || performance.now() + NATS_RECONNECT_MS >= endMs) {
+      const silent = await refusalBySilence(servers, security);
+      if (silent !== undefined) throw silent;
     }
-  }
+    throw error;
+  };
+  return again(() => tryOnce().catch(orRefused), { endMs, everyMs: NATS_RECONNECT_MS, while: (thrown) => !(thrown instanceof GolddiffError) });
 }

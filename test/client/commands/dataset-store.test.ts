@@ -1,23 +1,15 @@
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
 import { after, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import { listText } from '../../../client/commands/dataset-store.js';
 import { writeSmallDataSet } from '../../shared/dataset/small-data-set.js';
+import { run as command, type CommandRun } from '../../support/command.js';
 import { temporaryFolder } from '../../support/data-sets.js';
 import { natsMissing, startNats, type NatsServers } from '../../support/nats-server.js';
 
-const golddiff = fileURLToPath(new URL('../../../client/main.js', import.meta.url));
 let servers: NatsServers | undefined;
 after(async () => servers?.dispose());
 
-function run(...args: string[]): Promise<{ status: number; out: string; err: string }> {
-  return new Promise((resolve) =>
-    execFile(process.execPath, [golddiff, 'dataset', ...args], (error, out, err) =>
-      resolve({ status: typeof error?.code === 'number' ? error.code : error === null ? 0 : -1, out, err }),
-    ),
-  );
-}
+const run = (...args: string[]): Promise<CommandRun> => command(['dataset', ...args]);
 
 test('push, list and remove of a data set, for people and for machines', { skip: natsMissing ?? false }, async () => {
   servers = await startNats();

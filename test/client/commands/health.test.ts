@@ -1,26 +1,17 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
 import { test } from 'node:test';
-import { fileURLToPath } from 'node:url';
 
 import { createLogger } from '../../../shared/log.js';
 import { startGrpcServer, type GrpcServer } from '../../../shared/rpc/grpc-server.js';
 import { protoPackage } from '../../../shared/rpc/proto-package.js';
 import { TlsFiles } from '../../../shared/tls/tls-files.js';
 import { opensslMissing, TestAuthority } from '../../support/certificates.js';
+import { run, type CommandRun } from '../../support/command.js';
 import { freePorts } from '../../support/free-ports.js';
 
-const golddiff = fileURLToPath(new URL('../../../client/main.js', import.meta.url));
 const SERVICE = 'golddiff.v1.ScoreService';
 
-function health(args: readonly string[], env: Record<string, string> = {}): Promise<{ status: number | null; out: string; err: string }> {
-  const child = spawn(process.execPath, [golddiff, 'health', ...args], { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...env } });
-  let out = '';
-  let err = '';
-  child.stdout.on('data', (text: Buffer) => (out += text.toString()));
-  child.stderr.on('data', (text: Buffer) => (err += text.toString()));
-  return new Promise((resolve) => child.once('close', (status) => resolve({ status, out, err })));
-}
+const health = (args: readonly string[], env?: Record<string, string>): Promise<CommandRun> => run(['health', ...args], env);
 
 function serve(listen = '127.0.0.1:0', tls?: TlsFiles): Promise<GrpcServer> {
   const services = [{ service: protoPackage.ScoreService.service, implementation: { score: () => {}, scoreStream: () => {} } }];
@@ -43,6 +34,9 @@ test('it ends with 0 where a server serves, with 1 and a sentence where not, and
         { status: 1, out: '', err: `${draining.address} does not serve: its health is NOT_SERVING\n` },
       ],
     );
+    // What does not come by itself is not waited for.
+    const unknown = await health([...at, '--service', 'golddiff.v1.Other', '--wait', '3600']);
+    assert.deepEqual([unknown.status, unknown.err], [1, `There is no service golddiff.v1.Other at ${server.address}\n`]);
   } finally {
     server.forceStop();
     draining.forceStop();
@@ -80,12 +74,13 @@ test('over TLS it needs what a client needs, by flags or by variables', { skip: 
     const at = ['--endpoint', server.address];
     const args = [...at, '--tls-server-name', 'coordinator.example'];
     const flags = ['--tls-ca', authority.caFile, '--tls-cert', pair.certFile, '--tls-key', pair.keyFile];
-    const [byVariables, byFlags, without, wrong, plain] = await Promise.all([
+    const [byVariables, byFlags, without, wrong, refused, plain] = await Promise.all([
       // A process may show its own certificate to itself.
       health(args, variables),
       health([...args, ...flags]),
       health([...args, '--tls-ca', authority.caFile]),
       health([...args, '--tls-ca', pair.keyFile]),
+      health([...at, ...flags, '--wait', '3600']),
       health(at),
     ]);
     const serving = { status: 0, out: 'SERVING\n', err: '' };
@@ -93,6 +88,8 @@ test('over TLS it needs what a client needs, by flags or by variables', { skip: 
     assert.deepEqual([without.status, without.err], [1, `${server.address} asks for a certificate of ours (--tls-cert and --tls-key)\n`]);
     const noCertificate = `Expected a file with a certificate in PEM for --tls-ca but received ${JSON.stringify(pair.keyFile)}\n`;
     assert.deepEqual([wrong.status, wrong.err], [2, noCertificate]);
+    assert.equal(refused.status, 1);
+    assert.match(refused.err, /^The certificate of \S+ is not for 127\.0\.0\.1, but for DNS:coordinator\.example/);
     assert.match(plain.err, /^\S+ closed the connection before it said a word: it may expect TLS/);
   } finally {
     server.forceStop();

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdir, open, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, open, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { test } from 'node:test';
 import { gzipSync } from 'node:zlib';
@@ -257,6 +257,35 @@ test('a data set of the same import is taken as it is where that is asked for, a
   assert.deepEqual(taken.manifest, made.manifest);
   for (const other of [{ partitions: 2 }, { seed: 5 }, { limit: 9 }, { name: 'other' }])
     await assert.rejects(importDataSet({ ...options, ...other }), { code: 'ALREADY_EXISTS' });
+});
+
+test('a source of other content makes another data set, whatever its size; one with other times alone makes the same', async () => {
+  const dir = temporaryFolder();
+  const out = path.join(dir, 'out');
+  const file = path.join(dir, 'rows.npy');
+  const labels = path.join(dir, 'labels.npy');
+  await writeNpy(file, pattern(10), [10, 1]);
+  await writeNpy(labels, Uint8Array.of(0, 0, 0, 0, 0, 1, 1, 1, 1, 1), [10]);
+  const options = { source: `npy:${file},${labels}`, out, partitions: 3, ifAbsent: true };
+  const { manifest } = await importDataSet(options);
+  assert.match(manifest.importKey ?? '', /^[0-9a-f]{64}$/);
+
+  await utimes(file, 1, 1);
+  const taken = await importDataSet(options);
+  assert.deepEqual([taken.wasThere, taken.manifest], [true, manifest]);
+  // As an import of before there were keys left it.
+  const { importKey: _, ...old } = manifest;
+  await writeFile(path.join(out, 'manifest.json'), JSON.stringify(old));
+  assert.equal((await importDataSet(options)).wasThere, true);
+  assert.deepEqual(await readdir(out), [...manifest.partitions.map((entry) => entry.file), 'manifest.json', 'statistics.safetensors'].sort());
+
+  await writeNpy(file, pattern(10).reverse(), [10, 1]);
+  await assert.rejects(importDataSet(options), { code: 'ALREADY_EXISTS' });
+  await writeNpy(file, pattern(10), [10, 1]);
+  assert.equal((await importDataSet(options)).wasThere, true);
+  await writeNpy(labels, Uint8Array.of(1, 0, 0, 0, 0, 0, 1, 1, 1, 1), [10]);
+  await assert.rejects(importDataSet(options), { code: 'ALREADY_EXISTS' });
+  assert.deepEqual((await readdir(dir)).sort(), ['labels.npy', 'out', 'rows.npy']);
 });
 
 test('an output that cannot be written is an operating error', async () => {

@@ -48,6 +48,22 @@ test('a server whose certificate does not hold is refused, with a sentence that 
   }
 });
 
+test('an environment that turns verification off for Node does not turn it off here', { skip }, async () => {
+  const [authority, stranger] = [new TestAuthority('an authority'), new TestAuthority('a stranger')];
+  const running = await tlsServer(pathsOf(undefined, authority.sign('server')));
+  process.env['NODE_TLS_REJECT_UNAUTHORIZED'] = '0';
+  try {
+    await refused(
+      running.address,
+      clientTlsOf(stranger.caFile),
+      `The certificate of ${running.address} is not of the authority in --tls-ca ${stranger.caFile}`,
+    );
+  } finally {
+    delete process.env['NODE_TLS_REJECT_UNAUTHORIZED'];
+    running.server.forceStop();
+  }
+});
+
 test('one that hangs up during the handshake, and one that is not there, are told apart', { skip }, async () => {
   const authority = new TestAuthority('an authority');
   const rude = createServer((socket) => void socket.resume().end());

@@ -1,9 +1,15 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { credentials, status as GrpcStatus } from '@grpc/grpc-js';
-import { connectionFailure, explainConnection, handshakeSentence, TlsHandshakeError } from '../../../shared/rpc/connection-failure.js';
+import {
+  connectionFailure,
+  explainConnection,
+  handshakeSentence,
+  refusedForGood,
+  TlsHandshakeError,
+} from '../../../shared/rpc/connection-failure.js';
 import { protoPackage } from '../../../shared/rpc/proto-package.js';
-import { fromServiceError } from '../../../shared/rpc/status.js';
+import { fromServiceError, toServiceError } from '../../../shared/rpc/status.js';
 import { unary } from '../../../shared/rpc/handlers.js';
 import { serve } from './server-under-test.js';
 
@@ -18,8 +24,10 @@ const at = 'h:1';
 
 test('what a socket said becomes one sentence, by how the connection was dialled', () => {
   const [own, authority] = [{ ca: 'ca', cert: 'mine' }, { ca: 'ca' }];
+  const hungUp = Object.assign(new Error(), { code: 'ECONNRESET' });
   const cases: [said: string, tls: typeof authority | undefined, code: string, sentence: string][] = [
     [`${new TlsHandshakeError('It has expired', new Error())}`, own, 'TLS_FAILED', 'It has expired'],
+    [`${new TlsHandshakeError('It went', hungUp)}`, own, 'TLS_FAILED', 'It went'],
     [ALERT('certificate required'), authority, 'TLS_FAILED', 'h:1 asks for a certificate of ours (--tls-cert and --tls-key)'],
     [ALERT('unknown ca'), own, 'TLS_FAILED', 'h:1 does not accept the certificate of --tls-cert mine (unknown ca)'],
     [ALERT('handshake failure'), authority, 'TLS_FAILED', 'The TLS handshake with h:1 failed: handshake failure'],
@@ -47,6 +55,10 @@ test('what a socket said becomes one sentence, by how the connection was dialled
   for (const [said, tls, code, sentence] of cases) {
     const failure = connectionFailure(status(said), { at, tls });
     assert.deepEqual([failure?.code, failure?.message, failure?.grpcStatus, failure?.retryable], [code, sentence, GrpcStatus.UNAVAILABLE, true]);
+    // A side that hung up without a word may only have stopped.
+    const forGood = code === 'TLS_FAILED' && !/closed the connection|It went/.test(sentence);
+    assert.equal(refusedForGood(failure!), forGood, said);
+    assert.equal(refusedForGood(fromServiceError(toServiceError(failure))), forGood, 'over the wire, too');
   }
   assert.equal(connectionFailure(status('Failed to connect', GrpcStatus.CANCELLED), { at, tls: own }), undefined);
   assert.equal(connectionFailure({ code: GrpcStatus.UNAVAILABLE, details: 'the server drains' }, { at, tls: own }), undefined);
@@ -57,6 +69,7 @@ test('what Node makes of a certificate becomes one sentence', () => {
     handshakeSentence(Object.assign(new Error(message), { code, ...more }), { at, name: 'n', caFile });
   assert.equal(sentence('CERT_HAS_EXPIRED'), 'The certificate of h:1 has expired');
   assert.equal(sentence('CERT_NOT_YET_VALID'), 'The certificate of h:1 does not hold yet');
+  assert.equal(sentence('INVALID_PURPOSE'), 'The certificate of h:1 is not meant for servers (extended key usage)');
   assert.equal(sentence('DEPTH_ZERO_SELF_SIGNED_CERT'), 'The certificate of h:1 is not of the authority in --tls-ca ca');
   assert.match(
     handshakeSentence(Object.assign(new Error('x'), { code: 'CERT_UNTRUSTED' }), { at, name: 'n', caFile: undefined }),

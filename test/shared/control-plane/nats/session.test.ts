@@ -3,9 +3,7 @@ import { spawn } from 'node:child_process';
 import { createServer, type AddressInfo } from 'node:net';
 import { it, test } from 'node:test';
 import { JetStreamApiError } from '@nats-io/jetstream';
-import { call, callToMake, NatsSession, openPatiently, unlessOvertaken } from '../../../../shared/control-plane/nats/session.js';
-import { GolddiffError } from '../../../../shared/errors.js';
-import { createLogger } from '../../../../shared/log.js';
+import { call, callToMake, NatsSession, unlessOvertaken } from '../../../../shared/control-plane/nats/session.js';
 import { natsMissing } from '../../../support/nats-server.js';
 import { natsTest } from '../../../support/nats-sessions.js';
 
@@ -72,21 +70,4 @@ natsTest('many processes that start at once all find what one of them made', asy
     await Promise.all(sessions.flatMap((session) => [session.bucket(`made${round}`), session.objects(`kept${round}`)]));
     await Promise.all(sessions.map((session) => session.close()));
   }
-});
-
-test('what does not open for a moment is opened again, for a while; what is wrong for good fails at once', async () => {
-  const log = createLogger('test', 'silent');
-  const lost = new GolddiffError('CONTROL_PLANE_LOST', 'NATS did not make the bucket: timeout');
-  let tries = 0;
-  const third = (): Promise<number> => (++tries < 3 ? Promise.reject(lost) : Promise.resolve(tries));
-  assert.equal(await openPatiently(third, log, 60_000), 3);
-  tries = 0;
-  await assert.rejects(openPatiently(third, log, 0), lost);
-  assert.equal(tries, 1);
-  const wrong = new GolddiffError('ARGUMENT_INVALID', 'no');
-  await assert.rejects(
-    openPatiently(() => (tries++, Promise.reject(wrong)), log, 60_000),
-    wrong,
-  );
-  assert.equal(tries, 2);
 });
