@@ -21,6 +21,7 @@ const GROUPS = {
       'kernels/real_scalar.cpp',
       'engine/step_memory.cpp',
       'engine/thread_pool.cpp',
+      'engine/voters.cpp',
       'engine/huge_pages.cpp',
       'engine/partition.cpp',
       'engine/direct_distance.cpp',

@@ -95,12 +95,12 @@ export const SKIPPED_SHARE_QUANTUM = 2 ** -76;
 export const HISTOGRAM_BINS = 1_280;
 export const HISTOGRAM_BINS_PER_NAT = 32;
 
-/** Half-width of a rank window in standard deviations of the local rank, for shuffled rows: one round almost always. */
-export const RANK_WINDOW_SIGMAS = 6;
+/** Half-width of a rank window in standard deviations of the local rank, for shuffled rows: 1 of 150,000 windows is too narrow, and its partition asked once more. */
+export const RANK_WINDOW_SIGMAS = 4.5;
 /** Added to the half-width, for small partitions. */
+export const RANK_WINDOW_SLACK = 8;
 /** A pool of so many subsets or more: there few rows matter, and a proof that cuts do not bind mostly holds. On MNIST and CIFAR-10 from t = 300 down. */
 export const POOL_PROOF_RATIO = 3;
-export const RANK_WINDOW_SLACK = 8;
 /** Rounds of a rank search; each widens the windows fourfold, so this many span any partition. */
 export const RANK_ROUNDS_MAX = 24;
 

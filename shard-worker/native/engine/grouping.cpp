@@ -11,10 +11,6 @@ namespace {
 /* Lines of groups that are written by one another: a chain of differences is this and a line long at most. */
 constexpr size_t BAND_LINES = 8;
 constexpr size_t GROUPS_PER_TASK = 64;
-
-struct Run {
-  uint32_t from, to;
-};
 }  // namespace
 
 GroupKind GroupKind::supports(const Partition::Shape &shape, StepVector<uint32_t> first, StepVector<uint32_t> runs) {
@@ -48,79 +44,51 @@ GroupKind GroupKind::window(const Partition::Shape &shape, size_t side) {
   return kind;
 }
 
-/* Of group g by its runs, or by what it has more and less than group `base`. */
-GroupKind::Places GroupKind::difference(size_t g, size_t base, bool from_base) const {
-  const auto run = [this](size_t r) { return Run{runs_[2 * r], runs_[2 * r + 1]}; };
-  Places out;
-  if (from_base) out.more.push_back(static_cast<uint32_t>(sum_places() + base));
-  const auto add = [&](uint32_t from, uint32_t to, bool more) {
-    auto &own = more ? out.more : out.less, &other = more ? out.less : out.more;
-    if (to - from == 1) {
-      own.push_back(static_cast<uint32_t>(dim_ + 1 + from));
-      return;
-    }
-    own.push_back(to);
-    other.push_back(from);
-  };
-  size_t mine = first_[g], theirs = from_base ? first_[base] : 0;
-  const size_t mine_end = first_[g + 1], theirs_end = from_base ? first_[base + 1] : 0;
-  bool in_mine = false, in_theirs = false;
-  /* 1 = only mine from here, -1 = only theirs */
-  int sign = 0;
-  uint32_t from = 0;
-  while (mine < mine_end || theirs < theirs_end) {
-    const uint32_t next_mine = mine == mine_end ? UINT32_MAX : in_mine ? run(mine).to : run(mine).from;
-    const uint32_t next_theirs = theirs == theirs_end ? UINT32_MAX : in_theirs ? run(theirs).to : run(theirs).from;
-    const uint32_t at = std::min(next_mine, next_theirs);
-    if (next_mine == at) {
-      if (in_mine) mine++;
-      in_mine = !in_mine;
-    }
-    if (next_theirs == at) {
-      if (in_theirs) theirs++;
-      in_theirs = !in_theirs;
-    }
-    const int now = static_cast<int>(in_mine) - static_cast<int>(in_theirs);
-    if (now == sign) continue;
-    if (sign != 0) add(from, at, sign > 0);
-    sign = now;
-    from = at;
-  }
-  return out;
-}
-
-GroupKind::Places GroupKind::fewest_places(size_t g) const {
-  Places best = difference(g, 0, false);
-  const size_t band = BAND_LINES * line_;
-  for (const size_t back : {static_cast<size_t>(1), line_}) {
-    if (g % band < back || best.size() <= 2) continue;
-    Places other = difference(g, g - back, true);
-    if (other.size() < best.size()) best = std::move(other);
-  }
-  return best;
-}
-
 GroupKind::Places GroupKind::window_places(size_t g) const {
   const size_t i = g / width_, j = g % width_, reach = side_ / 2;
   const auto entry = [this](size_t line, size_t column) { return static_cast<uint32_t>(line * (width_ + 1) + column); };
   const size_t top = i < reach ? 0 : i - reach, bottom = std::min(height_, i + reach + 1);
   const size_t left = j < reach ? 0 : j - reach, right = std::min(width_, j + reach + 1);
-  return {{entry(bottom, right), entry(top, left)}, {entry(bottom, left), entry(top, right)}};
+  return {{entry(top, left), entry(bottom, right)}, {entry(top, right), entry(bottom, left)}};
+}
+
+GroupKind::Places GroupKind::support_places(size_t g, Bases &bases) const {
+  const auto assign = [this](Voters &voters, size_t group) { voters.assign(runs_.data() + 2 * first_[group], first_[group + 1] - first_[group]); };
+  assign(bases.own, g);
+  const Voters *best = &bases.none;
+  size_t fewest = bases.own.places_from(bases.none), from = 0;
+  for (const size_t back : {static_cast<size_t>(1), line_}) {
+    if (g % (BAND_LINES * line_) < back || fewest <= 2) continue;
+    Voters &base = back == 1 ? bases.left : bases.above;
+    assign(base, g - back);
+    const size_t places = 1 + bases.own.places_from(base);
+    if (places >= fewest) continue;
+    fewest = places;
+    best = &base;
+    from = g - back;
+  }
+  Places out;
+  for (auto *places : {&out.more, &out.less}) places->reserve(fewest + 2);
+  bases.own.append_places_from(*best, static_cast<uint32_t>(dim_ + 1), out.more, out.less);
+  if (best != &bases.none) out.more.push_back(static_cast<uint32_t>(sum_places() + from));
+  return out;
 }
 
 void GroupKind::prepare(ThreadPool &pool) {
   std::vector<Places> all(groups_);
   pool.parallel((groups_ + GROUPS_PER_TASK - 1) / GROUPS_PER_TASK, [&](size_t task) {
+    Bases bases(dim_);
     for (size_t g = task * GROUPS_PER_TASK; g < std::min(groups_, (task + 1) * GROUPS_PER_TASK); g++) {
-      all[g] = height_ > 0 ? window_places(g) : fewest_places(g);
+      all[g] = height_ > 0 ? window_places(g) : support_places(g, bases);
       /* Even numbers; place 0 is 0. */
-      for (auto *places : {&all[g].more, &all[g].less}) {
-        std::sort(places->begin(), places->end());
+      for (auto *places : {&all[g].more, &all[g].less})
         if (places->size() % 2 == 1) places->push_back(0);
-      }
     }
   });
+  size_t total = 0;
+  for (const Places &own : all) total += own.more.size() + own.less.size();
   places_.clear();
+  places_.reserve(total);
   first_place_.assign(1, 0);
   for (const Places &own : all)
     for (const auto *places : {&own.more, &own.less}) {

@@ -12,6 +12,7 @@
 #include "partition.h"
 #include "step_memory.h"
 #include "thread_pool.h"
+#include "voters.h"
 
 namespace golddiff {
 
@@ -41,11 +42,15 @@ class GroupKind {
   /* Places that a group adds and takes away. */
   struct Places {
     std::vector<uint32_t> more, less;
-    size_t size() const { return more.size() + less.size(); }
   };
-  Places difference(size_t g, size_t base, bool from_base) const;
+  /* Of one thread: a group's voters, and those that it could be written from. */
+  struct Bases {
+    explicit Bases(size_t dim) : none(dim), own(dim), left(dim), above(dim) {}
+    const Voters none;
+    Voters own, left, above;
+  };
   Places window_places(size_t g) const;
-  Places fewest_places(size_t g) const;
+  Places support_places(size_t g, Bases &bases) const;
   size_t sum_places() const { return height_ == 0 ? 2 * dim_ + 1 : (height_ + 1) * (width_ + 1); }
 
   /* height 0 = supports */

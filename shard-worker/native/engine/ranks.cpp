@@ -8,7 +8,8 @@
 namespace golddiff {
 
 namespace {
-constexpr double SIGMAS = 6;
+/* As shared/limits.ts. */
+constexpr double SIGMAS = 4.5;
 constexpr double SLACK = 8;
 }  // namespace
 

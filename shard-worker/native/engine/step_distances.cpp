@@ -196,8 +196,8 @@ std::vector<Step::Keys> Step::distances(Partition &partition, const RowSet &set,
     });
   }
   if (lists.empty()) return out;
-  /* Block by block of rows, so that a row comes from memory once for all queries that want it. */
-  const size_t block_rows = sum_block_rows(set.dim());
+  /* Block by block of rows, so that a row comes from memory once for all queries that want it. Lists name a part of a block, which may be the larger for it. */
+  const size_t block_rows = 2 * sum_block_rows(set.dim());
   partition.pool().parallel((n + block_rows - 1) / block_rows, [&](size_t task) {
     check();
     const uint32_t first = static_cast<uint32_t>(task * block_rows), end = static_cast<uint32_t>(std::min(n, (task + 1) * block_rows));

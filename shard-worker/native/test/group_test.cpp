@@ -89,6 +89,45 @@ void exponentials(const gd_kernels *k) {
   std::printf("%s: 2^x in float32 off by at most %.2f ulp\n", k->isa, worst);
 }
 
+/* Runs that begin and end beside a word's border, and go over several. */
+void differences() {
+  Random random(35);
+  for (const size_t dim : {size_t{1}, size_t{63}, size_t{64}, size_t{65}, size_t{128}, size_t{200}}) {
+    const uint32_t end = static_cast<uint32_t>(dim);
+    for (int round = 0; round < 200; round++) {
+      golddiff::Voters voters[2] = {golddiff::Voters(dim), golddiff::Voters(dim)};
+      std::vector<int> votes[2];
+      for (size_t k = 0; k < 2; k++) {
+        std::vector<uint32_t> runs;
+        for (uint32_t at = static_cast<uint32_t>(random.below(3)); at < end;) {
+          const uint32_t to = std::min(end, at + 1 + static_cast<uint32_t>(random.below(round % 2 == 0 ? 3 : 150)));
+          runs.insert(runs.end(), {at, to});
+          at = to + 1 + static_cast<uint32_t>(random.below(4));
+        }
+        voters[k].assign(runs.data(), runs.size() / 2);
+        votes[k].assign(dim, 0);
+        for (size_t r = 0; r < runs.size(); r += 2) std::fill(votes[k].begin() + runs[r], votes[k].begin() + runs[r + 1], 1);
+      }
+      std::vector<uint32_t> more, less;
+      voters[0].append_places_from(voters[1], end + 1, more, less);
+      /* A sum counts the values below its place, a square its own. */
+      std::vector<int> found = votes[1];
+      size_t fewest = 0;
+      for (size_t p = 0; p < dim; p++) {
+        for (const auto *list : {&more, &less})
+          for (const uint32_t place : *list)
+            if (place > end ? place - end - 1 == p : place > p) found[p] += list == &more ? 1 : -1;
+        const int change = votes[0][p] - votes[1][p], before = p == 0 ? 0 : votes[0][p - 1] - votes[1][p - 1], behind = p + 1 == dim ? 0 : votes[0][p + 1] - votes[1][p + 1];
+        if (change != 0 && change != before) fewest += change == behind ? 2 : 1;
+      }
+      CHECK(found == votes[0], "%zu values, round %d: the places lead elsewhere", dim, round);
+      CHECK(more.size() + less.size() == fewest && voters[0].places_from(voters[1]) == fewest, "%zu values, round %d: %zu places, %zu counted, of %zu", dim, round,
+            more.size() + less.size(), voters[0].places_from(voters[1]), fewest);
+      CHECK(std::is_sorted(more.begin(), more.end()) && std::is_sorted(less.begin(), less.end()), "%zu values, round %d: places ascend", dim, round);
+    }
+  }
+}
+
 /* Sums of integers are exact whatever the places. */
 void places() {
   ThreadPool pool(2);
@@ -227,6 +266,7 @@ void statistics(const gd_kernels *kernels) {
 
 void group_tests(const gd_kernels *kernels) {
   exponentials(kernels);
+  differences();
   places();
   statistics(kernels);
 }
