@@ -20,6 +20,7 @@ const EXPONENT_MAX = 0.5;
 /** An index is built in the background: so long at most, in milliseconds a row, and looked for so often. */
 const BUILD_MS_PER_ROW = 1.5;
 const LOOK_EVERY_MS = 2_000;
+const RECALL_SETTLES_MS = 300;
 
 const METHODS = ['exact', 'scan', 'hnsw'] as const;
 type Method = (typeof METHODS)[number];
@@ -29,8 +30,13 @@ interface Point {
   readonly t: number;
   readonly method: Method;
   readonly ms: readonly number[];
-  /** share of the pool's subset that the scan finds too */
-  readonly recall?: number;
+  /** Of hnsw, by the worker's own samples of live queries: how many it compared with the scan, and the mean share of the nearest proxies that the index found. */
+  readonly recall?: Recall;
+}
+
+interface Recall {
+  readonly searches: number;
+  readonly mean: number;
 }
 
 export async function benchScaling(context: BenchContext, sizes: readonly number[] = SCALING_ROWS): Promise<Section> {
@@ -52,8 +58,13 @@ export async function benchScaling(context: BenchContext, sizes: readonly number
           timesOf: (reply) => reply.coordinatorMs,
           run: () => worker.steps(query, BATCH, repeatsOf(flags), retrievalOf(method)),
         }));
+        const before = await recallTotals(worker);
         const measured = await interleave(entrants, flags.rounds, (sentence) => notes.push(sentence));
-        for (const { name, times } of measured) points.push({ rows: set.rows, t, method: name as Method, ms: times });
+        const recall = recallBetween(before, await recallTotals(worker));
+        for (const { name, times } of measured) {
+          const method = name as Method;
+          points.push({ rows: set.rows, t, method, ms: times, ...(method === 'hnsw' && recall && { recall }) });
+        }
       }
     } finally {
       await worker.stop();
@@ -93,15 +104,32 @@ async function waitForIndex(
   }
 }
 
-/** Share of partitions whose index is ready, by the worker's metrics; undefined where it has no such metric. */
+/** Share of partitions whose index is ready; undefined where there is no such metric. */
 async function indexShare(worker: ClusterSteps): Promise<number | undefined> {
-  for (const [name, endpoint] of worker.cluster.metricsEndpoints) {
-    if (!name.includes('worker')) continue;
-    const text = await (await fetch(`http://${endpoint}/metrics`)).text();
-    const ready = metricValue(text, /^golddiff_worker_indexes_ready\b/);
-    if (ready !== undefined) return ready / PARTITIONS;
+  const ready = metricValue(await workerMetrics(worker), /^golddiff_worker_indexes_ready\b/);
+  return ready === undefined ? undefined : ready / PARTITIONS;
+}
+
+async function workerMetrics(worker: ClusterSteps): Promise<string> {
+  const [, endpoint] = [...worker.cluster.metricsEndpoints].find(([name]) => name.includes('worker'))!;
+  return (await fetch(`http://${endpoint}/metrics`)).text();
+}
+
+/** Searches compared so far, and the sum of their recalls: once no more come, for they are measured behind the answers. */
+async function recallTotals(worker: ClusterSteps): Promise<{ searches: number; sum: number }> {
+  for (let last = -1; ;) {
+    const text = await workerMetrics(worker);
+    const of = (part: string): number => metricValue(text, new RegExp(`^golddiff_worker_index_recall_ratio_${part}\\b`)) ?? 0;
+    const searches = of('count');
+    if (searches === last) return { searches, sum: of('sum') };
+    last = searches;
+    await new Promise((resolve) => setTimeout(resolve, RECALL_SETTLES_MS));
   }
-  return undefined;
+}
+
+export function recallBetween(before: { searches: number; sum: number }, after: { searches: number; sum: number }): Recall | undefined {
+  const searches = after.searches - before.searches;
+  return searches > 0 ? { searches, mean: (after.sum - before.sum) / searches } : undefined;
 }
 
 /** Sum over the samples of the metric whose name matches; undefined where there is none. */
@@ -124,17 +152,18 @@ export function sectionOf(points: readonly Point[], notes: readonly string[]): S
         const point = own.find((p) => p.rows === size);
         return point === undefined ? '-' : shownSpread(spread(point.ms));
       });
-      rows.push([String(t), method, ...cells, Number.isNaN(exponent) ? '-' : exponent.toFixed(2)]);
+      const recalls = own.map(({ recall }) => (recall ? `${recall.mean.toFixed(3)} of ${recall.searches}` : '-'));
+      rows.push([String(t), method, ...cells, Number.isNaN(exponent) ? '-' : exponent.toFixed(2), method === 'hnsw' ? recalls.join(', ') : '-']);
       results.push({
         t,
         method,
-        points: own.map((point) => ({ rows: point.rows, ms: roundedSpread(spread(point.ms)) })),
+        points: own.map((point) => ({ rows: point.rows, ms: roundedSpread(spread(point.ms)), ...(point.recall && { recall: point.recall }) })),
         exponent: Number.isNaN(exponent) ? null : rounded(exponent),
       });
       if (method === 'hnsw' && own.length >= 2)
         requirements.push({ name: `golden step with hnsw, t = ${t}, exponent of N`, measured: exponent, limit: EXPONENT_MAX, wanted: 'at most' });
     }
-  const headings = ['t', 'search', ...sizes.map((size) => `${size} rows, ms`), 'exponent of N'];
+  const headings = ['t', 'search', ...sizes.map((size) => `${size} rows, ms`), 'exponent of N', 'recall of the pool by size, of so many searches'];
   const title = `Golden step against N, pool ${POOL}, k ${K}, B = ${BATCH}, one worker, ${PARTITIONS} partitions (coordinator's step)`;
   return { tables: [{ title, headings, rows }], requirements, notes, results };
 }
