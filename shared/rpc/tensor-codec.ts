@@ -108,7 +108,9 @@ function toBytes(values: Float64Array | Float32Array | Uint8Array, dtype: Tensor
   invariant(!(values instanceof Uint8Array), 'bytes are sent as U8');
   if (dtype === 'F32') return bytesOf(values instanceof Float32Array ? values : Float32Array.from(values));
   if (dtype === 'F64') return bytesOf(values instanceof Float64Array ? values : Float64Array.from(values));
-  return bytesOf(Uint16Array.from(values, numberToFloat16));
+  const bits = new Uint16Array(values.length);
+  for (let i = 0; i < bits.length; i++) bits[i] = numberToFloat16(values[i]!);
+  return bytesOf(bits);
 }
 
 /** Byte u that stands for the value nearest to u / 127.5 - 1. */

@@ -153,7 +153,10 @@ async function aggregate(
     const leaves = await timedInto(phases, 'groups', () => Promise.all(held.partitions.map((partition) => step.groups(partition, cuts))));
     const x0hat = await timedInto(phases, 'merge', async () => {
       const whole = mergeUp(new Map(held.partitions.map((partition, i) => [keyOf(partition), leaves[i]!])), root, mergeGrouped)!;
-      return Float64Array.from(whole.sums, (sum, i) => sum / whole.mass[Math.floor(i / dim) * groups + ((i % dim) % groups)]!);
+      const mean = new Float64Array(whole.sums.length);
+      for (let b = 0; b < queries.batch; b++)
+        for (let p = 0; p < dim; p++) mean[b * dim + p] = whole.sums[b * dim + p]! / whole.mass[b * groups + (p % groups)]!;
+      return mean;
     });
     return { x0hat, rowsThatMatter: undefined, phases };
   }
