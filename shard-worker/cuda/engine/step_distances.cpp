@@ -86,7 +86,7 @@ std::shared_ptr<const Step::Columns> Step::columns(Work &work, const Shape &shap
   out->queries = queries;
   out->limbs = limbs;
   out->factor = factor;
-  out->q = work.upload(packed);
+  out->q = work.upload(std::move(packed));
   /* Other streams find it there. */
   work.wait();
   std::lock_guard<std::mutex> lock(mutex_);
@@ -103,7 +103,7 @@ Step::DifferenceQueries Step::difference_queries(Work &work, const Shape &shape,
     for (size_t p = 0; p < dim; p++) q[b * dim + p] = values.x[p] + (set.pixels ? alpha : 0);
     scale[b] = set.pixels ? alpha / set.pixels->divisor : alpha;
   }
-  DifferenceQueries out{work.upload(q), work.upload(scale)};
+  DifferenceQueries out{work.upload(std::move(q)), work.upload(std::move(scale))};
   return out;
 }
 
@@ -151,8 +151,8 @@ void Step::distances(Work &work, Partition &partition, const RowSet &set, const 
         terms[k] = distance_terms(queries_, shape, pixels, factor, some[k], count);
         places[k] = out.data() + some[k] * n;
       });
-      const auto device_terms = work.upload(terms);
-      const auto device_places = work.upload(places);
+      const auto device_terms = work.upload(std::move(terms));
+      const auto device_places = work.upload(std::move(places));
       double plane_factor = 1;
       for (size_t plane = 0; plane < pixels.planes.size(); plane++, plane_factor *= 256)
         launch_products({pixels.planes[plane].data(), n, pixels.stride, packed->q.data(), some.size(), count, device_terms.data(), plane_factor, plane == 0, plane + 1 == pixels.planes.size(),
