@@ -17,7 +17,6 @@ const FUNCTIONS = [
   'detect',
   'createEngine',
   'closeEngine',
-  'freeBytes',
   'stepStateBytes',
   'loadPartition',
   'partitionBytes',
