@@ -82,10 +82,12 @@ class Work {
 
   Stream stream() const { return stream_; }
   Device &device() { return device_; }
-  /* What was asked of the stream is done, or what failed in it is thrown. */
+  /* What was asked of the stream is done; what failed in it, or was refused, is thrown. */
   void wait() {
     device_.driver().wait(stream_);
     held_.clear();
+    /* Now that nothing uses the arrays that an error lets go of. */
+    device_.driver().check_launch();
   }
   /* The same before an error is thrown that lets go of arrays. */
   void finish() noexcept {
@@ -123,7 +125,6 @@ class Work {
   template <typename T>
   std::vector<T> download(const DeviceArray<T> &values) {
     std::vector<T> out(values.size());
-    device_.driver().check_launch();
     if (!out.empty()) device_.driver().to_host(out.data(), values.data(), out.size() * sizeof(T), stream_);
     wait();
     return out;

@@ -137,7 +137,6 @@ RowSet Partition::make_proxies(size_t factor) {
     launch_pooled_pixels(full_.pixels->planes[0].data(), n, full_.pixels->stride, picture, planes, own.planes.size(), own.stride, work.stream());
     own.measure(work);
   }
-  device_.driver().check_launch();
   work.wait();
   return out;
 }

@@ -52,11 +52,15 @@ Step::Masked Step::masked(Work &work, Part &part, Partition &partition, const Cu
   Mask mask{n, B, partition.labels(), partition.row_ids(), nullptr, {}, nullptr, nullptr};
   std::vector<DeviceArray<double>> cut_keys(3);
   std::vector<DeviceArray<uint32_t>> cut_rows(3);
+  /* All keys before the first upload: what there is no memory for is thrown while nothing is under way. */
+  for (int stage = 0; stage < 3; stage++)
+    if (cuts[stage].present()) mask.cuts[stage].keys = keys(work, part, partition, static_cast<Stage>(stage)).data();
   for (int stage = 0; stage < 3; stage++) {
     if (!cuts[stage].present()) continue;
     cut_keys[stage] = work.upload(cuts[stage].key);
     cut_rows[stage] = work.upload(cuts[stage].row_id);
-    mask.cuts[stage] = {keys(work, part, partition, static_cast<Stage>(stage)).data(), cut_keys[stage].data(), cut_rows[stage].data()};
+    mask.cuts[stage].cut_key = cut_keys[stage].data();
+    mask.cuts[stage].cut_row_id = cut_rows[stage].data();
   }
   const auto labels = work.upload(settings_.labels);
   if (!settings_.labels.empty()) mask.labels = labels.data();
@@ -133,7 +137,6 @@ void Step::distances(Work &work, Partition &partition, const RowSet &set, const 
     const auto own = difference_queries(work, shape, factor, set);
     const auto places = work.upload(std::vector<uint32_t>(queries.begin(), queries.end()));
     launch_all_differences(differences(set, own, out), places.data(), queries.size(), work.stream());
-    device_.driver().check_launch();
     return work.wait();
   }
   const PixelRows &pixels = *set.pixels;
@@ -158,7 +161,6 @@ void Step::distances(Work &work, Partition &partition, const RowSet &set, const 
         launch_products({pixels.planes[plane].data(), n, pixels.stride, packed->q.data(), some.size(), count, device_terms.data(), plane_factor, plane == 0, plane + 1 == pixels.planes.size(),
                          pixels.sum.data(), pixels.sum_sq.data(), device_places.data()},
                         work.stream());
-      device_.driver().check_launch();
       /* Before the terms go; and a closed step is noticed after some queries. */
       work.wait();
     }

@@ -32,13 +32,12 @@ void Step::look_again(Work &work, Partition &partition, const std::vector<Precis
     scored.kept[b] = static_cast<double>(kept[b]);
     scored.tail[b] = (scored.rows[b] - scored.kept[b]) * settings_.tolerance / static_cast<double>(n);
   }
+  const auto own = difference_queries(work, partition.shape(), 0, partition.full());
   const auto counter = work.zeros<unsigned long long>(1);
   const auto query = work.array<uint32_t>(count);
   const auto row = work.array<uint32_t>(count);
   launch_pairs(scored.distances.data(), n, B, device_pick.data(), counter.data(), query.data(), row.data(), work.stream());
-  const auto own = difference_queries(work, partition.shape(), 0, partition.full());
   launch_differences(differences(partition.full(), own, scored.distances), {query.data(), row.data(), count}, work.stream());
-  device_.driver().check_launch();
   work.wait();
 }
 

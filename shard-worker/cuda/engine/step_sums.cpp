@@ -52,7 +52,6 @@ void Step::weighted(Work &work, Partition &partition, const std::vector<Weighted
     launch_weights(device_queries.data(), count, n, rows.data(), found, rows_padded, digits.data(), totals.data(), device_kept.data(), work.stream());
     launch_weighted_pixels(pixels.planes[0].data(), pixels.stride, rows.data(), rows_padded, digits.data(), columns, sums.data(), device_.facts().multiprocessors, work.stream());
     launch_combined(device_queries.data(), count, sums.data(), pixels.stride, totals.data(), D, out.data(), work.stream());
-    device_.driver().check_launch();
     work.wait();
   }
   reply.sums = work.download(out);
