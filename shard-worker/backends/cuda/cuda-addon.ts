@@ -49,6 +49,4 @@ export interface CudaAddon extends SharedCalls {
   /** Looks at the first device of CUDA_VISIBLE_DEVICES. */
   detect(): CudaDetection;
   createEngine(settings: CudaEngineSettings): NativeEngine;
-  /** Of the device, after what is kept for steps has been let go. */
-  freeBytes(engine: NativeEngine): number;
 }

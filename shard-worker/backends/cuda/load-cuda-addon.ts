@@ -17,7 +17,6 @@ const FUNCTIONS: Record<keyof CudaAddon, true> = {
   detect: true,
   createEngine: true,
   closeEngine: true,
-  freeBytes: true,
   stepStateBytes: true,
   loadPartition: true,
   partitionBytes: true,

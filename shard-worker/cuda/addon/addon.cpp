@@ -5,6 +5,8 @@
 #include <napi.h>
 
 #include <memory>
+#include <mutex>
+#include <new>
 #include <string>
 #include <vector>
 
@@ -20,22 +22,58 @@
 namespace golddiff::cuda {
 namespace {
 
+/* Partitions that are asked no more. Whoever frees memory may wait for the device: threads of the engine, never JavaScript's. */
+class Released {
+ public:
+  explicit Released(Device &device) : device_(device) {}
+  void add(std::unique_ptr<Partition> partition) {
+    std::lock_guard<std::mutex> lock(list_mutex_);
+    partitions_.push_back(std::move(partition));
+  }
+  /* Their memory is free when this returns, also of those that another thread has begun with. */
+  void free() noexcept {
+    std::lock_guard<std::mutex> freeing(freeing_mutex_);
+    std::vector<std::unique_ptr<Partition>> own;
+    {
+      std::lock_guard<std::mutex> lock(list_mutex_);
+      own.swap(partitions_);
+    }
+    own.clear();
+    /* What a partition had is not kept for steps. */
+    device_.let_go();
+  }
+
+ private:
+  Device &device_;
+  std::mutex freeing_mutex_, list_mutex_;
+  std::vector<std::unique_ptr<Partition>> partitions_;
+};
+
 struct DeviceEngine {
-  DeviceEngine(std::unique_ptr<Driver> driver, size_t threads, size_t step_bytes_max) : device(std::move(driver)), host(threads, step_bytes_max, *gd_kernels_scalar()) {}
+  DeviceEngine(std::unique_ptr<Driver> driver, size_t threads, size_t step_bytes_max) : device(std::move(driver)), released(device), host(threads, step_bytes_max, *gd_kernels_scalar()) {}
   Device device;
+  Released released;
   /* Destroyed first: its last jobs use the device. */
   Engine host;
 };
 using EnginePointer = std::shared_ptr<DeviceEngine>;
 
+/* Destroyed on the JavaScript thread, as references and calls are. */
 struct Loaded {
-  EnginePointer engine;
-  std::unique_ptr<Partition> partition;
+  explicit Loaded(EnginePointer of) : engine(std::move(of)) {}
+  Loaded(const Loaded &) = delete;
+  Loaded &operator=(const Loaded &) = delete;
   ~Loaded() {
-    partition.reset();
-    /* What a partition had is not kept for steps. */
-    if (engine) engine->device.let_go();
+    try {
+      if (partition) engine->released.add(std::move(partition));
+      /* The engine is not held by a job of its own: it ends its threads when it goes, after their last job. */
+      engine->host.pool.submit([own = engine.get()] { own->released.free(); });
+    } catch (const std::bad_alloc &) {
+      /* Freed with the next, or with the engine. */
+    }
   }
+  const EnginePointer engine;
+  std::unique_ptr<Partition> partition;
 };
 struct PartitionReference {
   std::shared_ptr<Loaded> loaded;
@@ -97,12 +135,6 @@ Napi::Value close_engine(const Napi::CallbackInfo &info) {
   return info.Env().Undefined();
 }
 
-Napi::Value free_bytes(const Napi::CallbackInfo &info) {
-  const auto engine = engine_at(info);
-  engine->device.let_go();
-  return Napi::Number::New(info.Env(), static_cast<double>(engine->device.driver().free_bytes()));
-}
-
 Napi::Value load_partition(const Napi::CallbackInfo &info) {
   const Napi::Env env = info.Env();
   const auto engine = engine_at(info);
@@ -122,12 +154,13 @@ Napi::Value load_partition(const Napi::CallbackInfo &info) {
   auto call = std::make_unique<Call>(env);
   /* Until they are copied. */
   for (const char *name : {"values", "labels", "rowIds"}) call->keep.push_back(std::make_shared<Napi::ObjectReference>(Napi::Persistent(rows.Get(name).As<Napi::Object>())));
-  auto loaded = std::make_shared<Loaded>();
-  loaded->engine = engine;
+  auto loaded = std::make_shared<Loaded>(engine);
   call->keep.push_back(loaded);
   const int32_t *label_data = labels.Data();
   const uint32_t *id_data = ids.Data();
   call->work = [loaded = loaded.get(), shape, pixels, floats, label_data, id_data] {
+    /* What was released before is there to be used. */
+    loaded->engine->released.free();
     loaded->partition = std::make_unique<Partition>(loaded->engine->device, shape, pixels, floats, label_data, id_data);
   };
   call->answer = [loaded](Napi::Env answered) { return wrap(answered, new PartitionReference{loaded}); };
@@ -136,7 +169,6 @@ Napi::Value load_partition(const Napi::CallbackInfo &info) {
 
 Napi::Value partition_bytes(const Napi::CallbackInfo &info) { return Napi::Number::New(info.Env(), static_cast<double>(loaded_at(info[0])->partition->bytes())); }
 
-/* Here rather than on a thread of the engine, which the engine could end with. */
 Napi::Value release_partition(const Napi::CallbackInfo &info) {
   unwrap<PartitionReference>(info[0]).loaded.reset();
   return info.Env().Undefined();
@@ -166,22 +198,8 @@ Napi::Value open_step(const Napi::CallbackInfo &info) {
   const Napi::Object in = info[1].As<Napi::Object>();
   const StepMemory::Scope scope(&engine->host.memory);
   Queries queries = queries_of(in);
-  Settings settings;
-  settings.tolerance = in.Get("tolerance").ToNumber();
-  settings.factor = in.Get("factor").ToNumber().Uint32Value();
-  settings.presample_seed = static_cast<uint64_t>(in.Get("presampleSeed").ToNumber().DoubleValue());
-  settings.presample_step = in.Get("presampleStep").ToNumber().Uint32Value();
-  if (given(in.Get("labels"))) settings.labels = copied<std::vector<int32_t>, Napi::Int32Array>(in.Get("labels"));
-  if (given(in.Get("queryIds"))) settings.query_ids = words(in.Get("queryIds"));
-  const size_t B = queries.batch;
-  if (settings.query_ids.empty()) settings.query_ids.assign(B, 0);
-  if ((!settings.labels.empty() && settings.labels.size() != B) || settings.query_ids.size() != B) throw Napi::Error::New(info.Env(), "The arrays of a step do not have its shape");
-  if (given(in.Get("grouping"))) {
-    const auto side = [&](const char *name) { return static_cast<size_t>(in.Get(name).ToNumber().Uint32Value()); };
-    const Shape shape{0, side("channels"), side("height"), side("width")};
-    if (shape.dim() != queries.dim) throw Napi::Error::New(info.Env(), "The shape of a step is not that of its queries");
-    groups_into(settings, in.Get("grouping").As<Napi::Object>(), B, shape);
-  }
+  Settings settings{step_wish_of(in, queries.batch), 0, {}, {}};
+  if (given(in.Get("grouping"))) groups_into(settings, in.Get("grouping").As<Napi::Object>(), queries.batch, step_shape_of(in, queries.dim));
   return wrap(info.Env(), new StepReference{engine, std::make_shared<Step>(engine->device, engine->host.pool, std::move(queries), std::move(settings))});
 }
 
@@ -251,13 +269,7 @@ Napi::Value moments(const Napi::CallbackInfo &info) {
   call->keep.push_back(loaded);
   auto reply = std::make_shared<Moments>();
   call->work = [reply, loaded = loaded.get(), label = info[2].ToNumber().Int32Value()] { *reply = row_moments(loaded->engine->device, *loaded->partition, label); };
-  call->answer = [reply](Napi::Env env) {
-    Napi::Object out = Napi::Object::New(env);
-    out["rows"] = Napi::Number::New(env, static_cast<double>(reply->rows));
-    out["sum"] = float64s(env, reply->sum);
-    out["products"] = float64s(env, reply->products);
-    return out;
-  };
+  call->answer = [reply](Napi::Env env) { return moments_object(env, *reply); };
   return start(info.Env(), host_of(engine), std::move(call));
 }
 
@@ -265,7 +277,6 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("detect", Napi::Function::New(env, guarded<detect>));
   exports.Set("createEngine", Napi::Function::New(env, guarded<create_engine>));
   exports.Set("closeEngine", Napi::Function::New(env, guarded<close_engine>));
-  exports.Set("freeBytes", Napi::Function::New(env, guarded<free_bytes>));
   exports.Set("loadPartition", Napi::Function::New(env, guarded<load_partition>));
   exports.Set("partitionBytes", Napi::Function::New(env, guarded<partition_bytes>));
   exports.Set("releasePartition", Napi::Function::New(env, guarded<release_partition>));

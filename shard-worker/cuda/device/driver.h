@@ -35,10 +35,9 @@ class Driver {
   virtual void release_pinned(void *memory) noexcept = 0;
   virtual Stream open_stream() = 0;
   virtual void close_stream(Stream stream) noexcept = 0;
+  /* `from` may be read until the stream has been waited for, pinned or not. */
   virtual void to_device(void *to, const void *from, size_t bytes, Stream stream) = 0;
   virtual void to_host(void *to, const void *from, size_t bytes, Stream stream) = 0;
-  /* `lines` of `bytes` each, at distances of to_pitch and from_pitch. */
-  virtual void lines_to_device(void *to, size_t to_pitch, const void *from, size_t from_pitch, size_t bytes, size_t lines, Stream stream) = 0;
   virtual void zero(void *to, size_t bytes, Stream stream) = 0;
   /* Until all that was asked of the stream is done; throws what went wrong in it. */
   virtual void wait(Stream stream) = 0;

@@ -1,7 +1,7 @@
 /* The device through CUDA's runtime, which finds the driver's library when it is first called: a machine without one loads this too. */
 #include <cuda_runtime.h>
 
-#include <mutex>
+#include <string>
 
 #include "../../native/engine/error.h"
 #include "driver.h"
@@ -9,6 +9,7 @@
 namespace golddiff::cuda {
 
 namespace {
+/* Every host thread's own where it chooses none. */
 constexpr int DEVICE = 0;
 /* The oldest that the kernels are compiled for. */
 constexpr int ARCHITECTURE_MIN = 80;
@@ -19,6 +20,16 @@ void checked(cudaError_t status, const char *what) {
   throw EngineError("INTERNAL", std::string("CUDA failed to ") + what + ": " + cudaGetErrorString(status));
 }
 
+/* False: there is not so much memory. */
+bool granted(cudaError_t status, const char *what) {
+  if (status == cudaErrorMemoryAllocation) {
+    cudaGetLastError();
+    return false;
+  }
+  checked(status, what);
+  return true;
+}
+
 DeviceFacts facts_of_device() {
   cudaDeviceProp properties;
   checked(cudaGetDeviceProperties(&properties, DEVICE), "describe the device");
@@ -27,7 +38,6 @@ DeviceFacts facts_of_device() {
   facts.architecture = 10 * properties.major + properties.minor;
   facts.memory_bytes = properties.totalGlobalMem;
   size_t total = 0;
-  checked(cudaSetDevice(DEVICE), "choose the device");
   checked(cudaMemGetInfo(&facts.free_bytes, &total), "tell its free memory");
   facts.multiprocessors = static_cast<unsigned>(properties.multiProcessorCount);
   facts.shared_bytes = properties.sharedMemPerBlockOptin;
@@ -39,55 +49,33 @@ class CudaDriver : public Driver {
   CudaDriver() : facts_(facts_of_device()) {}
   const DeviceFacts &facts() const override { return facts_; }
   size_t free_bytes() override {
-    select();
     size_t free = 0, total = 0;
     checked(cudaMemGetInfo(&free, &total), "tell its free memory");
     return free;
   }
   void *allocate(size_t bytes) override {
-    select();
     void *memory = nullptr;
-    const cudaError_t status = cudaMalloc(&memory, bytes);
-    if (status == cudaErrorMemoryAllocation) {
-      cudaGetLastError();
-      return nullptr;
-    }
-    checked(status, "allocate memory");
-    return memory;
+    return granted(cudaMalloc(&memory, bytes), "allocate memory") ? memory : nullptr;
   }
   void release(void *memory) noexcept override { cudaFree(memory); }
   void *allocate_pinned(size_t bytes) override {
-    select();
     void *memory = nullptr;
-    const cudaError_t status = cudaHostAlloc(&memory, bytes, cudaHostAllocDefault);
-    if (status == cudaErrorMemoryAllocation) {
-      cudaGetLastError();
-      return nullptr;
-    }
-    checked(status, "pin memory");
-    return memory;
+    return granted(cudaHostAlloc(&memory, bytes, cudaHostAllocDefault), "pin memory") ? memory : nullptr;
   }
   void release_pinned(void *memory) noexcept override { cudaFreeHost(memory); }
   Stream open_stream() override {
-    select();
     cudaStream_t stream = nullptr;
     checked(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), "open a stream");
     return stream;
   }
   void close_stream(Stream stream) noexcept override { cudaStreamDestroy(own(stream)); }
   void to_device(void *to, const void *from, size_t bytes, Stream stream) override {
-    select();
     checked(cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, own(stream)), "copy to the device");
   }
   void to_host(void *to, const void *from, size_t bytes, Stream stream) override {
     checked(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost, own(stream)), "copy from the device");
   }
-  void lines_to_device(void *to, size_t to_pitch, const void *from, size_t from_pitch, size_t bytes, size_t lines, Stream stream) override {
-    select();
-    checked(cudaMemcpy2DAsync(to, to_pitch, from, from_pitch, bytes, lines, cudaMemcpyHostToDevice, own(stream)), "copy rows to the device");
-  }
   void zero(void *to, size_t bytes, Stream stream) override {
-    select();
     checked(cudaMemsetAsync(to, 0, bytes, own(stream)), "clear memory");
   }
   void wait(Stream stream) override { checked(cudaStreamSynchronize(own(stream)), "compute"); }
@@ -95,8 +83,6 @@ class CudaDriver : public Driver {
 
  private:
   static cudaStream_t own(Stream stream) { return static_cast<cudaStream_t>(stream); }
-  /* The device is chosen for each host thread. */
-  static void select() { checked(cudaSetDevice(DEVICE), "choose the device"); }
   DeviceFacts facts_;
 };
 }  // namespace

@@ -1,14 +1,26 @@
-/* A device on the processor, for tests: memory with a limit and failures that are asked for, work done when it is asked for. */
+/* A device on the processor, for tests: memory with a limit and failures that are asked for. Work is done when it is asked for, but copies as late as a device may make them. */
 #include <cstdlib>
 #include <cstring>
 #include <map>
 #include <mutex>
+#include <vector>
 
 #include "driver.h"
+#include "emulated.h"
 
 namespace golddiff::cuda {
 
 namespace {
+/* Copies to the device that have not been made. One thread at a time uses a stream. */
+struct EmulatedStream {
+  struct Copy {
+    void *to;
+    const void *from;
+    size_t bytes;
+  };
+  std::vector<Copy> copies;
+};
+
 class EmulatedDriver : public Driver {
  public:
   explicit EmulatedDriver(const EmulatedLimits &limits) : limits_(limits) {
@@ -16,7 +28,7 @@ class EmulatedDriver : public Driver {
     facts_.architecture = 90;
     facts_.memory_bytes = facts_.free_bytes = limits.memory_bytes;
     facts_.multiprocessors = 2;
-    facts_.shared_bytes = 227 * 1024;
+    facts_.shared_bytes = EMULATED_SHARED_BYTES;
   }
   ~EmulatedDriver() override {
     /* What the engine forgot. */
@@ -48,23 +60,21 @@ class EmulatedDriver : public Driver {
   }
   void *allocate_pinned(size_t bytes) override { return std::malloc(bytes); }
   void release_pinned(void *memory) noexcept override { std::free(memory); }
-  Stream open_stream() override { return this; }
-  void close_stream(Stream) noexcept override {}
-  void to_device(void *to, const void *from, size_t bytes, Stream) override { copy(to, from, bytes); }
-  void to_host(void *to, const void *from, size_t bytes, Stream) override { copy(to, from, bytes); }
-  void lines_to_device(void *to, size_t to_pitch, const void *from, size_t from_pitch, size_t bytes, size_t lines, Stream) override {
-    for (size_t k = 0; k < lines; k++) copy(static_cast<char *>(to) + k * to_pitch, static_cast<const char *>(from) + k * from_pitch, bytes);
+  Stream open_stream() override { return new EmulatedStream; }
+  void close_stream(Stream stream) noexcept override { delete static_cast<EmulatedStream *>(stream); }
+  void to_device(void *to, const void *from, size_t bytes, Stream stream) override { static_cast<EmulatedStream *>(stream)->copies.push_back({to, from, bytes}); }
+  void to_host(void *to, const void *from, size_t bytes, Stream stream) override {
+    make_copies(stream);
+    if (bytes > 0) std::memcpy(to, from, bytes);
   }
-  void zero(void *to, size_t bytes, Stream) override {
+  void zero(void *to, size_t bytes, Stream stream) override {
+    make_copies(stream);
     if (bytes > 0) std::memset(to, 0, bytes);
   }
-  void wait(Stream) override {}
+  void wait(Stream stream) override { make_copies(stream); }
   void check_launch() override {}
 
  private:
-  static void copy(void *to, const void *from, size_t bytes) {
-    if (bytes > 0) std::memcpy(to, from, bytes);
-  }
   const EmulatedLimits limits_;
   DeviceFacts facts_;
   std::mutex mutex_;
@@ -72,6 +82,13 @@ class EmulatedDriver : public Driver {
   size_t used_ = 0, allocations_ = 0;
 };
 }  // namespace
+
+void make_copies(Stream stream) {
+  auto &copies = static_cast<EmulatedStream *>(stream)->copies;
+  for (const auto &copy : copies)
+    if (copy.bytes > 0) std::memcpy(copy.to, copy.from, copy.bytes);
+  copies.clear();
+}
 
 Detected detect_device() {
   Detected out;

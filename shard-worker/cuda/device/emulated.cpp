@@ -1,6 +1,8 @@
 #include "emulated.h"
 
 #include <csetjmp>
+#include <cstdlib>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <vector>
@@ -13,7 +15,7 @@ namespace golddiff::cuda {
 
 namespace {
 constexpr size_t STACK_BYTES = 128 * 1024;
-constexpr unsigned LANES = 32;
+constexpr unsigned LANES = 32, THREADS_MAX = 1024, GRID_YZ_MAX = 65535;
 
 struct Fiber {
   ucontext_t start;
@@ -117,7 +119,37 @@ void run_block() {
 }
 
 Warp &warp() { return block().warps[block().current / LANES]; }
+
+/* What lanes give one another takes all of them. */
+void warp_of_all_lanes() {
+  if (warp().alive != LANES) std::abort();
+}
+
+int32_t dot4_u8s8(uint32_t u, uint32_t s, int32_t sum) {
+  for (int k = 0; k < 4; k++) sum += static_cast<int32_t>(u >> 8 * k & 255) * static_cast<int8_t>(s >> 8 * k & 255);
+  return sum;
+}
+
+/* By kernel. */
+std::mutex allowed_mutex;
+std::map<const void *, size_t> &allowed() {
+  static auto *const one = new std::map<const void *, size_t>;
+  return *one;
+}
+
+bool fits(const void *kernel, const dim3 &grid, unsigned threads, size_t shared_bytes) {
+  const unsigned sides = std::min({grid.x, grid.y, grid.z});
+  if (sides == 0 || grid.x > INT32_MAX || grid.y > GRID_YZ_MAX || grid.z > GRID_YZ_MAX || threads == 0 || threads > THREADS_MAX) return false;
+  std::lock_guard<std::mutex> lock(allowed_mutex);
+  const auto asked = allowed().find(kernel);
+  return shared_bytes <= (asked == allowed().end() ? SHARED_BYTES_UNASKED : asked->second);
+}
 }  // namespace
+
+void allow_shared(const void *kernel, size_t bytes) {
+  std::lock_guard<std::mutex> lock(allowed_mutex);
+  if (bytes > EMULATED_SHARED_BYTES || allowed().emplace(kernel, bytes).first->second != bytes) std::abort();
+}
 
 unsigned char *emulated_shared() { return reinterpret_cast<unsigned char *>(block().shared.data()); }
 
@@ -125,6 +157,7 @@ void block_barrier() { meet(block().meeting, block().alive); }
 void warp_barrier() { meet(warp().meeting, warp().alive); }
 
 uint64_t of_lane(uint64_t own, unsigned lane) {
+  warp_of_all_lanes();
   warp().value[threadIdx.x % LANES] = own;
   warp_barrier();
   const uint64_t found = warp().value[lane];
@@ -134,6 +167,7 @@ uint64_t of_lane(uint64_t own, unsigned lane) {
 
 /* Of lane 4 g + t: a rows g and g + 8, values 4 t .. and 16 + 4 t ..; b column g, the same values; d rows g and g + 8, columns 2 t and 2 t + 1. */
 void mma_u8s8(int32_t (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]) {
+  warp_of_all_lanes();
   const unsigned lane = threadIdx.x % LANES, g = lane / 4, t = lane % 4;
   Warp &own = warp();
   std::copy(a, a + 4, own.a[lane]);
@@ -147,7 +181,9 @@ void mma_u8s8(int32_t (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]) {
   warp_barrier();
 }
 
-void emulate(dim3 grid, unsigned threads, size_t shared_bytes, const std::function<void()> &body) {
+void emulate(const void *kernel, dim3 grid, unsigned threads, size_t shared_bytes, Stream stream, const std::function<void()> &body) {
+  if (!fits(kernel, grid, threads, shared_bytes)) std::abort();
+  make_copies(stream);
   static std::mutex one_at_a_time;
   std::lock_guard<std::mutex> lock(one_at_a_time);
   Block &own = block();

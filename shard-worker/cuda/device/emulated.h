@@ -9,6 +9,8 @@
 #include <cstring>
 #include <functional>
 
+#include "driver.h"
+
 #define __global__ static
 #define __device__
 #define __host__
@@ -17,9 +19,6 @@
 #define __shared__ static
 #define __align__(bytes) alignas(bytes)
 
-struct uint4 {
-  uint32_t x, y, z, w;
-};
 struct dim3 {
   unsigned x, y, z;
   dim3(unsigned x = 1, unsigned y = 1, unsigned z = 1) : x(x), y(y), z(z) {}
@@ -28,7 +27,14 @@ extern dim3 gridDim, blockDim, blockIdx, threadIdx;
 
 namespace golddiff::cuda {
 
-void emulate(dim3 grid, unsigned threads, size_t shared_bytes, const std::function<void()> &body);
+/* That one block of the emulated device may ask for, and what it has without asking; as compute capability 9.0. */
+constexpr size_t EMULATED_SHARED_BYTES = 227 * 1024, SHARED_BYTES_UNASKED = 48 * 1024;
+/* What a device would refuse, or do nobody knows what about, ends the process: blocks and grids that are too large, shared memory that was not asked for. */
+void emulate(const void *kernel, dim3 grid, unsigned threads, size_t shared_bytes, Stream stream, const std::function<void()> &body);
+/* One value for a kernel, always: on a device another thread's launch would meet the other. */
+void allow_shared(const void *kernel, size_t bytes);
+/* driver_emulated.cpp: makes the copies to the device that the stream has been asked for. */
+void make_copies(Stream stream);
 unsigned char *emulated_shared();
 void block_barrier();
 void warp_barrier();
@@ -36,10 +42,6 @@ void warp_barrier();
 uint64_t of_lane(uint64_t own, unsigned lane);
 void mma_u8s8(int32_t (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]);
 
-inline int32_t dot4_u8s8(uint32_t u, uint32_t s, int32_t sum) {
-  for (int k = 0; k < 4; k++) sum += static_cast<int32_t>(u >> 8 * k & 255) * static_cast<int8_t>(s >> 8 * k & 255);
-  return sum;
-}
 inline void copy_16(void *to, const void *from) { std::memcpy(to, from, 16); }
 inline void copies_commit() {}
 template <int K>
@@ -87,6 +89,7 @@ inline uint32_t __byte_perm(uint32_t a, uint32_t b, uint32_t selector) {
 using std::max;
 using std::min;
 
-#define GD_LAUNCH(kernel, grid, block, shared, stream, ...) (static_cast<void>(stream), golddiff::cuda::emulate(grid, block, shared, [=] { kernel(__VA_ARGS__); }))
-#define GD_ALLOW_SHARED(kernel, bytes) static_cast<void>(bytes)
+#define GD_LAUNCH(kernel, grid, block, shared, stream, ...) \
+  golddiff::cuda::emulate(reinterpret_cast<const void *>(kernel), grid, block, shared, stream, [=] { kernel(__VA_ARGS__); })
+#define GD_ALLOW_SHARED(kernel, bytes) golddiff::cuda::allow_shared(reinterpret_cast<const void *>(kernel), bytes)
 #define GD_DYNAMIC_SHARED(name) unsigned char *const name = golddiff::cuda::emulated_shared()

@@ -9,7 +9,10 @@
 #include <cstdint>
 
 #define GD_LAUNCH(kernel, grid, block, shared, stream, ...) kernel<<<grid, block, shared, static_cast<cudaStream_t>(stream)>>>(__VA_ARGS__)
-/* A block gets more than 48 KB only where its kernel has asked for it. */
+/*
+ * A block gets more than 48 KB only where its kernel has asked for it. The wish is state of the kernel, which all threads share: always the same for one kernel.
+ * Where it fails, that is this thread's last error, which Driver::check_launch throws.
+ */
 #define GD_ALLOW_SHARED(kernel, bytes) cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(bytes))
 #define GD_DYNAMIC_SHARED(name) extern __shared__ __align__(16) unsigned char name[]
 
@@ -20,11 +23,6 @@ __device__ __forceinline__ void mma_u8s8(int32_t (&d)[4], const uint32_t (&a)[4]
   asm volatile("mma.sync.aligned.m16n8k32.row.col.s32.u8.s8.s32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
                : "+r"(d[0]), "+r"(d[1]), "+r"(d[2]), "+r"(d[3])
                : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
-}
-/* sum + four products of an unsigned with a signed byte. */
-__device__ __forceinline__ int32_t dot4_u8s8(uint32_t u, uint32_t s, int32_t sum) {
-  asm("dp4a.u32.s32 %0, %1, %2, %0;" : "+r"(sum) : "r"(u), "r"(s));
-  return sum;
 }
 /* 16 bytes from device memory into shared memory, without passing through registers; copies_wait<k> leaves the k groups committed last under way. */
 __device__ __forceinline__ void copy_16(void *to_shared, const void *from) {

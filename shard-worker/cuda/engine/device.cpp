@@ -7,10 +7,13 @@
 namespace golddiff::cuda {
 
 namespace {
+/* Of rows that fill the device no more may be lost. */
+constexpr size_t UNIT_BYTES_MAX = size_t{2} << 20;
+
 /* Sizes of a step come again; others that are near should fit too. */
 size_t rounded(size_t bytes) {
   size_t unit = 256;
-  while (unit * 16 < bytes) unit *= 2;
+  while (unit * 16 < bytes && unit < UNIT_BYTES_MAX) unit *= 2;
   return (bytes + unit - 1) / unit * unit;
 }
 }  // namespace

@@ -82,8 +82,13 @@ class Work {
 
   Stream stream() const { return stream_; }
   Device &device() { return device_; }
-  /* What was asked of the stream is done, or what failed in it is thrown. */
-  void wait() { device_.driver().wait(stream_); }
+  /* What was asked of the stream is done; what failed in it, or was refused, is thrown. */
+  void wait() {
+    device_.driver().wait(stream_);
+    held_.clear();
+    /* Now that nothing uses the arrays that an error lets go of. */
+    device_.driver().check_launch();
+  }
   /* The same before an error is thrown that lets go of arrays. */
   void finish() noexcept {
     try {
@@ -106,11 +111,14 @@ class Work {
     device_.driver().zero(out.data(), out.bytes(), stream_);
     return out;
   }
-  /* `values` is copied before this returns: the driver stages what is not pinned. */
+  /* `values` are kept until the stream has been waited for: a device may read memory that is not pinned when it comes to it. */
   template <typename T, typename Allocator>
-  DeviceArray<T> upload(const std::vector<T, Allocator> &values) {
+  DeviceArray<T> upload(std::vector<T, Allocator> values) {
     auto out = array<T>(values.size());
-    if (!values.empty()) device_.driver().to_device(out.data(), values.data(), values.size() * sizeof(T), stream_);
+    if (values.empty()) return out;
+    const auto own = std::make_shared<const std::vector<T, Allocator>>(std::move(values));
+    held_.push_back(own);
+    device_.driver().to_device(out.data(), own->data(), own->size() * sizeof(T), stream_);
     return out;
   }
   /* Waits. */
@@ -118,7 +126,6 @@ class Work {
   std::vector<T> download(const DeviceArray<T> &values) {
     std::vector<T> out(values.size());
     if (!out.empty()) device_.driver().to_host(out.data(), values.data(), out.size() * sizeof(T), stream_);
-    device_.driver().check_launch();
     wait();
     return out;
   }
@@ -126,6 +133,7 @@ class Work {
  private:
   Device &device_;
   Stream stream_;
+  std::vector<std::shared_ptr<const void>> held_;
 };
 
 }  // namespace golddiff::cuda

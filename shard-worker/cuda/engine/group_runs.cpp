@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "../../native/engine/error.h"
+#include "../../native/engine/grouping.h"
 
 namespace golddiff::cuda {
 
@@ -13,16 +13,7 @@ constexpr double NARROW_MAX = 4294967296.0 * (1 - 1e-3), WIDE_MAX = 461168601842
 }  // namespace
 
 GroupRuns GroupRuns::supports(const golddiff::Partition::Shape &shape, std::vector<uint32_t> first, std::vector<uint32_t> runs) {
-  const auto refuse = [] { throw EngineError("ARGUMENT_INVALID", "Expected groups of ascending runs that lie within a row"); };
-  if (first.empty() || first.front() != 0 || runs.size() != 2 * static_cast<size_t>(first.back())) refuse();
-  for (size_t g = 1; g < first.size(); g++) {
-    if (first[g] < first[g - 1] || first[g] > first.back()) refuse();
-    uint32_t end = 0;
-    for (size_t r = first[g - 1]; r < first[g]; r++) {
-      if (runs[2 * r] < end || runs[2 * r] >= runs[2 * r + 1] || runs[2 * r + 1] > shape.dim()) refuse();
-      end = runs[2 * r + 1];
-    }
-  }
+  check_runs(first, runs, shape.dim());
   GroupRuns kind;
   kind.dim = kind.places = shape.dim();
   kind.groups = first.size() - 1;

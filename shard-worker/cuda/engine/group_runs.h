@@ -14,7 +14,7 @@ struct GroupRuns {
   /* [groups + 1], and [runs, 2] (start, end) of places */
   std::vector<uint32_t> first, runs;
 
-  /* Ascending runs of values; ARGUMENT_INVALID for others. */
+  /* Of runs that check_runs takes. */
   static GroupRuns supports(const golddiff::Partition::Shape &shape, std::vector<uint32_t> first, std::vector<uint32_t> runs);
   /* side x side pixels around each location, all channels, cut off at the border. */
   static GroupRuns window(const golddiff::Partition::Shape &shape, size_t side);

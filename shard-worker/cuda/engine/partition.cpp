@@ -57,7 +57,7 @@ void PixelRows::measure(Work &work) {
 
 Partition::Partition(Device &device, const Shape &shape, const uint8_t *pixels, const float *floats, const int32_t *labels, const uint32_t *row_ids)
     : id_(next_id++), device_(device), shape_(shape) {
-  const size_t n = shape.rows, dim = shape.dim(), line = pixels != nullptr ? padded(dim) : dim * sizeof(float);
+  const size_t n = shape.rows, dim = shape.dim(), line = pixels != nullptr ? padded(dim) + 2 * sizeof(double) : dim * sizeof(float);
   const size_t needed = n * (line + sizeof(int32_t) + sizeof(uint32_t));
   device.let_go();
   const size_t free = device.driver().free_bytes();
@@ -91,18 +91,12 @@ Partition::Partition(Device &device, const Shape &shape, const uint8_t *pixels, 
     own.largest = double_of(work.download(measures)[0].max_sq);
   }
   work.wait();
+  bytes_ = full_.bytes() + labels_.bytes() + row_ids_.bytes();
 }
 
 size_t Partition::rows_of(int32_t label) const {
   const auto found = label_rows_.find(label);
   return found == label_rows_.end() ? 0 : found->second;
-}
-
-size_t Partition::bytes() {
-  std::lock_guard<std::mutex> lock(mutex_);
-  size_t total = full_.bytes() + labels_.bytes() + row_ids_.bytes();
-  for (const auto &[factor, set] : proxies_) total += set.bytes();
-  return total;
 }
 
 const RowSet &Partition::proxies(size_t factor) {
@@ -112,6 +106,7 @@ const RowSet &Partition::proxies(size_t factor) {
     /* They outlive the step that asked for them. */
     const StepMemory::Scope none(nullptr);
     known = proxies_.emplace(factor, make_proxies(factor)).first;
+    bytes_ += known->second.bytes();
   }
   return known->second;
 }
@@ -142,7 +137,6 @@ RowSet Partition::make_proxies(size_t factor) {
     launch_pooled_pixels(full_.pixels->planes[0].data(), n, full_.pixels->stride, picture, planes, own.planes.size(), own.stride, work.stream());
     own.measure(work);
   }
-  device_.driver().check_launch();
   work.wait();
   return out;
 }

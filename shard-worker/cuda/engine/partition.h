@@ -1,5 +1,6 @@
 /* Rows of one partition in device memory, what was measured of them, and pooled proxies. The CPU engine's partition.h is its twin. */
 #pragma once
+#include <atomic>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -60,7 +61,7 @@ class Partition {
   const int32_t *labels() const { return labels_.data(); }
   const uint32_t *row_ids() const { return row_ids_.data(); }
   /* All of them, in device memory. */
-  size_t bytes();
+  size_t bytes() const { return bytes_; }
   /* How many rows have a label. */
   size_t rows_of(int32_t label) const;
 
@@ -75,6 +76,8 @@ class Partition {
   DeviceArray<uint32_t> row_ids_;
   std::mutex mutex_;
   std::map<size_t, RowSet> proxies_;
+  /* Read on the JavaScript thread, which never waits for proxies under way. */
+  std::atomic<size_t> bytes_{0};
 };
 
 }  // namespace golddiff::cuda

@@ -21,14 +21,7 @@
 
 namespace golddiff::cuda {
 
-struct Settings {
-  std::vector<int32_t> labels; /* empty = all rows */
-  /* share of a partition's mass that may be left out as proven irrelevant */
-  double tolerance = 5.9604644775390625e-8;
-  size_t factor = 0;
-  uint64_t presample_seed = 0;
-  uint32_t presample_step = 0;
-  std::vector<uint32_t> query_ids;
+struct Settings : StepWish {
   /* of a step that is asked for groups; 0 = none */
   size_t groups = 0;
   std::vector<GroupRuns> kinds;
@@ -94,7 +87,7 @@ class Step {
   /* Rows that could matter of the queries that products leave too much open for, looked at again. */
   void look_again(Work &work, Partition &partition, const std::vector<Precision> &precisions, Scored &scored);
   Scored &score(Work &work, Part &part, Partition &partition, const Cuts &cuts);
-  void weighted(Work &work, Partition &partition, const Scored &scored, const std::vector<WeightedQuery> &queries, SumsReply &reply, std::vector<unsigned long long> &kept);
+  void weighted(Work &work, Partition &partition, const std::vector<WeightedQuery> &queries, SumsReply &reply, std::vector<unsigned long long> &kept);
   /* Returns the queries that 32 bits are too few for. */
   std::vector<size_t> group_rows(Work &work, Partition &partition, const Masked &rows, const std::vector<size_t> &wanted, bool wide, GroupsReply &reply);
 

@@ -52,11 +52,15 @@ Step::Masked Step::masked(Work &work, Part &part, Partition &partition, const Cu
   Mask mask{n, B, partition.labels(), partition.row_ids(), nullptr, {}, nullptr, nullptr};
   std::vector<DeviceArray<double>> cut_keys(3);
   std::vector<DeviceArray<uint32_t>> cut_rows(3);
+  /* All keys before the first upload: what there is no memory for is thrown while nothing is under way. */
+  for (int stage = 0; stage < 3; stage++)
+    if (cuts[stage].present()) mask.cuts[stage].keys = keys(work, part, partition, static_cast<Stage>(stage)).data();
   for (int stage = 0; stage < 3; stage++) {
     if (!cuts[stage].present()) continue;
     cut_keys[stage] = work.upload(cuts[stage].key);
     cut_rows[stage] = work.upload(cuts[stage].row_id);
-    mask.cuts[stage] = {keys(work, part, partition, static_cast<Stage>(stage)).data(), cut_keys[stage].data(), cut_rows[stage].data()};
+    mask.cuts[stage].cut_key = cut_keys[stage].data();
+    mask.cuts[stage].cut_row_id = cut_rows[stage].data();
   }
   const auto labels = work.upload(settings_.labels);
   if (!settings_.labels.empty()) mask.labels = labels.data();
@@ -86,7 +90,7 @@ std::shared_ptr<const Step::Columns> Step::columns(Work &work, const Shape &shap
   out->queries = queries;
   out->limbs = limbs;
   out->factor = factor;
-  out->q = work.upload(packed);
+  out->q = work.upload(std::move(packed));
   /* Other streams find it there. */
   work.wait();
   std::lock_guard<std::mutex> lock(mutex_);
@@ -103,7 +107,7 @@ Step::DifferenceQueries Step::difference_queries(Work &work, const Shape &shape,
     for (size_t p = 0; p < dim; p++) q[b * dim + p] = values.x[p] + (set.pixels ? alpha : 0);
     scale[b] = set.pixels ? alpha / set.pixels->divisor : alpha;
   }
-  DifferenceQueries out{work.upload(q), work.upload(scale)};
+  DifferenceQueries out{work.upload(std::move(q)), work.upload(std::move(scale))};
   return out;
 }
 
@@ -133,7 +137,6 @@ void Step::distances(Work &work, Partition &partition, const RowSet &set, const 
     const auto own = difference_queries(work, shape, factor, set);
     const auto places = work.upload(std::vector<uint32_t>(queries.begin(), queries.end()));
     launch_all_differences(differences(set, own, out), places.data(), queries.size(), work.stream());
-    device_.driver().check_launch();
     return work.wait();
   }
   const PixelRows &pixels = *set.pixels;
@@ -151,14 +154,13 @@ void Step::distances(Work &work, Partition &partition, const RowSet &set, const 
         terms[k] = distance_terms(queries_, shape, pixels, factor, some[k], count);
         places[k] = out.data() + some[k] * n;
       });
-      const auto device_terms = work.upload(terms);
-      const auto device_places = work.upload(places);
+      const auto device_terms = work.upload(std::move(terms));
+      const auto device_places = work.upload(std::move(places));
       double plane_factor = 1;
       for (size_t plane = 0; plane < pixels.planes.size(); plane++, plane_factor *= 256)
         launch_products({pixels.planes[plane].data(), n, pixels.stride, packed->q.data(), some.size(), count, device_terms.data(), plane_factor, plane == 0, plane + 1 == pixels.planes.size(),
                          pixels.sum.data(), pixels.sum_sq.data(), device_places.data()},
                         work.stream());
-      device_.driver().check_launch();
       /* Before the terms go; and a closed step is noticed after some queries. */
       work.wait();
     }

@@ -71,8 +71,8 @@ std::vector<size_t> Step::group_rows(Work &work, Partition &partition, const Mas
     const GroupRuns &kind = settings_.kinds[settings_.of[b]];
     kinds.push_back({kind.places, kind.groups, kind_first[settings_.of[b]].data(), kind_runs[settings_.of[b]].data()});
   }
-  const auto device_kinds = work.upload(kinds);
-  const auto device_q = work.upload(q), device_scale = work.upload(scale), device_units = work.upload(units), device_nats = work.upload(nats);
+  const auto device_kinds = work.upload(std::move(kinds));
+  const auto device_q = work.upload(std::move(q)), device_scale = work.upload(std::move(scale)), device_units = work.upload(std::move(units)), device_nats = work.upload(nats);
   const size_t shared_bytes = device_.facts().shared_bytes - SHARED_BYTES_KEPT, table_bytes = group_table_bytes(D, wide);
   const bool shared = table_bytes <= shared_bytes;
   const size_t chunk_bytes = (4 * G + D) * sizeof(double) + (shared ? 0 : (D + 1) * sizeof(unsigned long long));
@@ -110,16 +110,15 @@ std::vector<size_t> Step::group_rows(Work &work, Partition &partition, const Mas
                         statistics.data(),
                         sums.data(),
                         shared ? nullptr : tables.data()};
+    const size_t count = done - begin;
+    std::vector<double> found(count * 4 * G), found_sums(count * D);
     launch_groups(groups, wide, shared_bytes, work.stream());
     launch_add_groups(groups, device_chunk_of.data(), chunk_of.size() - 1, work.stream());
     /* Of each query's first chunk, which has been given the others. */
-    const size_t count = done - begin;
-    std::vector<double> found(count * 4 * G), found_sums(count * D);
     for (size_t k = 0; k < count; k++) {
       device_.driver().to_host(found.data() + k * 4 * G, statistics.data() + chunk_of[k] * 4 * G, 4 * G * sizeof(double), work.stream());
       device_.driver().to_host(found_sums.data() + k * D, sums.data() + chunk_of[k] * D, D * sizeof(double), work.stream());
     }
-    device_.driver().check_launch();
     work.wait();
     pool_.parallel(count, [&](size_t k) {
       const size_t b = wanted[begin + k];

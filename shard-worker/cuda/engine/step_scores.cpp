@@ -20,7 +20,7 @@ void Step::look_again(Work &work, Partition &partition, const std::vector<Precis
   /* Rows beyond this are below tolerance / n of the heaviest, whichever way both were rounded. */
   for (size_t b = 0; b < B; b++)
     if (pick[b] != 0) limit[b] = scored.nearest[b] + queries_.divisor(b) * (2 * precisions[b].error + std::log(static_cast<double>(n) / settings_.tolerance));
-  const auto device_limit = work.upload(limit);
+  const auto device_limit = work.upload(std::move(limit));
   const auto device_kept = work.zeros<unsigned long long>(B);
   const auto device_pick = work.upload(pick);
   launch_limit(scored.distances.data(), scored.distances.data(), nullptr, n, B, device_limit.data(), device_kept.data(), work.stream());
@@ -32,13 +32,12 @@ void Step::look_again(Work &work, Partition &partition, const std::vector<Precis
     scored.kept[b] = static_cast<double>(kept[b]);
     scored.tail[b] = (scored.rows[b] - scored.kept[b]) * settings_.tolerance / static_cast<double>(n);
   }
+  const auto own = difference_queries(work, partition.shape(), 0, partition.full());
   const auto counter = work.zeros<unsigned long long>(1);
   const auto query = work.array<uint32_t>(count);
   const auto row = work.array<uint32_t>(count);
   launch_pairs(scored.distances.data(), n, B, device_pick.data(), counter.data(), query.data(), row.data(), work.stream());
-  const auto own = difference_queries(work, partition.shape(), 0, partition.full());
   launch_differences(differences(partition.full(), own, scored.distances), {query.data(), row.data(), count}, work.stream());
-  device_.driver().check_launch();
   work.wait();
 }
 

@@ -18,23 +18,16 @@ constexpr double SKIP_SPREAD = 1048576.0;
 constexpr double WEIGHT_ERROR_MAX = 5e-7;
 constexpr uint32_t DIGITS_MIN = 2, DIGITS_MAX = 4;
 
-/* 127 (256^digits - 1) / 255 */
-double reach_of(uint32_t digits) {
-  double reach = 0;
-  for (uint32_t l = 0; l < digits; l++) reach = reach * 256 + 127;
-  return reach;
-}
-
 uint32_t digits_for(double rows, double mass) {
   uint32_t digits = DIGITS_MIN;
-  while (digits < DIGITS_MAX && std::sqrt(rows / 12) > WEIGHT_ERROR_MAX * reach_of(digits) * mass) digits++;
+  while (digits < DIGITS_MAX && std::sqrt(rows / 12) > WEIGHT_ERROR_MAX * limbs_reach(digits) * mass) digits++;
   return digits;
 }
 
 double rescale(double from, double to) { return from == -INF ? 0 : std::exp(from - to); }
 }  // namespace
 
-void Step::weighted(Work &work, Partition &partition, const Scored &, const std::vector<WeightedQuery> &queries, SumsReply &reply, std::vector<unsigned long long> &kept) {
+void Step::weighted(Work &work, Partition &partition, const std::vector<WeightedQuery> &queries, SumsReply &reply, std::vector<unsigned long long> &kept) {
   const size_t n = partition.n(), D = partition.shape().dim(), count = queries.size();
   if (count == 0) return;
   const auto device_queries = work.upload(queries);
@@ -59,7 +52,6 @@ void Step::weighted(Work &work, Partition &partition, const Scored &, const std:
     launch_weights(device_queries.data(), count, n, rows.data(), found, rows_padded, digits.data(), totals.data(), device_kept.data(), work.stream());
     launch_weighted_pixels(pixels.planes[0].data(), pixels.stride, rows.data(), rows_padded, digits.data(), columns, sums.data(), device_.facts().multiprocessors, work.stream());
     launch_combined(device_queries.data(), count, sums.data(), pixels.stride, totals.data(), D, out.data(), work.stream());
-    device_.driver().check_launch();
     work.wait();
   }
   reply.sums = work.download(out);
@@ -88,11 +80,11 @@ SumsReply Step::sums(Partition &partition, const Cuts &cuts, const std::vector<d
     reply.queries.push_back(static_cast<uint32_t>(b));
     const double divisor = queries_.divisor(b), floor = max_logit[b] + std::log(mass[b] * settings_.tolerance / SKIP_SPREAD);
     const uint32_t digits = digits_for(scored.kept[b], scalars.mass[b]);
-    queries.push_back({scored.distances.data() + b * n, scored.nearest[b], -floor * divisor, 1 / divisor, reach_of(digits), digits, column});
+    queries.push_back({scored.distances.data() + b * n, scored.nearest[b], -floor * divisor, 1 / divisor, limbs_reach(digits), digits, column});
     column += digits;
   }
   std::vector<unsigned long long> kept;
-  weighted(work, partition, scored, queries, reply, kept);
+  weighted(work, partition, queries, reply, kept);
   for (size_t k = 0; k < queries.size(); k++) {
     const size_t b = reply.queries[k];
     const double skipped = (scored.kept[b] - static_cast<double>(kept[k])) * settings_.tolerance / SKIP_SPREAD;
@@ -102,7 +94,7 @@ SumsReply Step::sums(Partition &partition, const Cuts &cuts, const std::vector<d
 
   std::vector<double> divisors(B);
   for (size_t b = 0; b < B; b++) divisors[b] = queries_.divisor(b);
-  const auto divisor = work.upload(divisors);
+  const auto divisor = work.upload(std::move(divisors));
   const auto most = work.upload(max_logit);
   const auto rows = work.zeros<uint32_t>(B * HISTOGRAM_BINS);
   const auto masses = work.zeros<unsigned long long>(B * HISTOGRAM_BINS);

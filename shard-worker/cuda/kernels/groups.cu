@@ -136,19 +136,20 @@ __global__ void add_kernel(Groups in, const uint32_t *first) {
 }
 
 template <typename Sum, int ROWS>
-void launch(const Groups &groups, size_t shared_bytes, Stream stream) {
+void launch(const Groups &groups, size_t bytes, size_t shared_bytes, Stream stream) {
   const auto kernel = groups_kernel<Sum, ROWS>;
+  /* All that a block may have, whatever this launch takes: other threads launch the same kernel with other tables. */
   GD_ALLOW_SHARED(kernel, shared_bytes);
-  GD_LAUNCH(kernel, dim3(static_cast<unsigned>(groups.chunk_count)), GROUP_BLOCK, shared_bytes, stream, groups);
+  GD_LAUNCH(kernel, dim3(static_cast<unsigned>(groups.chunk_count)), GROUP_BLOCK, bytes, stream, groups);
 }
 
 template <typename Sum>
 void launch_rows(const Groups &groups, size_t row_bytes, size_t shared_bytes, Stream stream) {
-  if (groups.tables != nullptr) launch<Sum, 1>(groups, 0, stream);
-  else if (8 * row_bytes <= shared_bytes) launch<Sum, 8>(groups, 8 * row_bytes, stream);
-  else if (4 * row_bytes <= shared_bytes) launch<Sum, 4>(groups, 4 * row_bytes, stream);
-  else if (2 * row_bytes <= shared_bytes) launch<Sum, 2>(groups, 2 * row_bytes, stream);
-  else launch<Sum, 1>(groups, row_bytes, stream);
+  if (groups.tables != nullptr) launch<Sum, 1>(groups, 0, shared_bytes, stream);
+  else if (8 * row_bytes <= shared_bytes) launch<Sum, 8>(groups, 8 * row_bytes, shared_bytes, stream);
+  else if (4 * row_bytes <= shared_bytes) launch<Sum, 4>(groups, 4 * row_bytes, shared_bytes, stream);
+  else if (2 * row_bytes <= shared_bytes) launch<Sum, 2>(groups, 2 * row_bytes, shared_bytes, stream);
+  else launch<Sum, 1>(groups, row_bytes, shared_bytes, stream);
 }
 }  // namespace
 

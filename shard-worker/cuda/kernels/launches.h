@@ -20,6 +20,7 @@ constexpr size_t PRODUCT_QUERIES_MAX = 32;
 /* Rows that are reduced by one block. */
 constexpr size_t REDUCED_ROWS = 4096;
 constexpr size_t reduced_blocks(size_t n) { return (n + REDUCED_ROWS - 1) / REDUCED_ROWS; }
+constexpr unsigned blocks_of(size_t work, size_t each) { return static_cast<unsigned>((work + each - 1) / each); }
 
 /* |x|^2 - 2 a x.y + a^2 |y|^2 = square * sum u^2 + cross * q.u + linear * sum u + constant */
 struct DistanceTerms {
@@ -127,7 +128,7 @@ void launch_collect(const double *keys, const uint8_t *mask, const uint32_t *row
 void launch_lists(const uint8_t *mask, size_t n, size_t batch, const unsigned long long *first, uint32_t *rows, Stream stream);
 
 /* posterior.cu: softmax statistics of [B, n] distances; infinite ones have no weight. */
-/* What is beyond limit[b], or masked, becomes infinite; the others are counted. In place allowed; mask may be null. */
+/* What is beyond limit[b], or masked, becomes infinite; those that are finite then are counted. In place allowed; mask may be null. */
 void launch_limit(const double *from, double *distances, const uint8_t *mask, size_t n, size_t batch, const double *limit, unsigned long long *kept, Stream stream);
 /* Pairs of the queries with pick[b] that are finite; `counter` begins as zero. */
 void launch_pairs(const double *distances, size_t n, size_t batch, const uint8_t *pick, unsigned long long *counter, uint32_t *query, uint32_t *row, Stream stream);
@@ -190,7 +191,7 @@ struct Groups {
   /* [chunks] tables where shared memory is too small for one row, or null */
   unsigned long long *tables;
 };
-/* Sums in 32 bits where no group's distance leaves 31, else in 64. */
+/* Sums in 32 bits where no group's distance leaves them, else in 64. `shared_bytes` that a block may ask for, the same in each call. */
 void launch_groups(const Groups &groups, bool wide, size_t shared_bytes, Stream stream);
 size_t group_table_bytes(size_t places, bool wide);
 /* Adds the statistics of each query's chunks, in their order, into its first. first [queries + 1] chunks. */

@@ -5,14 +5,13 @@
 namespace golddiff::cuda {
 
 namespace {
-unsigned blocks_of(size_t work, size_t each) { return static_cast<unsigned>((work + each - 1) / each); }
-
 __global__ void limit_kernel(const double *from, double *distances, const uint8_t *mask, size_t n, const double *limit, unsigned long long *kept) {
   __shared__ unsigned long long room[BLOCK / LANES];
   const size_t row = static_cast<size_t>(blockIdx.x) * BLOCK + threadIdx.x, b = blockIdx.y, at = b * n + row;
   bool keeps = row < n;
   if (keeps) {
-    keeps = (mask == nullptr || mask[at] != 0) && from[at] <= limit[b];
+    /* What is infinite already has no weight, also where the limit of a query without a row is infinite. */
+    keeps = (mask == nullptr || mask[at] != 0) && from[at] < INFINITY && from[at] <= limit[b];
     distances[at] = keeps ? from[at] : INFINITY;
   }
   const unsigned long long count = over_block(static_cast<unsigned long long>(keeps ? 1 : 0), Add(), room);

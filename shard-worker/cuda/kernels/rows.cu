@@ -84,8 +84,6 @@ __global__ void pooled_kernel(const uint8_t *pixels, const float *floats, size_t
   if (middle != nullptr) middle[row * pooled_stride + p] = static_cast<uint8_t>(sum >> 8);
   if (high != nullptr) high[row * pooled_stride + p] = static_cast<uint8_t>(sum >> 16);
 }
-
-unsigned blocks_of(size_t work, size_t each) { return static_cast<unsigned>((work + each - 1) / each); }
 }  // namespace
 
 void launch_row_sums(const PlaneRows &rows, double *sum, double *sum_sq, RowMeasures *measures, unsigned long long *column_sums, Stream stream) {
@@ -99,8 +97,9 @@ void launch_row_spread(const PlaneRows &rows, const double *mean, RowMeasures *m
 }
 
 void launch_float_range(const float *values, size_t count, RowMeasures *measures, Stream stream) {
-  constexpr unsigned RANGE_BLOCKS = 16;
-  if (count > 0) GD_LAUNCH(range_kernel, dim3(RANGE_BLOCKS), BLOCK, 0, stream, values, count, measures);
+  constexpr unsigned RANGE_BLOCKS_MAX = 1024;
+  const size_t blocks = (count + BLOCK - 1) / BLOCK;
+  if (count > 0) GD_LAUNCH(range_kernel, dim3(static_cast<unsigned>(blocks < RANGE_BLOCKS_MAX ? blocks : RANGE_BLOCKS_MAX)), BLOCK, 0, stream, values, count, measures);
 }
 
 void launch_pooled_pixels(const uint8_t *rows, size_t n, size_t stride, const PictureShape &shape, uint8_t *const planes[3], size_t plane_count, size_t pooled_stride, Stream stream) {

@@ -145,8 +145,6 @@ __global__ void lists_kernel(const uint8_t *mask, size_t n, const unsigned long 
     __syncthreads();
   }
 }
-
-unsigned blocks_of(size_t work, size_t each) { return static_cast<unsigned>((work + each - 1) / each); }
 }  // namespace
 
 void launch_presample(const uint32_t *row_ids, size_t n, uint64_t seed, uint32_t step, const uint32_t *query_ids, size_t batch, double *keys, Stream stream) {

@@ -16,8 +16,6 @@ constexpr size_t ROWS_AT_ONCE_MIN = 512;
 /* Below reach * exp(-this) a weight is 0 whatever its dither. */
 constexpr double ROUNDED_AWAY_NATS = 7;
 
-unsigned blocks_of(size_t work, size_t each) { return static_cast<unsigned>((work + each - 1) / each); }
-
 /* Added before a weight is rounded, in (-1/2, 1/2): spread evenly, so that many small weights do not all vanish. Whole numbers stay what they are. */
 __device__ double dither(uint32_t row) {
   const double turns = static_cast<double>(row) * 0.6180339887498949 + 0.5;
@@ -78,9 +76,10 @@ __global__ void kept_kernel(const WeightedQuery *queries, size_t n, unsigned lon
   if (threadIdx.x == 0) atomicAdd(kept + blockIdx.y, total);
 }
 
+/* At a multiple of four: of what is not known to be one, the compiler loads each byte. */
 __device__ inline uint32_t word_at(const void *at) {
   uint32_t out;
-  memcpy(&out, at, sizeof(out));
+  memcpy(&out, __builtin_assume_aligned(at, sizeof(out)), sizeof(out));
   return out;
 }
 
@@ -141,17 +140,25 @@ __global__ void __launch_bounds__(SUM_BLOCK) sums_kernel(const uint8_t *pixels, 
 }
 
 __global__ void floats_kernel(const float *values, size_t n, size_t dim, const WeightedQuery *queries, float *out, unsigned long long *kept) {
+  /* Of BLOCK rows, made once for all values of the block; < 0 = none. */
+  __shared__ double weights[BLOCK];
   const size_t p = static_cast<size_t>(blockIdx.x) * BLOCK + threadIdx.x;
-  if (p >= dim) return;
   const WeightedQuery &query = queries[blockIdx.y];
   double total = 0;
   unsigned long long rows = 0;
-  for (size_t row = 0; row < n; row++) {
-    const double distance = query.distances[row];
-    if (!(distance <= query.farthest)) continue;
-    rows++;
-    total += exp((query.nearest - distance) * query.scale) * static_cast<double>(values[row * dim + p]);
+  for (size_t from = 0; from < n; from += BLOCK) {
+    const size_t own = from + threadIdx.x, some = n - from < BLOCK ? n - from : BLOCK;
+    const bool counts = own < n && query.distances[own] <= query.farthest;
+    weights[threadIdx.x] = counts ? exp((query.nearest - query.distances[own]) * query.scale) : -1;
+    __syncthreads();
+    for (size_t k = 0; k < some && p < dim; k++) {
+      if (weights[k] < 0) continue;
+      rows++;
+      total += weights[k] * static_cast<double>(values[(from + k) * dim + p]);
+    }
+    __syncthreads();
   }
+  if (p >= dim) return;
   out[blockIdx.y * dim + p] = static_cast<float>(total);
   if (p == 0) kept[blockIdx.y] = rows;
 }

@@ -131,22 +131,8 @@ Napi::Value open_step(const Napi::CallbackInfo &info) {
   const Napi::Object in = info[1].As<Napi::Object>();
   const StepMemory::Scope scope(&engine->memory);
   Queries queries = queries_of(in);
-  StepSettings settings;
-  settings.tolerance = in.Get("tolerance").ToNumber();
-  settings.factor = in.Get("factor").ToNumber().Uint32Value();
-  settings.presample_seed = static_cast<uint64_t>(in.Get("presampleSeed").ToNumber().DoubleValue());
-  settings.presample_step = in.Get("presampleStep").ToNumber().Uint32Value();
-  if (given(in.Get("labels"))) settings.labels = copied<std::vector<int32_t>, Napi::Int32Array>(in.Get("labels"));
-  if (given(in.Get("queryIds"))) settings.query_ids = words(in.Get("queryIds"));
-  const size_t B = queries.batch;
-  if (!settings.labels.empty() && settings.labels.size() != B) throw Napi::Error::New(info.Env(), "The arrays of a step do not have its shape");
-  if (settings.query_ids.empty()) settings.query_ids.assign(B, 0);
-  if (given(in.Get("grouping"))) {
-    const auto side = [&](const char *name) { return static_cast<size_t>(in.Get(name).ToNumber().Uint32Value()); };
-    const Partition::Shape shape{0, side("channels"), side("height"), side("width")};
-    if (shape.dim() != queries.dim) throw Napi::Error::New(info.Env(), "The shape of a step is not that of its queries");
-    settings.grouping = grouping_of(in.Get("grouping").As<Napi::Object>(), B, shape);
-  }
+  StepSettings settings{step_wish_of(in, queries.batch), {}};
+  if (given(in.Get("grouping"))) settings.grouping = grouping_of(in.Get("grouping").As<Napi::Object>(), queries.batch, step_shape_of(in, queries.dim));
   auto step = std::make_shared<Step>(std::move(queries), std::move(settings));
   return wrap(info.Env(), new StepHandle{engine, std::move(step)});
 }

@@ -8,6 +8,7 @@
 #include "../engine/statistics.h"
 #include "call.h"
 #include "handles.h"
+#include "step_values.h"
 #include "values.h"
 
 namespace golddiff {
@@ -21,13 +22,7 @@ Napi::Value moments(const Napi::CallbackInfo &info) {
   call->work = [reply, partition = loaded->partition.get(), label = info[2].ToNumber().Int32Value(), engine = engine.get()] {
     *reply = row_moments(*partition, label, engine->pool);
   };
-  call->answer = [reply](Napi::Env env) {
-    Napi::Object out = Napi::Object::New(env);
-    out["rows"] = Napi::Number::New(env, static_cast<double>(reply->rows));
-    out["sum"] = float64s(env, reply->sum);
-    out["products"] = float64s(env, reply->products);
-    return out;
-  };
+  call->answer = [reply](Napi::Env env) { return moments_object(env, *reply); };
   return start(info.Env(), engine, std::move(call));
 }
 

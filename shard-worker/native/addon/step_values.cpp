@@ -18,6 +18,26 @@ Queries queries_of(const Napi::Object &in) {
   return queries;
 }
 
+StepWish step_wish_of(const Napi::Object &in, size_t batch) {
+  StepWish wish;
+  wish.tolerance = in.Get("tolerance").ToNumber();
+  wish.factor = in.Get("factor").ToNumber().Uint32Value();
+  wish.presample_seed = static_cast<uint64_t>(in.Get("presampleSeed").ToNumber().DoubleValue());
+  wish.presample_step = in.Get("presampleStep").ToNumber().Uint32Value();
+  if (given(in.Get("labels"))) wish.labels = copied<std::vector<int32_t>, Napi::Int32Array>(in.Get("labels"));
+  if (given(in.Get("queryIds"))) wish.query_ids = words(in.Get("queryIds"));
+  if (wish.query_ids.empty()) wish.query_ids.assign(batch, 0);
+  if ((!wish.labels.empty() && wish.labels.size() != batch) || wish.query_ids.size() != batch) throw Napi::Error::New(in.Env(), "The arrays of a step do not have its shape");
+  return wish;
+}
+
+Partition::Shape step_shape_of(const Napi::Object &in, size_t dim) {
+  const auto side = [&](const char *name) { return static_cast<size_t>(in.Get(name).ToNumber().Uint32Value()); };
+  const Partition::Shape shape{0, side("channels"), side("height"), side("width")};
+  if (shape.dim() != dim) throw Napi::Error::New(in.Env(), "The shape of a step is not that of its queries");
+  return shape;
+}
+
 Cuts cuts_of(const Napi::Value &value) {
   Cuts cuts;
   const Napi::Array given_cuts = value.As<Napi::Array>();
@@ -109,6 +129,14 @@ Napi::Object groups_object(Napi::Env env, const GroupsReply &reply) {
   out["massSq"] = float64s(env, reply.mass_sq);
   out["minLogit"] = float64s(env, reply.min_logit);
   out["sums"] = float32s(env, reply.sums);
+  return out;
+}
+
+Napi::Object moments_object(Napi::Env env, const Moments &reply) {
+  Napi::Object out = Napi::Object::New(env);
+  out["rows"] = Napi::Number::New(env, static_cast<double>(reply.rows));
+  out["sum"] = float64s(env, reply.sum);
+  out["products"] = float64s(env, reply.products);
   return out;
 }
 

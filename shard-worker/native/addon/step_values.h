@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "../engine/grouping.h"
+#include "../engine/moments.h"
 #include "../engine/queries.h"
 #include "../engine/step.h"
 
@@ -12,6 +13,9 @@ namespace golddiff {
 
 /* The arrays are copied, and have the shape that the numbers say. */
 Queries queries_of(const Napi::Object &in);
+StepWish step_wish_of(const Napi::Object &in, size_t batch);
+/* Of one row: `dim` values. */
+Partition::Shape step_shape_of(const Napi::Object &in, size_t dim);
 Cuts cuts_of(const Napi::Value &value);
 
 struct Ranks {
@@ -27,5 +31,6 @@ Napi::Object scalars_object(Napi::Env env, const Scalars &reply);
 Napi::Object proofs_object(Napi::Env env, const std::vector<PoolProof> &proofs);
 Napi::Object sums_object(Napi::Env env, const SumsReply &reply, bool histogram);
 Napi::Object groups_object(Napi::Env env, const GroupsReply &reply);
+Napi::Object moments_object(Napi::Env env, const Moments &reply);
 
 }  // namespace golddiff

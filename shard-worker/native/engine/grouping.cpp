@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include "error.h"
-
 namespace golddiff {
 
 namespace {
@@ -15,16 +13,7 @@ constexpr size_t GROUPS_PER_TASK = 64;
 
 GroupKind GroupKind::supports(const Partition::Shape &shape, StepVector<uint32_t> first, StepVector<uint32_t> runs) {
   const size_t dim = shape.dim();
-  const auto refuse = [] { throw EngineError("ARGUMENT_INVALID", "Expected groups of ascending runs that lie within a row"); };
-  if (first.empty() || first.front() != 0 || runs.size() != 2 * static_cast<size_t>(first.back())) refuse();
-  for (size_t g = 1; g < first.size(); g++) {
-    if (first[g] < first[g - 1] || first[g] > first.back()) refuse();
-    uint32_t end = 0;
-    for (size_t r = first[g - 1]; r < first[g]; r++) {
-      if (runs[2 * r] < end || runs[2 * r] >= runs[2 * r + 1] || runs[2 * r + 1] > dim) refuse();
-      end = runs[2 * r + 1];
-    }
-  }
+  check_runs(first, runs, dim);
   GroupKind kind;
   kind.dim_ = dim;
   kind.groups_ = first.size() - 1;

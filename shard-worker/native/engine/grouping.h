@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "../include/kernels.h"
+#include "error.h"
 #include "partition.h"
 #include "step_memory.h"
 #include "thread_pool.h"
@@ -16,10 +17,25 @@
 
 namespace golddiff {
 
+/* Supports as runs [R, 2] = (start, end) of values, ascending; those of group g are first[g] .. first[g + 1] - 1. ARGUMENT_INVALID for others. */
+template <typename Words>
+void check_runs(const Words &first, const Words &runs, size_t dim) {
+  const auto refuse = [] { throw EngineError("ARGUMENT_INVALID", "Expected groups of ascending runs that lie within a row"); };
+  if (first.empty() || first.front() != 0 || runs.size() != 2 * static_cast<size_t>(first.back())) refuse();
+  for (size_t g = 1; g < first.size(); g++) {
+    if (first[g] < first[g - 1] || first[g] > first.back()) refuse();
+    uint32_t end = 0;
+    for (size_t r = first[g - 1]; r < first[g]; r++) {
+      if (runs[2 * r] < end || runs[2 * r] >= runs[2 * r + 1] || runs[2 * r + 1] > dim) refuse();
+      end = runs[2 * r + 1];
+    }
+  }
+}
+
 /* One kind of precision. */
 class GroupKind {
  public:
-  /* Runs [R, 2] = (start, end) of values, ascending; those of group g are first[g] .. first[g + 1] - 1. ARGUMENT_INVALID for others. */
+  /* Of runs that check_runs takes. */
   static GroupKind supports(const Partition::Shape &shape, StepVector<uint32_t> first, StepVector<uint32_t> runs);
   /* side x side pixels around each location, all channels, cut off at the border. */
   static GroupKind window(const Partition::Shape &shape, size_t side);

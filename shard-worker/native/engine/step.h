@@ -68,7 +68,8 @@ struct SumsReply {
   std::vector<double> histogram_mass;
 };
 
-struct StepSettings {
+/* What a step is asked for, whatever the engine. */
+struct StepWish {
   std::vector<int32_t> labels; /* empty = all rows */
   /* share of a partition's mass that may be left out as proven irrelevant */
   double tolerance = 5.9604644775390625e-8;
@@ -76,6 +77,9 @@ struct StepSettings {
   uint64_t presample_seed = 0;
   uint32_t presample_step = 0;
   std::vector<uint32_t> query_ids;
+};
+
+struct StepSettings : StepWish {
   /* of a step that is asked for groups */
   Grouping grouping;
 };

@@ -27,19 +27,6 @@ static inline vd rounded(vd v) {
   return v;
 }
 static inline bool any(vi v) { return !_mm256_testz_si256((__m256i)v, (__m256i)v); }
-/* Most vectors have nothing inside: those are only looked at. */
-static inline std::size_t named(vi inside, uint32_t first, uint32_t *places) {
-  std::size_t count = 0;
-  if (!any(inside)) return count;
-  for (std::size_t j = 0; j < GD_BYTES / sizeof(double); j++) {
-    places[count] = first + static_cast<uint32_t>(j);
-    count -= static_cast<std::size_t>(inside[j]);
-  }
-  return count;
-}
-static inline void bytes_of(vi v, std::size_t count, int8_t *out) {
-  for (std::size_t j = 0; j < count; j++) out[j] = static_cast<int8_t>(v[j]);
-}
 }  // namespace
 }  // namespace golddiff
 

@@ -6,6 +6,8 @@
 #define GD_ISA avx512
 #define GD_ISA_NAME "avx512"
 #define GD_BYTES 64
+/* named and bytes_of */
+#define GD_COMPRESSES
 
 namespace golddiff {
 namespace {

@@ -92,4 +92,26 @@ export function posteriorConformance(subject: ConformanceSubject): void {
       step.close();
     });
   });
+
+  test('a query without a row beside one whose rows are looked at again has no mass, and the other one its own', async (t) => {
+    const largest = new Largest();
+    await withBackend(subject.create({ computeThreads: 1 }), async (backend) => {
+      const partition = generatePartition({ rows: 300, shape: [1, 16, 16], dtype: 'u8', seed: 4, classes: 2 });
+      await backend.load(partition);
+      // Next to the data, where a distance needs more than products give.
+      const queries = generateQueries(partition, { batch: 2, seed: 3, alpha: 1, sigma: 1e-3, labels: [77, 1] });
+      const oracle = new Oracle(partition, queries);
+      const step = backend.openStep(queries);
+      const scalars = await step.scalars(0, {});
+      const rows = Array.from({ length: partition.rows }, (_, i) => i).filter((i) => partition.labels[i] === 1);
+      checkScalars(largest, subject, oracle, queries, partition, (b) => (b === 1 ? rows : []), scalars, 'labels 77 and 1');
+      assert.equal(scalars.maxLogit[0], -Infinity);
+      assert.deepEqual([scalars.mass[0], scalars.massSq[0], scalars.rows[0]], [0, 0, 0]);
+      const sums = await step.sums(0, {}, scalars, 0, true);
+      assert.deepEqual([...sums.queries], [1]);
+      assert.equal(sums.skippedShare[0], 0);
+      step.close();
+    });
+    largest.report(t);
+  });
 }

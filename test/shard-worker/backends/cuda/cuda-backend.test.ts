@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { ReferenceBackend } from '../../../../shard-worker/backends/reference/reference-backend.js';
 import { backendConformance, IMAGE_SHAPES } from '../conformance.js';
 import { groupsConformance } from '../conformance-groups.js';
+import { generatePartition, generateQueries } from '../generated-partition.js';
 import { cudaBackend, skip } from './emulated-device.js';
 
 /** Row lengths and numbers of rows around the widths of the kernels (64 bytes of a row, 32 rows of a product), a prime, and more than a block. */
@@ -73,5 +75,41 @@ test('keys that differ in their last bits alone are ranked, each rank by itself'
     );
   } finally {
     await backend.close();
+  }
+});
+
+test('groups of rows of several lengths, whose tables take more or less shared memory, are those of the reference', { skip }, async () => {
+  const backends = [cudaBackend(), new ReferenceBackend({ computeThreads: 1, deviceMemoryBytes: Infinity })];
+  try {
+    // Tables of eight rows take 1,600, 25,120 and 98,336 bytes; a block has 48 KiB without asking.
+    for (const [partition, side] of [7, 28, 32].entries()) {
+      const rows = generatePartition({
+        dataSet: `of ${side}`,
+        partition,
+        rows: 20,
+        shape: [side === 32 ? 3 : 1, side, side],
+        dtype: 'u8',
+        seed: side,
+      });
+      const queries = {
+        ...generateQueries(rows, { batch: 2, seed: 1, alpha: 0.9, sigma: 0.8 }),
+        precision: { groups: side * side, kinds: [{ kind: 'window' as const, side: 3 }], of: new Uint32Array(2) },
+      };
+      const [got, want] = await Promise.all(
+        backends.map(async (backend) => {
+          await backend.load(rows);
+          const step = backend.openStep(queries);
+          const found = await step.groups(partition, {});
+          step.close();
+          return found;
+        }),
+      );
+      for (const [i, mass] of want!.mass.entries()) {
+        assert.ok(Math.abs(got!.maxLogit[i]! - want!.maxLogit[i]!) <= 5e-5 + 4e-7 * Math.abs(want!.maxLogit[i]!), `largest logit ${i} of ${side}`);
+        assert.ok(Math.abs(got!.mass[i]! / mass - 1) <= 2e-4, `mass ${i} of ${side}`);
+      }
+    }
+  } finally {
+    for (const backend of backends) await backend.close();
   }
 });

@@ -1,11 +1,10 @@
 import assert from 'node:assert/strict';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
 import { detectCuda, EMULATED_ADDON_FILE } from '../../../../shard-worker/backends/cuda/load-cuda-addon.js';
-import { onDevice, skip } from './emulated-device.js';
+import { cudaDevice, onDevice, skip } from './emulated-device.js';
 
 test('an engine that was not built, does not load or is of other sources is missing with the next step', async () => {
   const folder = await mkdtemp(path.join(tmpdir(), 'golddiff-cuda-'));
@@ -31,7 +30,7 @@ test('an engine that was not built, does not load or is of other sources is miss
 test('what the engine says of the device is passed on: facts, a reason, or why it could not look', { skip }, async () => {
   const folder = await mkdtemp(path.join(tmpdir(), 'golddiff-cuda-'));
   try {
-    const names = Object.keys(createRequire(import.meta.url)(EMULATED_ADDON_FILE) as object);
+    const names = Object.keys(cudaDevice().addon);
     const others = names.map((name) => `exports.${name} = () => {};`).join('');
     const detected = async (name: string, detect: string): Promise<ReturnType<typeof detectCuda>> => {
       const file = path.join(folder, name);

@@ -8,7 +8,7 @@ import { backendConformance, IMAGE_SHAPES } from '../conformance.js';
 import { groupsConformance } from '../conformance-groups.js';
 import { generatePartition, generateQueries, pickQueries } from '../generated-partition.js';
 import { Oracle } from '../oracle.js';
-import { isas, nativeBackend, skip } from './addon-under-test.js';
+import { isas, nativeAddon, nativeBackend, skip } from './addon-under-test.js';
 
 /** Row lengths and numbers of rows around the widths of vectors (16 sums, 64 bytes), a prime, and more than a tile. */
 const SHAPES = [[15, 1, 1], [16, 1, 1], [17, 1, 1], ...IMAGE_SHAPES] as const;
@@ -16,6 +16,25 @@ const ROWS = [15, 16, 17, 63, 64, 65];
 
 test('the conformance suite runs on every instruction set of this machine', { skip }, () => {
   assert.ok(isas.length > 0);
+});
+
+test('the addon refuses a step with an array that is shorter or longer than its queries', { skip }, () => {
+  const addon = nativeAddon();
+  const engine = addon.createEngine({ threads: 1, isa: 'scalar', stepStateBytesMax: 2 ** 20 });
+  const two = Float64Array.of(1, 1);
+  const queries = {
+    ...{ batch: 2, dim: 1, channels: 1, height: 1, width: 1, x: two, alpha: two, sigma: two },
+    ...{ temperature: 1, tolerance: 2 ** -24, factor: 0, presampleSeed: 0, presampleStep: 0 },
+    ...{ labels: Int32Array.of(-1, -1), queryIds: Uint32Array.of(0, 1) },
+  };
+  const refused = /^Error: The arrays of a step do not have its shape$/;
+  for (const length of [1, 3]) {
+    const other = new Float64Array(length);
+    for (const array of [{ x: other }, { alpha: other }, { sigma: other }, { labels: new Int32Array(length) }, { queryIds: new Uint32Array(length) }])
+      assert.throws(() => addon.openStep(engine, { ...queries, ...array }), refused, `${Object.keys(array)[0]} of ${length}`);
+  }
+  addon.closeStep(addon.openStep(engine, queries));
+  addon.closeEngine(engine);
 });
 
 for (const isa of isas)
