@@ -5,6 +5,8 @@ import { helmMissing, matrix, named, template } from './render.js';
 
 const rendered = (values: string, ...set: string[]): Promise<KubeObject[]> =>
   template(matrix.get(values)!, ...set.flatMap((each) => ['--set', each]));
+const policyPorts = (objects: readonly KubeObject[], component: string): number[] =>
+  (named(objects, 'NetworkPolicy', `golddiff-${component}`).spec.egress ?? []).flatMap(({ ports = [] }) => ports.map(({ port }) => port));
 
 describe('what the chart wires together', { skip: helmMissing ?? false }, () => {
   it('names the import Job by all that its pods are made of, since those of a Job that is there cannot be changed', async () => {
@@ -28,5 +30,26 @@ describe('what the chart wires together', { skip: helmMissing ?? false }, () => 
     assert.equal(new Set(jobs.map(([, pod]) => pod)).size, jobs.length);
     assert.deepEqual(await job('worker.logLevel=debug', 'coordinator.service.annotations.a=b', 'nats.storage.size=30Gi'), jobs[0], 'the same for the same');
     for (const [, pod] of jobs) assert.doesNotMatch(pod, /helm\.sh\/chart|app\.kubernetes\.io\/version/, 'a version of the chart is no other import');
+  });
+
+  it('opens the ports that addresses name, and those of their schemes where they name none', async () => {
+    const otlp = async (url: string): Promise<number[]> => policyPorts(await rendered('minimal', `tracing.otlpEndpoint=${url}`), 'worker');
+    const before = policyPorts(await rendered('minimal'), 'worker');
+    for (const [url, port] of [
+      ['https://traces.example/v1/traces', 443],
+      ['http://traces.example', 80],
+      ['http://traces.example:4318/a:5', 4318],
+      ['http://[2001:db8::1]:4318', 4318],
+      ['http://[2001:db8::1]', 80],
+    ] as const)
+      assert.deepEqual(await otlp(url), [...before, port], url);
+    const nats = async (urls: string): Promise<number[]> =>
+      policyPorts(await rendered('minimal', `nats.url=${urls.replaceAll(',', '\\,')}`), 'coordinator').slice(2, -1);
+    assert.deepEqual(await nats('nats://a:4333,tls://b:4444,nats://c:4333'), [4333, 4444]);
+    assert.deepEqual(await nats('nats://user:1234@a,nats://b'), [4222]);
+    const http = ['dataset.import.enabled=false', 'dataset.source=http'];
+    const data = async (url: string): Promise<number[]> => policyPorts(await rendered('minimal', ...http, `dataset.http.url=${url}`), 'worker');
+    assert.deepEqual(await data('https://data.example/a/'), [...before, 443]);
+    assert.deepEqual(await data('http://data.example:8080/a/'), [...before, 8080]);
   });
 });
