@@ -32,6 +32,24 @@ describe('what the chart wires together', { skip: helmMissing ?? false }, () => 
     for (const [, pod] of jobs) assert.doesNotMatch(pod, /helm\.sh\/chart|app\.kubernetes\.io\/version/, 'a version of the chart is no other import');
   });
 
+  it('asks for a worker for each lagSeconds, however many there are', async () => {
+    const { triggers } = named(await rendered('keda'), 'ScaledObject', 'golddiff-worker').spec as { triggers?: { metricType: string }[] };
+    assert.deepEqual(
+      triggers?.map(({ metricType }) => metricType),
+      ['AverageValue'],
+    );
+  });
+
+  it('lets callers through an Ingress to show their own certificates where they need one', async () => {
+    const annotations = async (values: string): Promise<unknown> =>
+      named(await rendered(values, 'ingress.enabled=true', 'ingress.host=scores.example'), 'Ingress', 'golddiff-coordinator').metadata.annotations;
+    assert.deepEqual(await annotations('minimal'), { 'nginx.ingress.kubernetes.io/backend-protocol': 'GRPC' });
+    assert.deepEqual(await annotations('tls-secrets'), {
+      'nginx.ingress.kubernetes.io/backend-protocol': 'GRPCS',
+      'nginx.ingress.kubernetes.io/ssl-passthrough': 'true',
+    });
+  });
+
   it('opens the ports that addresses name, and those of their schemes where they name none', async () => {
     const otlp = async (url: string): Promise<number[]> => policyPorts(await rendered('minimal', `tracing.otlpEndpoint=${url}`), 'worker');
     const before = policyPorts(await rendered('minimal'), 'worker');
