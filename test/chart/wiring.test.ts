@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { KubeObject } from './objects.js';
+import type { KubeObject, Spec } from './objects.js';
 import { helmMissing, matrix, named, template } from './render.js';
 
 const rendered = (values: string, ...set: string[]): Promise<KubeObject[]> =>
@@ -28,8 +28,35 @@ describe('what the chart wires together', { skip: helmMissing ?? false }, () => 
     const jobs = await Promise.all([job(), ...changes.map((each) => job(each))]);
     assert.equal(new Set(jobs.map(([name]) => name)).size, jobs.length, 'another name for each other pod');
     assert.equal(new Set(jobs.map(([, pod]) => pod)).size, jobs.length);
-    assert.deepEqual(await job('worker.logLevel=debug', 'coordinator.service.annotations.a=b', 'nats.storage.size=30Gi'), jobs[0], 'the same for the same');
+    assert.deepEqual(
+      await job('worker.logLevel=debug', 'coordinator.service.annotations.a=b', 'nats.storage.size=30Gi'),
+      jobs[0],
+      'the same for the same',
+    );
     for (const [, pod] of jobs) assert.doesNotMatch(pod, /helm\.sh\/chart|app\.kubernetes\.io\/version/, 'a version of the chart is no other import');
+  });
+
+  it('has NATS read renewed certificates where it has any: beside each server a container that sees its process tells it', async () => {
+    const nats = (objects: readonly KubeObject[]): Spec => named(objects, 'StatefulSet', 'golddiff-nats').spec;
+    const [secured, plain] = [nats(await rendered('tls')).template!.spec, nats(await rendered('minimal')).template!.spec];
+    assert.deepEqual([plain.containers.length, plain.shareProcessNamespace], [1, undefined]);
+    const [server, reloader] = secured.containers;
+    assert.deepEqual([secured.containers.length, secured.shareProcessNamespace, reloader?.name], [2, true, 'reloader']);
+    assert.equal(reloader?.image, server?.image);
+    const places = (of: typeof server): string[] => of!.volumeMounts!.map(({ name, mountPath }) => `${name}:${mountPath}`);
+    assert.deepEqual(
+      places(reloader).filter((each) => !places(server).includes(each)),
+      [],
+      'it looks at what the server has',
+    );
+  });
+
+  it('spreads NATS by values of its own', async () => {
+    const spread = async (...set: string[]): Promise<unknown> =>
+      named(await rendered('minimal', ...set), 'StatefulSet', 'golddiff-nats').spec.template;
+    assert.match(JSON.stringify(await spread()), /"topologyKey":"kubernetes.io\/hostname"/);
+    assert.deepEqual(await spread('worker.spread.topologyKey=zone'), await spread());
+    assert.match(JSON.stringify(await spread('nats.spread.topologyKey=zone')), /"topologyKey":"zone"/);
   });
 
   it('asks for a worker for each lagSeconds, however many there are', async () => {
