@@ -5,7 +5,7 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { connect as connectTls } from 'node:tls';
-import { TestAuthority } from '../support/certificates.js';
+import type { TestAuthority } from '../support/certificates.js';
 
 export type SecretFiles = Readonly<Record<string, string>>;
 
