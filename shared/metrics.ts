@@ -15,7 +15,6 @@ import {
 } from './metric-tables.js';
 import { packageVersion } from './package-version.js';
 
-export { packageVersion } from './package-version.js';
 export { COMMON_METRICS, COORDINATOR_METRICS, DURATION_BUCKETS_SECONDS, WORKER_METRICS, type Component } from './metric-tables.js';
 
 type MetricOf<D extends Definition> = D['type'] extends 'counter'

@@ -7,8 +7,9 @@ import { after, before, describe, it } from 'node:test';
 import sharp from 'sharp';
 import { packageRoot } from '../../shared/package-root.js';
 import { namespacesMissing } from '../support/network-namespaces.js';
-import { opensslMissing } from '../support/certificates.js';
-import { releaseSecrets } from './certificates-for-pods.js';
+import { opensslMissing, TestAuthority } from '../support/certificates.js';
+import { until } from '../support/until.js';
+import { fingerprintOf, fingerprintOfNats, releaseSecrets } from './certificates-for-pods.js';
 import { imageConfig, inherited, playBuild, readDockerfile, stepScripts } from './dockerfile.js';
 import { commandsIn, fencedBlocks } from './notes.js';
 import { PROBES } from './objects.js';
@@ -130,10 +131,8 @@ describe('a release', { skip: missing ?? false }, () => {
       for (const owner of owners)
         for (const pod of cluster.pods(owner)) for (const probe of PROBES) assert.equal(await pod.probe(probe), undefined, `${pod.name}: ${probe}`);
       for (const owner of owners.slice(0, 2)) {
-        const { entrypoint } = imageConfig(dockerfile, owner.includes('worker') ? 'shard-worker' : 'coordinator');
-        assert.ok(entrypoint.length > 0);
-        const health = await cluster.pods(owner)[0]!.exec(['node', '/opt/golddiff/healthcheck.mjs']);
-        assert.deepEqual(health, { status: 0, output: 'ok\n' }, 'HEALTHCHECK of the image');
+        const { healthcheck } = imageConfig(dockerfile, owner.includes('worker') ? 'shard-worker' : 'coordinator');
+        assert.deepEqual(await cluster.pods(owner)[0]!.exec(healthcheck!), { status: 0, output: 'ok\n' }, 'HEALTHCHECK of the image');
       }
       // Edges that no policy allows get no answer: a stranger's, and a worker's to a coordinator.
       const dial = ['timeout', '2', 'bash', '-c', `</dev/tcp/${cluster.pods(owners[0]!)[0]!.settings.address}/50051`];
@@ -146,10 +145,14 @@ describe('a release', { skip: missing ?? false }, () => {
       const status = commandsIn(operator.notes).find((each) => each.includes('cluster status'))!;
       for (const owner of owners.toReversed()) {
         const pod = cluster.pods(owner).at(-1)!;
-        const { statuses, hooks } = await pod.stop();
+        let tests = 0;
+        const stopping = { over: false };
+        const stopped = pod.stop().finally(() => (stopping.over = true));
+        for (; !stopping.over; tests++) assert.match(await cluster.test(), /all of them served/, `while ${pod.name} goes`);
+        const { statuses, hooks } = await stopped;
         assert.deepEqual(statuses, [0], `${pod.name}: ${pod.log()}`);
         if (!owner.includes('nats')) assert.match(hooks[0] ?? '', /^left in \d+ ms$/);
-        t.diagnostic(`${pod.name} is gone: ${hooks.join() || 'no word of its hook'}`);
+        t.diagnostic(`${pod.name} is gone: ${hooks.join() || 'no word of its hook'}; ${tests} tests passed meanwhile`);
         if (owner.includes('worker')) assert.doesNotMatch(pod.log(), /still placed|goes while/, 'its partitions are with others before it goes');
         assert.match(await operator.run(status), /coverage {4}100\.00 %/);
       }
@@ -161,8 +164,9 @@ describe('a release', { skip: missing ?? false }, () => {
     }
   });
 
-  it('with mutual TLS from Secrets imports, serves, is probed and tested by certificate, and refuses who has none', async (t) => {
-    const secrets = releaseSecrets();
+  it('with mutual TLS from Secrets imports, serves, is probed and tested by certificate, refuses who has none, and takes renewed ones without a restart', async (t) => {
+    const authority = new TestAuthority('golddiff test authority');
+    const secrets = releaseSecrets(authority);
     const images = new Map<string, PlayedImage>(
       BUILT_TARGETS.map((target) => [`golddiff-${target}:0.1.0`, { config: imageConfig(dockerfile, target), root: path.join(built, target) }]),
     );
@@ -184,6 +188,18 @@ describe('a release', { skip: missing ?? false }, () => {
       await cluster.rollout('Deployment', 'golddiff-coordinator');
       const said = await cluster.test();
       assert.match(said, /mnist: 2000 rows of \[1, 28, 28\], all of them served/);
+
+      const [nats] = cluster.pods('StatefulSet/golddiff-nats');
+      const shown = (): Promise<string> => fingerprintOfNats(nats!.settings.address, secrets['golddiff-client-tls']!);
+      assert.equal(await shown(), fingerprintOf(secrets['golddiff-tls']!));
+      Object.assign(secrets, { 'golddiff-tls': releaseSecrets(authority)['golddiff-tls'] });
+      for (const part of ['StatefulSet/golddiff-nats', 'StatefulSet/golddiff-worker', 'Deployment/golddiff-coordinator'])
+        for (const pod of cluster.pods(part)) pod.renewSecret('golddiff-tls');
+      const renewedMs = performance.now();
+      await until(async () => (await shown()) === fingerprintOf(secrets['golddiff-tls']!), 'NATS shows its new certificate', 60_000);
+      t.diagnostic(`NATS shows its new certificate ${((performance.now() - renewedMs) / 1000).toFixed(1)} s after it was mounted`);
+      assert.match(await cluster.test(), /all of them served/);
+
       for (const owner of ['Deployment/golddiff-coordinator', 'StatefulSet/golddiff-worker']) {
         const [pod] = cluster.pods(owner);
         assert.equal(await pod!.probe('livenessProbe'), undefined, pod!.name);
@@ -205,6 +221,7 @@ describe('a release', { skip: missing ?? false }, () => {
         t.diagnostic(`${pod!.name}, asked without TLS: ${bare.output.trim()}`);
         assert.deepEqual((await pod!.stop()).statuses, [0], pod!.name);
       }
+      assert.deepEqual((await nats!.stop()).statuses, [0, 0], `${nats!.log()}\n${nats!.log('reloader')}`);
     } finally {
       cluster.dispose();
     }

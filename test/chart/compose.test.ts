@@ -25,6 +25,7 @@ interface ComposeService {
   readonly profiles?: readonly string[];
   readonly read_only?: boolean;
   readonly depends_on?: object;
+  readonly stop_grace_period?: string;
 }
 
 const ROWS = 6_000;
@@ -124,7 +125,8 @@ describe('compose.yaml', () => {
 });
 
 /** A service as the objects that a PlayedCluster knows: a set of one pod that other pods find by the service's name, or a Job where it runs to its end. */
-function played(name: string, { image, command, environment = {}, volumes = [] }: ComposeService): KubeObject[] {
+function played(name: string, { image, command, environment = {}, volumes = [], stop_grace_period = '10s' }: ComposeService): KubeObject[] {
+  const { healthcheck } = image.startsWith('golddiff-') ? imageConfig(readDockerfile(), targetOf(image)) : { healthcheck: undefined };
   const parts = [...volumes, 'tmp:/tmp'].map((volume) => volume.split(':') as [string, string, string?]);
   const container = {
     name,
@@ -132,12 +134,12 @@ function played(name: string, { image, command, environment = {}, volumes = [] }
     args: command ?? [],
     env: Object.entries(environment).map(([key, value]) => ({ name: key, value })),
     volumeMounts: parts.map(([from, to, mode]) => ({ name: from.replaceAll(/[^a-z0-9]/g, '-'), mountPath: to, readOnly: mode === 'ro' })),
-    // HEALTHCHECK of the image, or compose's own of NATS.
-    ...(/coordinator|worker/.test(image) ? { readinessProbe: { exec: { command: ['node', '/opt/golddiff/healthcheck.mjs'] } } } : {}),
+    // HEALTHCHECK of the image.
+    ...(healthcheck === undefined ? {} : { readinessProbe: { exec: { command: healthcheck } } }),
   };
   const pod = {
     containers: [container],
-    terminationGracePeriodSeconds: 130,
+    terminationGracePeriodSeconds: parseInt(stop_grace_period),
     volumes: parts.map(([from]) => {
       const volume = from.replaceAll(/[^a-z0-9]/g, '-');
       if (from.startsWith('.')) return { name: volume, file: path.join(packageRoot, from) };
@@ -167,6 +169,10 @@ describe('units of systemd', () => {
       );
       const used = [...`${unit}${guide}`.matchAll(/\b(GOLDDIFF_\w+)=/g)].map(([, name]) => name!);
       assert.ok(used.length > 6, file);
+      const port = /GOLDDIFF_METRICS_LISTEN=0\.0\.0\.0:(\d+)/.exec(unit)![1]!;
+      const scraped = parse(read(`deploy/prometheus/targets/${/golddiff-(.*)\.service/.exec(file)![1]}s.yaml`)) as { targets: string[] }[];
+      for (const target of scraped.flatMap((each) => each.targets))
+        assert.equal(target.split(':')[1], port, `Prometheus asks at the port of ${file}`);
       assert.deepEqual(
         used.filter((name) => !known.has(name)),
         [],

@@ -20,8 +20,6 @@ export interface Stage {
 
 export interface Dockerfile {
   readonly stages: ReadonlyMap<string, Stage>;
-  /** defaults of the arguments before the first stage */
-  readonly args: Readonly<Record<string, string>>;
 }
 
 const STEP_TIMEOUT_MS = 280_000;
@@ -49,7 +47,7 @@ export function readDockerfile(file = path.join(packageRoot, 'deploy/docker/Dock
       args[name] = value;
     } else open.push({ word, rest });
   }
-  return { stages, args };
+  return { stages };
 }
 
 /** Instructions of a stage and, before them, of those that it is made from. */
@@ -86,7 +84,7 @@ export function imageConfig(dockerfile: Dockerfile, target: string): ImageConfig
 }
 
 /** Files of the build context: what git has or would have, without what .dockerignore leaves out. */
-export function contextFiles(): string[] {
+function contextFiles(): string[] {
   const listed = execFileSync('git', ['ls-files', '-z', '--cached', '--others', '--exclude-standard'], { cwd: packageRoot, encoding: 'utf8' });
   const ignored = readFileSync(path.join(packageRoot, '.dockerignore'), 'utf8')
     .split('\n')

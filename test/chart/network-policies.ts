@@ -18,7 +18,7 @@ const matches = (selector: Selector | undefined, labels: Labels): boolean =>
   Object.entries(selector?.matchLabels ?? {}).every(([label, value]) => labels[label] === value);
 
 /** Allowed pairs of one direction: addresses of peers and ports. */
-export function allowed(
+function allowed(
   rules: readonly PolicyRule[],
   side: 'from' | 'to',
   pods: readonly PodAddress[],

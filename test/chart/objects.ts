@@ -49,6 +49,7 @@ export interface PodSpec {
   readonly initContainers?: readonly Container[];
   readonly volumes?: readonly Volume[];
   readonly terminationGracePeriodSeconds?: number;
+  readonly shareProcessNamespace?: boolean;
   readonly automountServiceAccountToken?: boolean;
   readonly enableServiceLinks?: boolean;
   readonly securityContext?: { readonly runAsNonRoot?: boolean };

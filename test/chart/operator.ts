@@ -21,7 +21,6 @@ export interface OperatorSettings {
   readonly images: Map<string, PlayedImage>;
   /** where commands run; files of the user are here */
   readonly folder: string;
-  readonly env?: NodeJS.ProcessEnv;
 }
 
 export class Operator {
@@ -97,7 +96,6 @@ export class Operator {
       cwd: this.settings.folder,
       stdio: ['ignore', 'pipe', 'pipe'],
       timeout: COMMAND_TIMEOUT_MS,
-      env: this.settings.env ?? process.env,
     });
     let output = '';
     for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (output += chunk.toString()));

@@ -4,8 +4,7 @@ import { execFile, spawn, spawnSync, type ChildProcess } from 'node:child_proces
 import { chownSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { promisify } from 'node:util';
-import { credentials, makeGenericClientConstructor } from '@grpc/grpc-js';
-import { service as healthService } from 'grpc-health-check';
+import { connect } from '../../client/golddiff-client.js';
 import { packageRoot } from '../../shared/package-root.js';
 import type { ImageConfig } from './dockerfile.js';
 import { PROBES, type Container, type PodSpec, type ProbeKind } from './objects.js';
@@ -41,6 +40,8 @@ export interface PodSettings {
 export class Pod {
   ready = false;
   readonly #containers = new Map<string, RunningContainer>();
+  /** PID 1 of containers that share their process table, and what started it. */
+  #shared: { readonly holder: ChildProcess; readonly pid: number } | undefined;
 
   constructor(readonly settings: PodSettings) {}
 
@@ -55,6 +56,7 @@ export class Pod {
 
   /** Runs the init containers to their end, then starts the others. */
   async start(): Promise<void> {
+    if (this.settings.spec.shareProcessNamespace) await this.#holdProcesses();
     for (const container of this.settings.spec.initContainers ?? []) {
       const status = await this.#run(container).exited;
       if (status !== 0) throw new Error(`${this.name}: ${container.name} ended with status ${status}: ${this.log(container.name)}`);
@@ -150,6 +152,13 @@ export class Pod {
   kill(): void {
     this.ready = false;
     for (const container of this.#containers.values()) container.kill();
+    this.#shared?.holder.kill('SIGKILL');
+  }
+
+  /** As kubelet does some time after a Secret has changed: its files are others in every volume of it. */
+  renewSecret(secret: string): void {
+    for (const { name, secret: of } of this.settings.spec.volumes ?? [])
+      if (of?.secretName === secret) writeFiles(path.join(this.settings.folder, `volume-${name}`), this.settings.secrets[secret]!);
   }
 
   /** Resolves with the status of the last container, for pods that run to their end. */
@@ -159,6 +168,14 @@ export class Pod {
 
   log(containerName = this.first): string {
     return this.#containers.get(containerName)?.lines.join('\n') ?? '';
+  }
+
+  /** The container that Kubernetes adds: it is PID 1 of the others and takes up their orphans. */
+  async #holdProcesses(): Promise<void> {
+    const hold = ['--pdeathsig', 'KILL', 'unshare', '--pid', '--fork', '--kill-child=SIGKILL', 'tini', '--', 'sleep', 'infinity'];
+    const holder = spawn('setpriv', hold, { stdio: 'ignore' });
+    while (!childOf(holder) && holder.exitCode === null) await new Promise((resolve) => setTimeout(resolve, 10));
+    this.#shared = { holder, pid: childOf(holder) };
   }
 
   #run(container: Container): RunningContainer {
@@ -174,7 +191,11 @@ export class Pod {
       ...(image.root === undefined ? [] : [`${image.root}:/opt/golddiff:ro`]),
       ...(container.volumeMounts ?? []).map(({ name, mountPath, readOnly }) => `${this.#volume(name)}:${mountPath}:${readOnly ? 'ro' : 'rw'}`),
     ];
-    const isolate = ['unshare', '--mount', '--pid', '--fork', '--kill-child=SIGKILL', sandbox, root, String(UID), ...mounts, '--'];
+    const processes =
+      this.#shared === undefined
+        ? ['unshare', '--mount', '--pid', '--fork', '--kill-child=SIGKILL']
+        : ['nsenter', '--target', String(this.#shared.pid), '--pid', '--', 'unshare', '--mount'];
+    const isolate = [...processes, sandbox, root, String(UID), ...mounts, '--'];
     // Whatever ends this process ends the pods: the kernel sees to it.
     const [program, ...args] = [
       'setpriv',
@@ -221,7 +242,7 @@ export class Pod {
           ? this.settings.configMaps[volume.configMap.name]
           : {};
     if (files === undefined) throw new Error(`${this.name}: nothing of the name that volume ${name} asks for`);
-    for (const [file, text] of Object.entries(files)) writeFileSync(path.join(folder, file), text, { mode: 0o444 });
+    writeFiles(folder, files);
     chownSync(folder, UID, UID);
     return folder;
   }
@@ -251,7 +272,7 @@ class RunningContainer {
 
   /** The container's PID 1, as this machine numbers it. */
   get pid(): number {
-    return Number(readFileSync(`/proc/${this.child.pid}/task/${this.child.pid}/children`, 'utf8').trim().split(' ')[0]);
+    return childOf(this.child);
   }
 
   signal(signal: 'SIGTERM'): void {
@@ -266,6 +287,15 @@ class RunningContainer {
   kill(): void {
     if (this.status === undefined) this.child.kill('SIGKILL');
   }
+}
+
+/** The first child of a process as this machine numbers it; 0 = none yet. */
+function childOf({ pid }: ChildProcess): number {
+  return Number(readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ')[0]);
+}
+
+function writeFiles(folder: string, files: Readonly<Record<string, string>>): void {
+  for (const [file, text] of Object.entries(files)) writeFileSync(path.join(folder, file), text, { mode: 0o444 });
 }
 
 /** Configuration of NATS as the nats-server of this machine reads it. */
@@ -283,23 +313,14 @@ export function readableNatsConf(text: string): string {
   return old ? text.replace(/^ *sync_interval: always\n/m, '') : text;
 }
 
-const HealthClient = makeGenericClientConstructor(healthService, 'grpc.health.v1.Health');
-
 /** As kubelet's own gRPC probe: undefined where the service is SERVING. */
 async function grpcHealth(address: string, service: string, timeoutMs: number): Promise<string | undefined> {
-  const client = new HealthClient(address, credentials.createInsecure());
-  const check = healthService['Check']!;
+  const client = connect(address);
   try {
-    return await new Promise((resolve) =>
-      client.makeUnaryRequest(
-        check.path,
-        check.requestSerialize,
-        check.responseDeserialize as (bytes: Buffer) => { status: string },
-        { service },
-        { deadline: Date.now() + timeoutMs },
-        (error, answer) => resolve(error !== null ? error.message : answer?.status === 'SERVING' ? undefined : `${answer?.status}`),
-      ),
-    );
+    const status = await client.health(service, { timeoutMs });
+    return status === 'SERVING' ? undefined : status;
+  } catch (error) {
+    return String(error);
   } finally {
     client.close();
   }

@@ -4,12 +4,25 @@ import { chartFolder, helm, helmMissing, matrix } from './render.js';
 
 const MINIMAL = matrix.get('minimal')!;
 
+const KEDA = ['keda.enabled=true', 'keda.prometheusAddress=http://prometheus:9090', 'metrics.serviceMonitor.enabled=true'];
+
 /** Values that must be refused, by what is said about them. */
 const REFUSED: readonly [what: string, set: readonly string[], sentence: RegExp][] = [
   ['no data set', ['dataset.source='], /dataset\.source must be one of the following: "pvc", "http", "objectStore"/],
   ['no choice of TLS', ['tls.mode='], /tls\.mode must be one of the following: "plaintext", "secrets", "certManager"/],
-  ['fewer workers than replicas', ['worker.replicas=1'], /worker\.replicas: Must be greater than or equal to 2/],
-  ['fewer workers than replicas, by KEDA', ['replicationFactor=4', 'worker.replicas=4'], /keda\.minReplicas: Must be greater than or equal to 4/],
+  ['fewer workers than replicas', ['worker.replicas=1'], /Expected worker\.replicas of at least replicationFactor \(2\) but received 1/],
+  [
+    'fewer workers than replicas, by KEDA',
+    [...KEDA, 'replicationFactor=4', 'worker.replicas=4'],
+    /Expected keda\.minReplicas of at least replicationFactor \(4\) but received 3/,
+  ],
+  ['KEDA without its series', [...KEDA, 'metrics.serviceMonitor.enabled=false'], /Expected metrics\.serviceMonitor\.enabled beside keda\.enabled/],
+  [
+    'a way in for callers with certificates by no name',
+    ['ingress.enabled=true', 'tls.mode=secrets', 'tls.secrets.default=a'],
+    /Expected ingress\.host beside ingress\.enabled with mutual TLS/,
+  ],
+  ['NATS over a protocol that processes do not speak', ['nats.url=wss://nats:443'], /nats\.url: Does not match pattern/],
   ['an unknown value', ['worker.replica=3'], /worker: Additional property replica is not allowed/],
   ['an unknown part', ['redis.enabled=true'], /Additional property redis is not allowed/],
   ['a word for a number', ['coordinator.replicas=two'], /coordinator\.replicas: Invalid type\. Expected: integer, given: string/],
@@ -51,5 +64,18 @@ describe('values that cannot work', { skip: helmMissing ?? false }, () => {
     it(`are refused: ${what}`, async () => {
       const flags = set.flatMap((each) => ['--set', each]);
       await assert.rejects(helm('template', 'golddiff', chartFolder, '-f', MINIMAL, ...flags), { stderr: sentence });
+    });
+});
+
+/** Values that were taken for impossible once. */
+const TAKEN: readonly [what: string, set: readonly string[]][] = [
+  ['the least of KEDA, where KEDA is off', ['replicationFactor=4', 'worker.replicas=4', 'keda.minReplicas=1']],
+  ['the number of workers, where KEDA is on', [...KEDA, 'replicationFactor=4', 'keda.minReplicas=4', 'worker.replicas=3']],
+];
+
+describe('values that have no effect', { skip: helmMissing ?? false }, () => {
+  for (const [what, set] of TAKEN)
+    it(`are not held to anything: ${what}`, async () => {
+      await helm('template', 'golddiff', chartFolder, '-f', MINIMAL, ...set.flatMap((each) => ['--set', each]));
     });
 });

@@ -17,7 +17,6 @@ export interface Callers {
   stop(): Promise<void>;
 }
 
-/** @param client of the next call; coordinators take turns */
 function callers(count: number, call: (caller: number) => Promise<unknown>): Callers {
   const ended: Record<string, number> = {};
   let stopped = false;

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { it } from 'node:test';
-import { COMMON_METRICS, COORDINATOR_METRICS, createMetrics, packageVersion, WORKER_METRICS } from '../../shared/metrics.js';
+import { COMMON_METRICS, COORDINATOR_METRICS, createMetrics, WORKER_METRICS } from '../../shared/metrics.js';
+import { packageVersion } from '../../shared/package-version.js';
 import { observeTraced } from '../../shared/metrics-text.js';
 import { packageRoot } from '../../shared/package-root.js';
 

@@ -9,9 +9,6 @@ const CUDA = 'shard-worker/cuda/build/Release/golddiff_cuda.node';
 /** Only on this side of the edge: the whole command is for the tools alone, and the services have its health question. */
 const WHOLE_COMMAND = 'dist/client/commands/all-commands.js';
 const COMMAND = 'dist/client/main.js';
-/** Packages that a machine may lack; what needs them says so itself. */
-const MAY_BE_MISSING = ['hnswlib-node', '@tensorflow/tfjs-node', '@tensorflow/tfjs-node-gpu'];
-
 const service = (name, more = []) => ({
   entries: [`dist/${name}/main.js`, 'dist/shared/pre-stop-main.js', COMMAND],
   without: [WHOLE_COMMAND],
@@ -36,13 +33,14 @@ if (wanted === undefined || out === undefined) {
   process.exit(2);
 }
 
+const ownPackage = JSON.parse(readFileSync('package.json', 'utf8'));
 const { modules, packages } = reach(wanted.entries, wanted.without);
 rmSync(out, { recursive: true, force: true });
 for (const file of [...modules, ...wanted.files]) copy(file);
 cpSync('proto/golddiff', path.join(out, 'proto/golddiff'), { recursive: true });
 cpSync('deploy/docker/healthcheck.mjs', path.join(out, 'healthcheck.mjs'));
 // The whole package.json would say that there are scripts to run and tools to test with.
-const { name, version, type } = JSON.parse(readFileSync('package.json', 'utf8'));
+const { name, version, type } = ownPackage;
 const closure = packagesBelow(packages);
 const dependencies = Object.fromEntries(
   [...closure].sort().map((folder) => [folder, JSON.parse(readFileSync(path.join(folder, 'package.json'), 'utf8')).version]),
@@ -99,7 +97,7 @@ function isBuiltin(specifier) {
 /** Folders of packages and of all that they depend on, as Node would find them. */
 function packagesBelow(names) {
   const folders = new Set();
-  const queue = [...names].map((wantedName) => [wantedName, '.', MAY_BE_MISSING.includes(wantedName)]);
+  const queue = [...names].map((wantedName) => [wantedName, '.', mayBeMissing(ownPackage, wantedName)]);
   for (let next = queue.pop(); next !== undefined; next = queue.pop()) {
     const [wantedName, from, optional] = next;
     const folder = findPackage(wantedName, from);
@@ -109,17 +107,16 @@ function packagesBelow(names) {
     }
     if (folders.has(folder)) continue;
     folders.add(folder);
-    const {
-      dependencies = {},
-      optionalDependencies = {},
-      peerDependencies = {},
-      peerDependenciesMeta = {},
-    } = JSON.parse(readFileSync(path.join(folder, 'package.json'), 'utf8'));
-    for (const each of Object.keys(dependencies)) queue.push([each, folder, each in optionalDependencies]);
-    for (const each of Object.keys(optionalDependencies)) queue.push([each, folder, true]);
-    for (const each of Object.keys(peerDependencies)) queue.push([each, folder, peerDependenciesMeta[each]?.optional === true]);
+    const itself = JSON.parse(readFileSync(path.join(folder, 'package.json'), 'utf8'));
+    for (const each of Object.keys({ ...itself.dependencies, ...itself.optionalDependencies, ...itself.peerDependencies }))
+      queue.push([each, folder, mayBeMissing(itself, each)]);
   }
   return folders;
+}
+
+/** What needs such a package says so itself. */
+function mayBeMissing({ optionalDependencies = {}, peerDependenciesMeta = {} }, wantedName) {
+  return wantedName in optionalDependencies || peerDependenciesMeta[wantedName]?.optional === true;
 }
 
 function findPackage(wantedName, from) {

@@ -149,7 +149,7 @@ annotations:
 {{- end -}}
 {{- end -}}
 
-{{/* Whether the import needs a stop on the way to the object store: "true" or nothing. */}}
+{{/* Of the Job that imports. What its pods are made of cannot be changed: other pods are another Job, so that an upgrade can have them. */}}
 {{- define "golddiff.importName" -}}
-{{- printf "%s-import-%s" (include "golddiff.fullname" .) (omit .Values.dataset.import "resources" "scratchSize" | toJson | cat .Values.dataset.source .Values.dataset.objectStore.name .Values.dataset.pvc.claimName .Values.dataset.pvc.path | sha256sum | trunc 8) -}}
+{{- printf "%s-import-%s" (include "golddiff.fullname" .) (include "golddiff.importPod" . | sha256sum | trunc 8) -}}
 {{- end -}}

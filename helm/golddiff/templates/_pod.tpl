@@ -243,6 +243,11 @@ topologySpreadConstraints:
 {{- end }}
 {{- end -}}
 
+{{/* root: seconds between two probes: a program that asks costs more than a call. */}}
+{{- define "golddiff.probePeriod" -}}
+{{- ternary 15 5 (eq (include "golddiff.mtls" .) "true") -}}
+{{- end -}}
+
 {{/* (list root component port service): how Kubernetes asks for the health of one service: by gRPC itself, or by a program where it needs a certificate for that. */}}
 {{- define "golddiff.probe" -}}
 {{- $root := index . 0 -}}
@@ -265,13 +270,12 @@ exec:
     - /etc/golddiff/tls/tls.key
     - --tls-server-name
     - {{ include "golddiff.host" (list $root (index . 1)) }}
-periodSeconds: 15
 timeoutSeconds: 10
 {{- else }}
 grpc:
   port: {{ index . 2 }}
   service: {{ index . 3 | quote }}
-periodSeconds: 5
 timeoutSeconds: 3
 {{- end }}
+periodSeconds: {{ include "golddiff.probePeriod" $root }}
 {{- end -}}

@@ -7,6 +7,16 @@
 {{- if and .Values.keda.enabled (gt (int .Values.keda.minReplicas) (int .Values.keda.maxReplicas)) -}}
 {{- fail "Expected keda.minReplicas of at most keda.maxReplicas" -}}
 {{- end -}}
+{{- $least := ternary .Values.keda.minReplicas $w.replicas .Values.keda.enabled -}}
+{{- if lt (int $least) (int .Values.replicationFactor) -}}
+{{- fail (printf "Expected %s of at least replicationFactor (%d) but received %d" (ternary "keda.minReplicas" "worker.replicas" .Values.keda.enabled) (int .Values.replicationFactor) (int $least)) -}}
+{{- end -}}
+{{- if and .Values.keda.enabled (not .Values.metrics.serviceMonitor.enabled) -}}
+{{- fail "Expected metrics.serviceMonitor.enabled beside keda.enabled: KEDA asks Prometheus for a series by the labels that the ServiceMonitor gives it" -}}
+{{- end -}}
+{{- if and .Values.ingress.enabled (include "golddiff.mtls" .) (not .Values.ingress.host) -}}
+{{- fail "Expected ingress.host beside ingress.enabled with mutual TLS: connections are passed through by the name that they ask for" -}}
+{{- end -}}
 {{- if and (ne .Values.dataset.source "pvc") (gt (include "golddiff.bytes" $w.cache.bytes | int64) (include "golddiff.bytes" $w.cache.size | int64)) -}}
 {{- fail (printf "Expected worker.cache.bytes of at most worker.cache.size (%s) but received %s" $w.cache.size $w.cache.bytes) -}}
 {{- end -}}
