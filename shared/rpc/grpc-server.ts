@@ -3,7 +3,15 @@
  * orderly end. Draining: health says NOT_SERVING, no new connection is taken, calls under way end, and what is left after the timeout is cut.
  */
 
-import { Server, ServerCredentials, type ServiceDefinition, type status as GrpcStatus, type UntypedServiceImplementation } from '@grpc/grpc-js';
+import {
+  logVerbosity,
+  Server,
+  ServerCredentials,
+  setLogVerbosity,
+  type ServiceDefinition,
+  type status as GrpcStatus,
+  type UntypedServiceImplementation,
+} from '@grpc/grpc-js';
 import { ReflectionService } from '@grpc/reflection';
 import { HealthImplementation } from 'grpc-health-check';
 import { GolddiffError } from '../errors.js';
@@ -150,8 +158,12 @@ function bound(implementation: UntypedServiceImplementation, scope: CallScope): 
 }
 
 function bind(server: Server, listen: string, credentials: ServerCredentials): Promise<number> {
+  // grpc-js would print a line of its own beside the error that the caller tells.
+  const quiet = process.env['GRPC_VERBOSITY'] === undefined;
+  if (quiet) setLogVerbosity(logVerbosity.NONE);
   return new Promise((resolve, reject) => {
     server.bindAsync(listen, credentials, (error, port) => {
+      if (quiet) setLogVerbosity(logVerbosity.ERROR);
       if (error === null) return resolve(port);
       server.forceShutdown();
       reject(listenError(listen, error));
