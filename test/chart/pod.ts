@@ -278,7 +278,9 @@ class RunningContainer {
   signal(signal: 'SIGTERM'): void {
     if (this.status !== undefined) return;
     try {
-      process.kill(this.pid, signal);
+      // 0 would be the group of this process: the container's own has ended, as NATS may of its hook.
+      const { pid } = this;
+      if (pid > 0) process.kill(pid, signal);
     } catch {
       // It ended between the look and the signal.
     }
