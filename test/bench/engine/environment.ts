@@ -2,6 +2,7 @@
 
 import { execFileSync } from 'node:child_process';
 import { cpus, loadavg, totalmem } from 'node:os';
+import path from 'node:path';
 
 import { packageRoot } from '../../../shared/package-root.js';
 
@@ -13,6 +14,7 @@ export interface Environment {
   /** with + where the tree has changes */
   readonly commit: string;
   readonly date: string;
+  /** folders of this machine as DIR: the record is for others */
   readonly command: string;
   /** of the last minute when the run began: what else the machine did */
   readonly loadAverage: number;
@@ -26,7 +28,7 @@ export function environment(args: readonly string[]): Environment {
     node: process.version,
     commit: commit(),
     date: new Date().toISOString().slice(0, 16) + 'Z',
-    command: ['golddiff bench engine', ...args].join(' '),
+    command: ['golddiff bench engine', ...args.map((arg) => (path.isAbsolute(arg) ? 'DIR' : arg))].join(' '),
     loadAverage: Number(loadavg()[0]!.toFixed(1)),
   };
 }
