@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { describe, it } from 'node:test';
-import { credentials, loadPackageDefinition, status as GrpcStatus, type Client, type ServiceError } from '@grpc/grpc-js';
+import { credentials, loadPackageDefinition, setLogger, status as GrpcStatus, type Client, type ServiceError } from '@grpc/grpc-js';
 import { loadSync } from '@grpc/proto-loader';
 import { protoPath as healthProtoPath } from 'grpc-health-check';
 import { GolddiffError } from '../../../shared/errors.js';
@@ -128,11 +128,9 @@ describe('limits', () => {
 });
 
 describe('listening', () => {
-  it('says which port is in use, and nothing says so beside it', async (t) => {
+  it('says which port is in use, and nothing says so beside it', async () => {
     const printed: unknown[][] = [];
-    const { error: print } = console;
-    console.error = (...words) => printed.push(words);
-    t.after(() => (console.error = print));
+    setLogger({ error: (...words: unknown[]) => void printed.push(words) });
     const under = await serve({});
     await assert.rejects(
       startGrpcServer({ listen: under.server.address, services: [], log: collectingLogger([]), messageBytesMax: 1_000 }),
