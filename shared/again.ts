@@ -12,12 +12,14 @@ export interface AgainSettings {
 
 /** @throws what `exchange` threw last */
 export async function again<T>(exchange: () => Promise<T>, { endMs, everyMs, while: mayPass, onWait }: AgainSettings): Promise<T> {
-  for (;;) {
+  // Told by the wait before it, not by the clock after it: timers fire some milliseconds early where the event loop is late.
+  for (let last = false; ;) {
     try {
       return await exchange();
     } catch (thrown) {
       const leftMs = endMs - performance.now();
-      if (!mayPass(thrown) || leftMs <= 0) throw thrown;
+      if (!mayPass(thrown) || last || leftMs <= 0) throw thrown;
+      last = leftMs <= everyMs;
       onWait?.(thrown);
       await new Promise((resolve) => setTimeout(resolve, Math.min(everyMs, leftMs)));
     }
