@@ -127,7 +127,9 @@ function beginCall(call: AnyCall): CallLife {
   const onExpired = (): void => stop(new GolddiffError('DEADLINE_EXCEEDED', 'The deadline of the call has passed'));
   // grpc-js answers an expired call by itself and reports it as cancelled; only the clock tells the two apart.
   const onCancelled = (): void => (remainingMs() === 0 ? onExpired() : stop(new GolddiffError('CANCELLED', 'The caller cancelled or went away')));
-  const timer = deadlineUnixMs === undefined ? undefined : setTimeout(onExpired, Math.min(remainingMs(), TIMER_MS_MAX));
+  // Timers fire early where the event loop is late, and wait for TIMER_MS_MAX at most.
+  const wait = (): NodeJS.Timeout => setTimeout(() => (remainingMs() > 0 ? (timer = wait()) : onExpired()), Math.min(remainingMs(), TIMER_MS_MAX));
+  let timer = deadlineUnixMs === undefined ? undefined : wait();
   const events: EventEmitter = call;
   events.once('cancelled', onCancelled);
   if (call.cancelled) onCancelled();
