@@ -11,7 +11,7 @@ import type { ScoreStreamRequest__Output } from '../../../proto/generated/golddi
 import type { ScoreStreamResponse } from '../../../proto/generated/golddiff/v1/ScoreStreamResponse.js';
 import { argumentError, GolddiffError } from '../../../shared/errors.js';
 import { STREAM_INBOX_MESSAGES_MAX } from '../../../shared/limits.js';
-import { bidi, serverStream, unary, type CallContext, type Write } from '../../../shared/rpc/handlers.js';
+import { bidi, EARLY_MS, serverStream, unary, type CallContext, type Write } from '../../../shared/rpc/handlers.js';
 import { fromServiceError } from '../../../shared/rpc/status.js';
 import { MESSAGE_BYTES_MAX, serve, type ServerUnderTest } from './server-under-test.js';
 
@@ -168,9 +168,31 @@ describe('unary', () => {
         await assert.rejects(get(under, undefined, Date.now() + DEADLINE_MS), { code: GrpcStatus.DEADLINE_EXCEEDED });
         await over;
         assert.ok(left > 0 && left <= DEADLINE_MS, `${left} ms`);
-        assert.equal(leftAtEnd, 0);
+        assert.ok(leftAtEnd <= EARLY_MS, `${leftAtEnd} ms`);
         assert.equal((reason as GolddiffError).code, 'DEADLINE_EXCEEDED');
       },
+    );
+  });
+
+  it('takes a caller that gives up just before its deadline for one whose timer was early', async () => {
+    const reasons: unknown[] = [];
+    let ended: () => void = () => {};
+    await withGet(
+      async (_, context) => never(context).finally(() => (reasons.push(context.signal.reason), ended())),
+      async (under) => {
+        for (const left of [EARLY_MS / 2, EARLY_MS * 100]) {
+          const deadline = Date.now() + DEADLINE_MS + left;
+          const over = new Promise<void>((resolve) => (ended = resolve));
+          const call = get(under, undefined, deadline);
+          setTimeout(() => call.cancel(), deadline - left - Date.now());
+          await assert.rejects(call);
+          await over;
+        }
+      },
+    );
+    assert.deepEqual(
+      reasons.map((reason) => (reason as GolddiffError).code),
+      ['DEADLINE_EXCEEDED', 'CANCELLED'],
     );
   });
 
