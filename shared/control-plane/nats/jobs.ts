@@ -10,9 +10,17 @@
  * acknowledged, a silent taker's message comes back when its time is over. A job delivered too often fails, and a dead letter says why.
  */
 
-import { AckPolicy, RetentionPolicy, StorageType, type Consumer, type JsMsg } from '@nats-io/jetstream';
+import { AckPolicy, JetStreamError, RetentionPolicy, StorageType, type Consumer, type JsMsg } from '@nats-io/jetstream';
 import { nanos } from '@nats-io/nats-core';
-import { ARTIFACT_KEPT_MS_MAX, DEAD_LETTERS_MAX, JOB_DUPLICATES_MS, JOB_INLINE_BYTES_MAX, JOB_TAKE_WAIT_MS } from '../../limits.js';
+import { again } from '../../again.js';
+import {
+  ARTIFACT_KEPT_MS_MAX,
+  DEAD_LETTERS_MAX,
+  JOB_DUPLICATES_MS,
+  JOB_INLINE_BYTES_MAX,
+  JOB_TAKE_WAIT_MS,
+  NATS_REQUEST_TIMEOUT_MS,
+} from '../../limits.js';
 import type { Artifacts, JobLease, JobQueue, JobRecord, Jobs } from '../control-plane.js';
 import { queueOf } from '../job-queue.js';
 import { decodeDocument, encodeDocument } from './codec.js';
@@ -91,7 +99,9 @@ export class NatsJobs implements Jobs {
   async take(leaseMs: number, deliveriesMax: number): Promise<JobLease | undefined> {
     for (;;) {
       const consumer = await this.#takers(leaseMs);
-      const message = await call('give a job', () => consumer.next({ expires: JOB_TAKE_WAIT_MS })).catch((thrown: unknown) => {
+      const endMs = performance.now() + NATS_REQUEST_TIMEOUT_MS;
+      const next = (): Promise<JsMsg | null> => consumer.next({ expires: JOB_TAKE_WAIT_MS });
+      const message = await call('give a job', () => again(next, { endMs, everyMs: 0, while: wasStill })).catch((thrown: unknown) => {
         this.#consumer = undefined;
         throw thrown;
       });
@@ -247,6 +257,11 @@ export class NatsJobs implements Jobs {
 
 function ended({ state }: StoredJob): boolean {
   return state === 'succeeded' || state === 'failed' || state === 'cancelled';
+}
+
+/** A server that was not heard of during one wait, for a second, is busy before it is lost. */
+function wasStill(thrown: unknown): boolean {
+  return thrown instanceof JetStreamError && thrown.message === 'heartbeats missed';
 }
 
 function payloadName(jobId: string): string {

@@ -2,7 +2,9 @@ import assert from 'node:assert/strict';
 import { NatsArtifacts } from '../../../../shared/control-plane/nats/artifacts.js';
 import { encodeDocument } from '../../../../shared/control-plane/nats/codec.js';
 import { NatsJobs } from '../../../../shared/control-plane/nats/jobs.js';
-import type { NatsSession } from '../../../../shared/control-plane/nats/session.js';
+import { NatsSession } from '../../../../shared/control-plane/nats/session.js';
+import { JOB_TAKE_WAIT_MS } from '../../../../shared/limits.js';
+import { startNats } from '../../../support/nats-server.js';
 import { natsTest } from '../../../support/nats-sessions.js';
 
 const LEASE_MS = 3_000;
@@ -55,4 +57,22 @@ natsTest('a job that is given up leaves a dead letter with the reason', async (o
   assert.deepEqual(await jobs.deadLetters(), [{ jobId: 'poison', deliveries: 2, reason: 'The job was taken up 2 times and never ended' }]);
   assert.equal((await jobs.get('poison'))?.state, 'failed');
   jobs.close();
+});
+
+natsTest('a server that keeps still for longer than a look for work waits is asked again', async () => {
+  const { servers, addresses, dispose } = await startNats();
+  try {
+    const session = await NatsSession.open({ servers: addresses, namespace: 'still', replicas: 1, clientName: 'test' });
+    const jobs = await jobsOf(session);
+    await jobs.submit('j', new Uint8Array([1]));
+    await (await jobs.take(LEASE_MS, 5))?.release();
+    const server = servers[0]!.process;
+    server.kill('SIGSTOP');
+    setTimeout(() => server.kill('SIGCONT'), 2 * JOB_TAKE_WAIT_MS);
+    assert.equal((await jobs.take(LEASE_MS, 5))?.job.jobId, 'j');
+    jobs.close();
+    await session.close();
+  } finally {
+    await dispose();
+  }
 });
