@@ -181,6 +181,8 @@ export const DEVICE_MEMORY_SHARE = 0.8;
 export const SCREEN_PART_BYTES = 4 * 1024 * 1024;
 /** Ids of failed steps that a stream remembers, so that what was already on its way for them is not answered again. */
 export const ENDED_STEPS_REMEMBERED = 4_096;
+/** A caller that gives up so shortly before its deadline gives up because of it: its timer fires early by as much as its event loop was late. */
+export const DEADLINE_EARLY_MS = 100;
 /** setTimeout takes no more; a longer step timeout is as good as none. */
 export const TIMER_MS_MAX = 2 ** 31 - 1;
 

@@ -17,13 +17,11 @@ import {
   type ServerWritableStream,
 } from '@grpc/grpc-js';
 import { asGolddiffError, GolddiffError } from '../errors.js';
-import { STREAM_INBOX_MESSAGES_MAX, TIMER_MS_MAX } from '../limits.js';
+import { DEADLINE_EARLY_MS, STREAM_INBOX_MESSAGES_MAX, TIMER_MS_MAX } from '../limits.js';
 import { createLogger, type Logger } from '../log.js';
 import { TRACEPARENT_KEY, type Span, type Tracing } from '../tracing.js';
 import { toServiceError } from './status.js';
 
-/** A caller that gives up so shortly before its deadline gives up because of it. */
-export const EARLY_MS = 100;
 export const REQUEST_ID_KEY = 'x-request-id';
 /** Ids of callers are copied to logs and to workers: printable, short. */
 const REQUEST_ID_FORM = /^[\x21-\x7e]{1,128}$/;
@@ -129,7 +127,7 @@ function beginCall(call: AnyCall): CallLife {
   const onExpired = (): void => stop(new GolddiffError('DEADLINE_EXCEEDED', 'The deadline of the call has passed'));
   // grpc-js answers an expired call by itself and reports it as cancelled, and so does a caller whose timer fires early; only the clock tells the two apart.
   const onCancelled = (): void =>
-    remainingMs() <= EARLY_MS ? onExpired() : stop(new GolddiffError('CANCELLED', 'The caller cancelled or went away'));
+    remainingMs() <= DEADLINE_EARLY_MS ? onExpired() : stop(new GolddiffError('CANCELLED', 'The caller cancelled or went away'));
   // Timers fire early where the event loop is late, and wait for TIMER_MS_MAX at most.
   const wait = (): NodeJS.Timeout => setTimeout(() => (remainingMs() > 0 ? (timer = wait()) : onExpired()), Math.min(remainingMs(), TIMER_MS_MAX));
   let timer = deadlineUnixMs === undefined ? undefined : wait();
