@@ -5,7 +5,7 @@
  */
 
 import { argumentError } from '../shared/errors.js';
-import type { GroupedPartial } from '../shared/math/grouped-partial.js';
+import { groupedMean, type GroupedPartial } from '../shared/math/grouped-partial.js';
 import { leftOut, type ValueRange } from './grouped-bound.js';
 import { checkReached, weakestKind, type StepAnswer, type StepCoverage, type StepTimings, type TailMassKind } from './step-answer.js';
 import type { StepPlan } from './step-plan.js';
@@ -20,15 +20,12 @@ export interface MergedGroups {
 
 /** @throws ARGUMENT_INVALID, PARTITION_MISSING as formAnswer */
 export function formGroupedAnswer(plan: StepPlan, precision: ReadyPrecision, merged: MergedGroups, timings: StepTimings): StepAnswer {
-  const { batch: B, dim: D } = plan;
+  const { batch: B } = plan;
   const { groups: G } = precision;
   const { partial, eligible, coverage } = merged;
   checkReached(plan, partial.rows, coverage);
   checkWeights(plan, partial, G);
-  const x0hat = new Float64Array(B * D);
-  for (let b = 0; b < B; b++) {
-    for (let p = 0; p < D; p++) x0hat[b * D + p] = partial.sums[b * D + p]! / partial.mass[b * G + (p % G)]!;
-  }
+  const x0hat = groupedMean(partial);
   const kinds = Array.from(partial.rows, (rows, b): TailMassKind => (rows >= eligible[b]! ? 'EXACT' : 'CERTIFIED'));
   const each = Array.from({ length: B }, (_, b) => reduced(plan, precision, merged, b));
   const range = rangeOf(plan);

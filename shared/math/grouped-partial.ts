@@ -63,6 +63,18 @@ export function mergeGrouped(left: GroupedPartial, right: GroupedPartial): Group
   return out;
 }
 
+/** x0hat [B, D]: Y_p / S of p's group. */
+export function groupedMean({ rows, mass, sums }: GroupedPartial): Float64Array {
+  const B = rows.length;
+  const G = mass.length / B;
+  const D = sums.length / B;
+  const mean = new Float64Array(B * D);
+  for (let b = 0; b < B; b++) {
+    for (let p = 0; p < D; p++) mean[b * D + p] = sums[b * D + p]! / mass[b * G + (p % G)]!;
+  }
+  return mean;
+}
+
 /** Bytes of a partial's arrays but `rows`, in the order of proto GroupsPart. */
 export function groupedBytes(batch: number, groups: number, rowValues: number): number {
   return batch * (groups * 4 * Float64Array.BYTES_PER_ELEMENT + rowValues * Float32Array.BYTES_PER_ELEMENT);

@@ -4,26 +4,15 @@ import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { packageRoot } from '../package-root.js';
 import { loadModule } from './load-module.js';
-import { ISAS, type Isa, type NativeAddon } from './native-addon.js';
+import { ENGINE_CALLS, ISAS, type Isa, type NativeAddon } from './native-addon.js';
 
 const NATIVE_FOLDER = path.join(packageRoot, 'shard-worker/native/build');
 const NEXT_STEP = 'run npm run build:native';
 const FUNCTIONS: Record<keyof NativeAddon, true> = {
+  ...ENGINE_CALLS,
   detect: true,
   createEngine: true,
-  closeEngine: true,
-  stepStateBytes: true,
-  loadPartition: true,
-  partitionBytes: true,
-  releasePartition: true,
-  openStep: true,
   restrict: true,
-  screen: true,
-  scalars: true,
-  sums: true,
-  groups: true,
-  closeStep: true,
-  moments: true,
   covariance: true,
   spdSolve: true,
 };

@@ -201,3 +201,22 @@ export interface NativeAddon {
     },
   ): void;
 }
+
+/** What engines on the rows of a worker have in common; that of a CUDA device answers without proofs. */
+export type EngineCalls = Omit<NativeAddon, 'detect' | 'createEngine' | 'restrict' | 'covariance' | 'spdSolve'>;
+
+/** The functions of an addon that has them; one that lacks here is found by the compiler. */
+export const ENGINE_CALLS: Readonly<Record<keyof EngineCalls, true>> = {
+  closeEngine: true,
+  stepStateBytes: true,
+  loadPartition: true,
+  partitionBytes: true,
+  releasePartition: true,
+  openStep: true,
+  screen: true,
+  scalars: true,
+  sums: true,
+  groups: true,
+  closeStep: true,
+  moments: true,
+};

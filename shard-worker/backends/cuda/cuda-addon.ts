@@ -3,7 +3,7 @@
  * an addon for a device emulated on the processor, for tests.
  */
 
-import type { NativeAddon, NativeEngine } from '../../../shared/native/native-addon.js';
+import type { EngineCalls, NativeEngine } from '../../../shared/native/native-addon.js';
 
 /** What a device is, or why there is none and what to do, as the end of a sentence. */
 export type CudaDetection = CudaDevice | { readonly missing: string };
@@ -19,23 +19,6 @@ export interface CudaDevice {
   readonly multiprocessors: number;
 }
 
-/** Calls of the native addon that this one has; an answer never has proofs. */
-type SharedCalls = Pick<
-  NativeAddon,
-  | 'closeEngine'
-  | 'stepStateBytes'
-  | 'loadPartition'
-  | 'partitionBytes'
-  | 'releasePartition'
-  | 'openStep'
-  | 'closeStep'
-  | 'screen'
-  | 'scalars'
-  | 'sums'
-  | 'groups'
-  | 'moments'
->;
-
 export interface CudaEngineSettings {
   /** host threads, each of which waits for one call's work */
   readonly threads: number;
@@ -45,7 +28,7 @@ export interface CudaEngineSettings {
   readonly failingAllocation?: number;
 }
 
-export interface CudaAddon extends SharedCalls {
+export interface CudaAddon extends EngineCalls {
   /** Looks at the first device of CUDA_VISIBLE_DEVICES. */
   detect(): CudaDetection;
   createEngine(settings: CudaEngineSettings): NativeEngine;

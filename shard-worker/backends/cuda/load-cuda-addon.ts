@@ -3,6 +3,7 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { loadModule } from '../../../shared/native/load-module.js';
+import { ENGINE_CALLS } from '../../../shared/native/native-addon.js';
 import { packageRoot } from '../../../shared/package-root.js';
 import type { CudaAddon, CudaDevice } from './cuda-addon.js';
 
@@ -14,20 +15,9 @@ const NEXT_STEP = "install NVIDIA's CUDA toolkit and run npm run build:cuda";
 /** Where the kernel's module of the driver is loaded. */
 const DRIVER_FILE = '/proc/driver/nvidia/version';
 const FUNCTIONS: Record<keyof CudaAddon, true> = {
+  ...ENGINE_CALLS,
   detect: true,
   createEngine: true,
-  closeEngine: true,
-  stepStateBytes: true,
-  loadPartition: true,
-  partitionBytes: true,
-  releasePartition: true,
-  openStep: true,
-  closeStep: true,
-  screen: true,
-  scalars: true,
-  sums: true,
-  groups: true,
-  moments: true,
 };
 
 /** The engine and its device; or why there is none, and whether this machine, which has a driver, should have it. */

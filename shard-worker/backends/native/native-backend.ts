@@ -31,6 +31,7 @@ import { engineError } from './engine-error.js';
 import { expectedBytes, HeldPartition } from './held-partition.js';
 import {
   NATIVE_STAGE,
+  type EngineCalls,
   type Isa,
   type NativeAddon,
   type NativeCuts,
@@ -53,13 +54,12 @@ export interface EngineTraits {
 }
 
 /** What is asked of an engine; without `restrict` it takes no candidates, without `covariance` (exact for 8-bit rows) it has `moments` alone. */
-export type EngineCalls = Omit<NativeAddon, 'detect' | 'restrict' | 'covariance' | 'spdSolve'> &
-  Partial<Pick<NativeAddon, 'restrict' | 'covariance'>>;
+export type BackendCalls = EngineCalls & Pick<NativeAddon, 'createEngine'> & Partial<Pick<NativeAddon, 'restrict' | 'covariance'>>;
 
 const NATIVE: EngineTraits = { name: 'native', expectedBytes, sharesRows: true, provesPools: true };
 
 export interface NativeBackendSettings {
-  readonly addon: EngineCalls;
+  readonly addon: BackendCalls;
   /** of another engine than the CPU's */
   readonly traits?: EngineTraits;
   /** one that the addon detected */
@@ -75,7 +75,7 @@ export interface NativeBackendSettings {
 export class NativeBackend implements Backend {
   readonly isa: Isa;
   readonly computeThreads: number;
-  readonly #addon: EngineCalls;
+  readonly #addon: BackendCalls;
   readonly #traits: EngineTraits;
   readonly #engine: NativeEngine;
   readonly #deviceMemoryBytes: number;
@@ -201,7 +201,7 @@ class OpenStep implements BackendStep {
   #closed = false;
 
   constructor(
-    readonly addon: EngineCalls,
+    readonly addon: BackendCalls,
     readonly engine: NativeEngine,
     private readonly traits: EngineTraits,
     readonly queries: StepQueries,

@@ -58,7 +58,7 @@ GroupKind::Places GroupKind::support_places(size_t g, Bases &bases) const {
   }
   Places out;
   for (auto *places : {&out.more, &out.less}) places->reserve(fewest + 2);
-  bases.own.append_places_from(*best, static_cast<uint32_t>(dim_ + 1), out.more, out.less);
+  bases.own.list_places_from(*best, static_cast<uint32_t>(dim_ + 1), out.more, out.less);
   if (best != &bases.none) out.more.push_back(static_cast<uint32_t>(sum_places() + from));
   return out;
 }

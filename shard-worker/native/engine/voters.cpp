@@ -65,8 +65,9 @@ size_t Voters::places_from(const Voters &base) const {
   return places;
 }
 
-void Voters::append_places_from(const Voters &base, uint32_t squares, std::vector<uint32_t> &more, std::vector<uint32_t> &less) const {
-  const size_t lists[2] = {more.size(), less.size()};
+void Voters::list_places_from(const Voters &base, uint32_t squares, std::vector<uint32_t> &more, std::vector<uint32_t> &less) const {
+  more.clear();
+  less.clear();
   const auto add = [squares](std::vector<uint32_t> &own, std::vector<uint32_t> &other) {
     return [&own, &other, squares](uint32_t from, uint32_t to) {
       if (to - from == 1) {
@@ -79,8 +80,8 @@ void Voters::append_places_from(const Voters &base, uint32_t squares, std::vecto
   };
   each_run(words_, base.words_, add(more, less));
   each_run(base.words_, words_, add(less, more));
-  std::sort(more.begin() + static_cast<ptrdiff_t>(lists[0]), more.end());
-  std::sort(less.begin() + static_cast<ptrdiff_t>(lists[1]), less.end());
+  std::sort(more.begin(), more.end());
+  std::sort(less.begin(), less.end());
 }
 
 }  // namespace golddiff

@@ -18,8 +18,8 @@ class Voters {
 
   /* How many places it takes to come from `base` to these. */
   size_t places_from(const Voters &base) const;
-  /* Appends them, each list ascending: sums at a value's number, squares at `squares` + a value's number. */
-  void append_places_from(const Voters &base, uint32_t squares, std::vector<uint32_t> &more, std::vector<uint32_t> &less) const;
+  /* Makes the lists of them, each ascending: sums at a value's number, squares at `squares` + a value's number. */
+  void list_places_from(const Voters &base, uint32_t squares, std::vector<uint32_t> &more, std::vector<uint32_t> &less) const;
 
  private:
   /* Value p is bit p % 64 of word 1 + p / 64; a word of nothing stands before and behind. */

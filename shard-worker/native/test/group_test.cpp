@@ -108,8 +108,8 @@ void differences() {
         votes[k].assign(dim, 0);
         for (size_t r = 0; r < runs.size(); r += 2) std::fill(votes[k].begin() + runs[r], votes[k].begin() + runs[r + 1], 1);
       }
-      std::vector<uint32_t> more, less;
-      voters[0].append_places_from(voters[1], end + 1, more, less);
+      std::vector<uint32_t> more{7}, less{7};
+      voters[0].list_places_from(voters[1], end + 1, more, less);
       /* A sum counts the values below its place, a square its own. */
       std::vector<int> found = votes[1];
       size_t fewest = 0;
@@ -234,7 +234,7 @@ bool same(const GroupsReply &a, const GroupsReply &b) {
 void statistics(const gd_kernels *kernels) {
   Errors errors;
   for (const bool pixels : {true, false})
-    for (const size_t rows : {0, 1, 16, 33, 64, 257, 1025, 1300}) {
+    for (const size_t rows : {0, 1, 16, 33, 64, 257, GD_GROUP_ROWS_MAX + 1, 2600}) {
       const Data data({rows, 2, 6, 5}, pixels, rows + 40);
       const size_t D = data.shape.dim();
       Queries queries = queries_near(data, 4, rows + 41);
@@ -262,6 +262,34 @@ void statistics(const gd_kernels *kernels) {
   std::printf("%s: by groups, logits off by at most %.2g (relative beyond 1 nat), masses %.2g (relative), means %.2g\n", kernels->isa, errors.logit, errors.mass, errors.mean);
 }
 
+/* As many rows as a call may have, of nearly one weight: what float32 loses where nothing is small. */
+void longest_sums(const gd_kernels *kernels) {
+  const Data data({GD_GROUP_ROWS_MAX, 1, 6, 5}, true, 53);
+  const size_t n = data.shape.rows, D = data.shape.dim();
+  Queries queries = queries_near(data, 2, 54);
+  queries.sigma = {1e2, 1e3};
+  std::vector<GroupKind> kinds;
+  kinds.push_back(GroupKind::window(data.shape, 3));
+  const Voters voters = window_voters(data.shape, 3);
+  const GroupsReply reply = groups_of(data, kernels, 1, queries, kinds, 0);
+  double worst = 0;
+  for (size_t b = 0; b < 2; b++)
+    for (size_t p = 0; p < D; p++) {
+      double most = -INFINITY, mass = 0, sum = 0;
+      std::vector<double> logit(n, 0);
+      for (size_t i = 0; i < n; i++) {
+        for (const size_t q : voters[p]) logit[i] -= std::pow(queries.x[b * D + q] - queries.alpha[b] * data.y(i, q), 2) / queries.divisor(b);
+        most = std::max(most, logit[i]);
+      }
+      /* What is summed is not negative: the bytes. */
+      for (size_t i = 0; i < n; i++) mass += std::exp(logit[i] - most), sum += std::exp(logit[i] - most) * (data.y(i, p) + 1);
+      const double found = static_cast<double>(reply.sums[b * D + p]) + reply.mass[b * D + p];
+      worst = std::max({worst, std::fabs(reply.mass[b * D + p] / mass - 1), std::fabs(found / sum - 1)});
+    }
+  CHECK(worst <= 8e-6, "%s the longest sums off by %.2g", kernels->isa, worst);
+  std::printf("%s: sums of %zu rows by groups off by at most %.2g\n", kernels->isa, n, worst);
+}
+
 }  // namespace
 
 void group_tests(const gd_kernels *kernels) {
@@ -269,6 +297,7 @@ void group_tests(const gd_kernels *kernels) {
   differences();
   places();
   statistics(kernels);
+  longest_sums(kernels);
 }
 
 }  // namespace golddiff_test

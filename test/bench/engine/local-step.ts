@@ -15,7 +15,7 @@ import type {
 } from '../../../shard-worker/backends/backend.js';
 import { HISTOGRAM_BINS, HISTOGRAM_BINS_PER_NAT, NEGLIGIBLE_SHARE } from '../../../shared/limits.js';
 import { goldenSizes, type GoldenSettings, type GoldenSizes } from '../../../shared/math/golden-schedule.js';
-import { mergeGrouped } from '../../../shared/math/grouped-partial.js';
+import { groupedMean, mergeGrouped } from '../../../shared/math/grouped-partial.js';
 import { mergeUp, nodeKey, rootLevel } from '../../../shared/math/merge-tree.js';
 import { mergeScalars, mergeSums, type PosteriorScalars, type PosteriorSums } from '../../../shared/math/partial-posterior.js';
 import { isProven, poolShares } from '../../../shared/math/pool-proof.js';
@@ -149,14 +149,10 @@ async function aggregate(
   const root = { level: rootLevel(held.partitions), index: 0 };
   const keyOf = (partition: number): string => nodeKey({ level: 0, index: partition });
   if (queries.precision !== undefined) {
-    const { groups } = queries.precision;
     const leaves = await timedInto(phases, 'groups', () => Promise.all(held.partitions.map((partition) => step.groups(partition, cuts))));
     const x0hat = await timedInto(phases, 'merge', async () => {
       const whole = mergeUp(new Map(held.partitions.map((partition, i) => [keyOf(partition), leaves[i]!])), root, mergeGrouped)!;
-      const mean = new Float64Array(whole.sums.length);
-      for (let b = 0; b < queries.batch; b++)
-        for (let p = 0; p < dim; p++) mean[b * dim + p] = whole.sums[b * dim + p]! / whole.mass[b * groups + (p % groups)]!;
-      return mean;
+      return groupedMean(whole);
     });
     return { x0hat, rowsThatMatter: undefined, phases };
   }

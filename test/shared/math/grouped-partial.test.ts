@@ -5,6 +5,7 @@ import {
   emptyGroupedPartial,
   encodeGrouped,
   groupedBytes,
+  groupedMean,
   mergeGrouped,
   type GroupedPartial,
 } from '../../../shared/math/grouped-partial.js';
@@ -53,6 +54,19 @@ function near(got: GroupedPartial, want: GroupedPartial): void {
 test('a merge is the partial of the union, in any split', () => {
   const rows = randomRows(40, 3);
   for (const cut of [1, 7, 20, 39]) near(mergeGrouped(partialOf(rows.slice(0, cut)), partialOf(rows.slice(cut))), partialOf(rows));
+});
+
+test('the mean of each value is that of its weights', () => {
+  const rows = randomRows(12, 6, 3);
+  const mean = groupedMean(partialOf(rows));
+  assert.equal(mean.length, B * D);
+  mean.forEach((value, at) => {
+    const p = at % D;
+    const weights = rows.map(({ logits }) => Math.exp(logits[Math.floor(at / D) * G + (p % G)]!));
+    const want = rows.reduce((sum, { values }, i) => sum + weights[i]! * values[p]!, 0) / weights.reduce((a, b) => a + b);
+    // Sums of at most 12, rounded to float32.
+    assert.ok(Math.abs(value - want) <= 12 * 2 ** -23, `${value} against ${want}`);
+  });
 });
 
 test('the empty set changes no bit on either side, and two of it make no NaN', () => {

@@ -21,7 +21,7 @@ test('an engine that was not built, does not load or is of other sources is miss
     await writeFile(path.join(folder, 'broken.node'), 'no addon');
     assert.match(missingOf('broken.node'), /^the CUDA engine was built for another platform than .*run npm run build:cuda$/);
     await writeFile(path.join(folder, 'other.cjs'), 'exports.detect = () => ({ missing: "a driver; install one" });');
-    assert.match(missingOf('other.cjs'), /built from other sources \(it lacks createEngine\)/);
+    assert.match(missingOf('other.cjs'), /built from other sources \(it lacks closeEngine\)/);
   } finally {
     await rm(folder, { recursive: true });
   }

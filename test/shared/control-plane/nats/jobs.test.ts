@@ -60,19 +60,19 @@ natsTest('a job that is given up leaves a dead letter with the reason', async (o
 });
 
 natsTest('a server that keeps still for longer than a look for work waits is asked again', async () => {
-  const { servers, addresses, dispose } = await startNats();
+  const nats = await startNats();
   try {
-    const session = await NatsSession.open({ servers: addresses, namespace: 'still', replicas: 1, clientName: 'test' });
+    const session = await NatsSession.open({ servers: nats.addresses, namespace: 'still', replicas: 1, clientName: 'test' });
     const jobs = await jobsOf(session);
     await jobs.submit('j', new Uint8Array([1]));
     await (await jobs.take(LEASE_MS, 5))?.release();
-    const server = servers[0]!.process;
+    const server = nats.servers[0]!.process;
     server.kill('SIGSTOP');
     setTimeout(() => server.kill('SIGCONT'), 2 * JOB_TAKE_WAIT_MS);
     assert.equal((await jobs.take(LEASE_MS, 5))?.job.jobId, 'j');
     jobs.close();
     await session.close();
   } finally {
-    await dispose();
+    await nats.dispose();
   }
 });
