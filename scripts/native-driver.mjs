@@ -10,6 +10,7 @@ const TEST_FILES = [
   'test/engine_test.cpp',
   'test/group_test.cpp',
   'test/memory_test.cpp',
+  'test/region_test.cpp',
   'test/relevance_test.cpp',
   'test/word_test.cpp',
   'test/rank_test.cpp',

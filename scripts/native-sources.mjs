@@ -24,6 +24,7 @@ const GROUPS = {
       'engine/voters.cpp',
       'engine/huge_pages.cpp',
       'engine/partition.cpp',
+      'engine/region_norms.cpp',
       'engine/direct_distance.cpp',
       'engine/weighted_sums.cpp',
       'engine/step.cpp',

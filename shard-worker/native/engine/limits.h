@@ -6,9 +6,13 @@ namespace golddiff {
 
 /* Rows of one task: some hundred microseconds of work, so that threads end together and a closed step is noticed soon. */
 constexpr size_t ROWS_PER_TASK = 1024;
-/* A list longer than this share of the rows is cheaper as a product with all rows; where lists are together longer than the rows some times, shorter ones are too. */
+/*
+ * A list longer than this share of the rows is cheaper as a product with all rows; where lists are together longer than the rows some times, shorter ones are too, and
+ * those of a sieve, whose products are of one limb, before others.
+ */
 constexpr double DENSE_SHARE = 0.5;
 constexpr double DENSE_TOTAL = 1.5, DENSE_SHARE_OF_MANY = 0.15;
+constexpr double SIEVE_TOTAL = 0.8, SIEVE_SHARE_OF_MANY = 0.1;
 /* Rows of one task of a weighted sum; tasks are added in order. */
 constexpr size_t SUM_TASK_ROWS = 2048;
 /*

@@ -137,7 +137,7 @@ size_t PixelRows::bytes() const {
 }
 
 size_t RowSet::bytes() const {
-  return (pixels ? pixels->bytes() : floats->owned.size() * sizeof(float)) + (coarse ? coarse->bytes() : 0) + residual.size() * sizeof(double);
+  return (pixels ? pixels->bytes() : floats->owned.size() * sizeof(float)) + (coarse ? coarse->bytes() : 0) + residual.size() * sizeof(double) + (regions ? regions->bytes() : 0);
 }
 
 double PixelRows::distance(const double *q, size_t row, double scale) const {
@@ -227,6 +227,7 @@ RowSet Partition::make_proxies(size_t factor) {
     out.residual.resize(n);
     for (size_t i = 0; i < n; i++)
       out.residual[i] = std::sqrt(std::max(0.0, full_.pixels->sum_sq()[i] - out.pixels->sum_sq()[i] / area)) / full_.pixels->divisor();
+    out.regions = std::make_unique<RegionNorms>(*full_.pixels, PooledPicture{shape_.channels, shape_.height, shape_.width, factor}, pool_);
   }
   return out;
 }

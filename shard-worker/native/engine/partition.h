@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "../include/kernels.h"
+#include "region_norms.h"
 #include "thread_pool.h"
 #include "word_products.h"
 
@@ -105,6 +106,8 @@ struct RowSet {
   double coarse_distance = 0;
   /* Of proxies of pixels: [n] norm of what pooling leaves of a row, as y. */
   std::vector<double> residual;
+  /* The same by regions. */
+  std::unique_ptr<RegionNorms> regions;
   size_t dim() const { return pixels ? pixels->dim() : floats->dim; }
   /* Bytes that are its own. */
   size_t bytes() const;

@@ -196,7 +196,7 @@ class Step {
   void dense(Partition &partition, const PixelRows &pixels, const std::vector<LimbedQuery> &columns, std::vector<Doubles> &out, size_t block_rows = 0,
              const std::function<void(size_t from, size_t to, size_t end)> &block_done = {});
   /* Which queries are compared with all rows, by the share of them that is wanted. */
-  static std::vector<bool> compared_with_all(const std::vector<double> &share);
+  static std::vector<bool> compared_with_all(const std::vector<double> &share, Purpose purpose);
   /* Distances of one query to some rows, the same bits as those of dense. */
   ListedQuery listed_query(Partition &partition, const PixelRows &pixels, const LimbedQuery &query);
   void listed(Partition &partition, const PixelRows &pixels, const ListedQuery &query, const uint32_t *rows, size_t count, double *out);

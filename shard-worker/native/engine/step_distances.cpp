@@ -96,11 +96,12 @@ void Step::dense(Partition &partition, const PixelRows &pixels, const std::vecto
   });
 }
 
-std::vector<bool> Step::compared_with_all(const std::vector<double> &share) {
+std::vector<bool> Step::compared_with_all(const std::vector<double> &share, Purpose purpose) {
   double total = 0;
   for (double own : share) total += own;
   std::vector<bool> out(share.size());
-  for (size_t k = 0; k < share.size(); k++) out[k] = share[k] > (total > DENSE_TOTAL ? DENSE_SHARE_OF_MANY : DENSE_SHARE);
+  const bool sieve = purpose == SIEVING, many = total > (sieve ? SIEVE_TOTAL : DENSE_TOTAL);
+  for (size_t k = 0; k < share.size(); k++) out[k] = share[k] > (!many ? DENSE_SHARE : sieve ? SIEVE_SHARE_OF_MANY : DENSE_SHARE_OF_MANY);
   return out;
 }
 
@@ -169,7 +170,7 @@ std::vector<Step::Keys> Step::distances(Partition &partition, const RowSet &set,
   std::vector<ListedQuery> listed_queries;
   std::vector<double> share(wanted.size());
   for (size_t k = 0; k < wanted.size(); k++) share[k] = static_cast<double>(rows[wanted[k]].size(n)) / static_cast<double>(std::max<size_t>(1, n));
-  const std::vector<bool> with_all = compared_with_all(share);
+  const std::vector<bool> with_all = compared_with_all(share, purpose);
   for (size_t k = 0; k < wanted.size(); k++) {
     const size_t b = wanted[k];
     if (products && with_all[k]) {

@@ -8,6 +8,7 @@
 #include <cmath>
 #include <limits>
 
+#include "direct_distance.h"
 #include "limits.h"
 #include "step.h"
 
@@ -17,30 +18,57 @@ namespace {
 constexpr double INF = std::numeric_limits<double>::infinity();
 constexpr uint32_t UNPROVEN = std::numeric_limits<uint32_t>::max();
 /* Rows nearest by proxy that are looked at first, for a bound on the least distance: about so many. */
-constexpr size_t FIRST_ROWS = 64;
+constexpr size_t FIRST_ROWS = 16;
 /* Where a partition counts its keys, relative to the rank that its share of the pool ends at: those of shuffled rows scatter by a sigma, those of MNIST's partitions by up to five. */
 constexpr std::array<double, PoolProof::POINTS> SIGMAS = {-24, -12, -6, -2, 0, 3, 6, 9, 12};
 /* No logit that is looked at again is off by more. */
 constexpr double LOGIT_ERROR_NATS_MAX = 1e-3;
 constexpr double ROUNDING = 64 * 1.1102230246251565e-16;
 constexpr size_t SAMPLE_ROWS = 512;
+/* Rows that regions are compared for at once. */
+constexpr size_t REGION_ROWS = 256;
 
-/* Rows whose pooled distance, and what pooling left of them, allow that they are near: key <= highest and weight key + (norm - scale residual)^2 <= limit. */
+/* Rows whose pooled distance, and what pooling left of them, allow that they are near. */
 struct Near {
   double highest, weight, norm, scale, limit;
+  RegionNorms::Query regions;
+  /* key <= highest and weight key + (norm - scale residual)^2 <= limit */
   size_t named(const gd_kernels &kernels, const double *key, const double *residual, size_t n, uint32_t *places) const {
     return kernels.possibly_near(key, residual, n, highest, weight, norm, scale, limit, places);
+  }
+  /* Of `places` of a list of rows, those that what is left by regions allows too: they stay, in their order. Returns how many. */
+  template <typename Rows>
+  size_t by_regions(const gd_kernels &kernels, const RowSet &proxies, const Doubles &keys, const Rows &rows, uint32_t *places, size_t count) const {
+    std::array<uint32_t, REGION_ROWS> row;
+    std::array<double, REGION_ROWS> product;
+    const double most = limit - norm * norm;
+    size_t kept = 0;
+    for (size_t from = 0; from < count; from += REGION_ROWS) {
+      const size_t some = std::min(REGION_ROWS, count - from);
+      for (size_t i = 0; i < some; i++) row[i] = rows.at(places[from + i]);
+      proxies.regions->products(kernels, regions, row.data(), some, product.data());
+      for (size_t i = 0; i < some; i++) {
+        const uint32_t place = places[from + i];
+        const double left = scale * proxies.residual[row[i]];
+        places[kept] = place;
+        kept += weight * keys[place] + left * left - 2 * scale * product[i] <= most ? 1 : 0;
+      }
+    }
+    return kept;
   }
 };
 
 /* Share of them in a sample of all rows. */
-double share_near(const gd_kernels &kernels, const Doubles &keys, const std::vector<double> &residual, const Near &near) {
+template <typename Rows>
+double share_near(const gd_kernels &kernels, const RowSet &proxies, const Doubles &keys, const Rows &all, const Near &near) {
   std::array<double, 2 * SAMPLE_ROWS> key, left;
   std::array<uint32_t, 2 * SAMPLE_ROWS + 1> places;
   const size_t stride = std::max<size_t>(1, keys.size() / SAMPLE_ROWS);
   size_t count = 0;
-  for (size_t i = 0; i < keys.size() && count < key.size(); i += stride, count++) key[count] = keys[i], left[count] = residual[i];
-  return static_cast<double>(near.named(kernels, key.data(), left.data(), count, places.data())) / static_cast<double>(count);
+  for (size_t i = 0; i < keys.size() && count < key.size(); i += stride, count++) key[count] = keys[i], left[count] = proxies.residual[i];
+  const size_t named = near.named(kernels, key.data(), left.data(), count, places.data());
+  for (size_t i = 0; i < named; i++) places[i] *= static_cast<uint32_t>(stride);
+  return static_cast<double>(near.by_regions(kernels, proxies, keys, all, places.data(), named)) / static_cast<double>(count);
 }
 }  // namespace
 
@@ -85,28 +113,30 @@ void Step::score_relevant(Part &part, Partition &partition, const std::vector<si
     }
     const double highest = keys.error.most(proof.most.back());
     proof.unseen_key = keys.error.least(highest);
-    /* x and y in what pooling keeps and what it leaves: |x - a y|^2 >= f^2 |pool(x) - a pool(y)|^2 + (|left(x)| - a |left(y)|)^2 */
+    /*
+     * x and y in what pooling keeps and what it leaves: |x - a y|^2 >= f^2 |pool(x) - a pool(y)|^2 + (|left(x)| - a |left(y)|)^2, and what is left is at least
+     * |left(x)|^2 + a^2 |left(y)|^2 - 2 a sum_g |left(x)_g| |left(y)_g| apart.
+     */
     const double square = queries_.values(b, 0, partition.shape()).square, pooled = queries_.values(b, settings_.factor, partition.shape()).square;
-    Near &near = nears[k] = {highest, weight, std::sqrt(std::max(0.0, square - weight * pooled)), queries_.alpha[b], 0};
+    Near &near = nears[k] = {highest, weight, std::sqrt(std::max(0.0, square - weight * pooled)), queries_.alpha[b], 0, proxies.regions->query(kernels, queries_.x.data() + b * queries_.dim)};
     /* The nearest by proxy tell how far rows may be and still matter. */
     const Rows &from = root.rows[b];
     StepVector<uint32_t> places(count + 1);
     size_t below = 0;
     const size_t first = kernels.within(keys.values.data(), count, -INF, std::min(counts.of_at_least(FIRST_ROWS).second, highest), places.data(), &below);
-    StepVector<uint32_t> few(first);
-    for (size_t i = 0; i < first; i++) few[i] = from.at(places[i]);
-    Doubles distance(first);
-    const size_t limbs = std::min(precision(partition, b).limbs, size_t{2});
-    listed(partition, *full.pixels, listed_query(partition, *full.pixels, {b, limbs}), few.data(), first, distance.data());
-    const double far = kernels.smallest(distance.data(), first) + 2 * distance_error(partition, *full.pixels, b, limbs) + queries_.divisor(b) * relevant_nats;
+    const DirectDistance direct(kernels, full, queries_.values(b, 0, partition.shape()), queries_.alpha[b]);
+    double nearest = INF;
+    for (size_t i = 0; i < first; i++) nearest = std::min(nearest, direct(from.at(places[i])));
+    const double far = nearest + queries_.divisor(b) * relevant_nats;
     const double row = near.scale * (full.pixels->norm_max() / full.pixels->divisor() + std::sqrt(D)) + std::sqrt(square);
     const double root_max = std::sqrt(std::max(0.0, (far + row * row * ROUNDING) / weight + keys.error.absolute));
-    near.limit = far + weight * (2 * keys.error.root * root_max + keys.error.root * keys.error.root + 2 * keys.error.absolute) + row * row * ROUNDING;
-    if (from.all) share[k] = share_near(kernels, keys.values, proxies.residual, near);
+    /* A key is above the pooled distance by that much at most. */
+    near.limit = far + weight * (2 * keys.error.root * root_max + keys.error.root * keys.error.root + keys.error.absolute) + row * row * ROUNDING;
+    if (from.all) share[k] = share_near(kernels, proxies, keys.values, from, near);
   });
 
   /* What would be compared with all rows in any case is not named first. */
-  const std::vector<bool> with_all = compared_with_all(share);
+  const std::vector<bool> with_all = compared_with_all(share, SIEVING);
   std::vector<Rows> rows(B);
   partition.pool().parallel(wanted.size(), [&](size_t k) {
     check();
@@ -132,6 +162,7 @@ void Step::score_relevant(Part &part, Partition &partition, const std::vector<si
       }
       places.resize(found);
     }
+    places.resize(near.by_regions(kernels, proxies, keys.values, from, places.data(), places.size()));
     rows[b].all = false;
     rows[b].list.resize(places.size());
     for (size_t i = 0; i < places.size(); i++) rows[b].list[i] = from.at(places[i]);

@@ -17,6 +17,7 @@ namespace golddiff_test {
 void engine_tests(const gd_kernels *kernels);
 void group_tests(const gd_kernels *kernels);
 void memory_tests(const gd_kernels *kernels);
+void region_tests(const gd_kernels *kernels);
 void relevance_tests(const gd_kernels *kernels);
 void word_tests(const gd_kernels *kernels);
 void rank_tests(const gd_kernels *kernels);
@@ -361,6 +362,7 @@ int main() {
     golddiff_test::engine_tests(k);
     golddiff_test::group_tests(k);
     golddiff_test::memory_tests(k);
+    golddiff_test::region_tests(k);
     golddiff_test::relevance_tests(k);
     golddiff_test::word_tests(k);
     golddiff_test::rank_tests(k);

@@ -112,7 +112,7 @@ void proofs_hold(const gd_kernels *kernels, ThreadPool &pool, const Partition::S
 
 void relevance_tests(const gd_kernels *kernels) {
   ThreadPool pool(2);
-  for (const Partition::Shape &shape : {Partition::Shape{1, 1, 4, 4}, {40, 3, 6, 6}, {700, 1, 12, 12}, {2100, 1, 8, 8}})
+  for (const Partition::Shape &shape : {Partition::Shape{1, 1, 4, 4}, {40, 3, 6, 6}, {700, 1, 12, 12}, {2100, 1, 8, 8}, {300, 1, 36, 20}})
     for (const bool labelled : {false, true})
       for (const double share : {0.02, 0.4, 0.9, 1.0}) proofs_hold(kernels, pool, shape, 2, labelled, share);
   /* Floats, and pixels that are not pooled, prove nothing. */

@@ -47,7 +47,7 @@ const TOLERANCE_NATS = 24 * Math.LN2;
 export async function exactStep(backend: Backend, held: LocalRows, queries: StepQueries, histogram = false): Promise<LocalAnswer> {
   const step = backend.openStep(queries);
   try {
-    return await aggregate(step, held, queries, {}, {}, histogram);
+    return await aggregate(step, held, queries, {}, { phases: {}, histogram });
   } finally {
     step.close();
   }
@@ -68,7 +68,8 @@ export async function goldenStep(
   const phases: Phases = {};
   try {
     const provable = step.provesPools === true && queries.precision === undefined;
-    const poolShare = provable ? await timedInto(phases, 'proofs', () => provenShares(step, held, queries.batch, sizes)) : undefined;
+    const proven = provable ? await timedInto(phases, 'proofs', () => provenQueries(step, held, queries.batch, sizes)) : undefined;
+    const poolShare = proven?.poolShare;
     const cuts: { -readonly [K in keyof StageCuts]: StageCuts[K] } = poolShare ? { poolShare } : {};
     const passing = (wanted: number, rows: number): Float64Array =>
       Float64Array.from({ length: queries.batch }, (_, b) => (poolShare && poolShare[b]! > 0 ? rows : wanted));
@@ -77,14 +78,21 @@ export async function goldenStep(
     const reaching = sizes.subset < held.rows ? Math.max(sizes.pool, sizes.subset + 1) : held.rows;
     const full = await timedInto(phases, 'screen full', () => findCut(step, held, 'full', cuts, passing(sizes.subset, reaching), reaching));
     if (full !== undefined) cuts.full = full;
-    return { ...(await aggregate(step, held, queries, cuts, phases, false)), sizes };
+    return { ...(await aggregate(step, held, queries, cuts, { phases, histogram: false, scalars: proven?.scalars })), sizes };
   } finally {
     step.close();
   }
 }
 
-/** [B] the pool's share of the rows where a query needs no cuts, else 0; undefined where that is no query. */
-async function provenShares(step: BackendStep, held: LocalRows, batch: number, sizes: GoldenSizes): Promise<Float64Array | undefined> {
+interface ProvenQueries {
+  /** [B] the pool's share of the rows where a query needs no cuts, else 0 */
+  readonly poolShare: Float64Array;
+  /** by partition, where that is all queries */
+  readonly scalars: readonly PosteriorScalars[] | undefined;
+}
+
+/** Undefined where no query is proven. */
+async function provenQueries(step: BackendStep, held: LocalRows, batch: number, sizes: GoldenSizes): Promise<ProvenQueries | undefined> {
   const of = (rows: number): Float64Array => new Float64Array(batch).fill(rows);
   const wanted = { presample: of(held.rows), pool: of(sizes.pool), subset: of(sizes.subset) };
   const poolShare = poolShares(wanted, of(held.rows));
@@ -92,7 +100,8 @@ async function provenShares(step: BackendStep, held: LocalRows, batch: number, s
   const scalars = await Promise.all(held.partitions.map((partition) => step.scalars(partition, { poolShare })));
   const proofs = scalars.flatMap((found) => found.proofs ?? []);
   const proven = poolShare.map((share, b) => (isProven(proofs, wanted, b) ? share : 0));
-  return proven.some((share) => share > 0) ? proven : undefined;
+  if (proven.every((share) => share === 0)) return undefined;
+  return { poolShare: proven, scalars: proven.every((share) => share > 0) ? scalars : undefined };
 }
 
 /** The cut of the nearest rows over all partitions; undefined where all pass. @param wanted [B] rows that shall pass, of those that reach the stage */
@@ -137,13 +146,19 @@ interface Leaf {
   readonly sums: PosteriorSums;
 }
 
+interface AggregateSettings {
+  readonly phases: Phases;
+  readonly histogram: boolean;
+  /** by partition, where they are known */
+  readonly scalars?: readonly PosteriorScalars[] | undefined;
+}
+
 async function aggregate(
   step: BackendStep,
   held: LocalRows,
   queries: StepQueries,
   cuts: StageCuts,
-  phases: Phases,
-  histogram: boolean,
+  { phases, histogram, scalars: known }: AggregateSettings,
 ): Promise<LocalAnswer> {
   const dim = queries.x.length / queries.batch;
   const root = { level: rootLevel(held.partitions), index: 0 };
@@ -156,7 +171,7 @@ async function aggregate(
     });
     return { x0hat, rowsThatMatter: undefined, phases };
   }
-  const scalars = await timedInto(phases, 'logits', () => Promise.all(held.partitions.map((partition) => step.scalars(partition, cuts))));
+  const scalars = known ?? (await timedInto(phases, 'logits', () => Promise.all(held.partitions.map((partition) => step.scalars(partition, cuts)))));
   const own = new Map(held.partitions.map((partition, i) => [keyOf(partition), scalars[i]!]));
   const global = mergeUp(own, root, mergeScalars)!;
   const found = await timedInto(phases, 'weighted sums', () =>

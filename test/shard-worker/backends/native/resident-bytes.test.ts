@@ -11,11 +11,11 @@ const SHAPES = [
   [3, 320, 320],
 ] as const;
 
-test('flat rows have norms, a mean and a copied end, pictures also three bytes for each value of a proxy', () => {
+test('flat rows have norms, a mean and a copied end, pictures also three bytes for each value of a proxy and 128 for regions', () => {
   assert.equal(expectedExtraBytes(true, 1000, [784, 1, 1]), 1000 * 16 + 784 * 8 + 784 + 64);
   assert.equal(
     expectedExtraBytes(true, 1000, [1, 28, 28]),
-    1000 * 16 + 784 * 8 + 784 + 64 + 2 * (1000 * 16 + 196 * 8) + 1000 * 8 + 3 * (1000 * 196 + 64),
+    1000 * 16 + 784 * 8 + 784 + 64 + 2 * (1000 * 16 + 196 * 8) + 1000 * (8 + 128) + 128 + 196 + 3 * (1000 * 196 + 64),
   );
   assert.equal(expectedExtraBytes(false, 1000, [1, 28, 28]), 1000 * 196 * 4);
   assert.equal(expectedExtraBytes(true, 0, [1, 7, 7]), 49 * 8 + 64);
